@@ -1,0 +1,34 @@
+//! visor: a tiny init and process supervisor that reads `supervisord.conf`.
+//!
+//! Data moves one way: text → values → decisions → system calls. An arrow means "imports";
+//! there is no other import (`DESIGN.md` section 2 holds the same picture and its reasons).
+//!
+//! ```text
+//! main.rs ──▶ daemon ──▶ supervisor ──▶ program ──▶ config
+//!               │  │          └──────▶ event, protocol
+//!               │  └──▶ logs, protocol                 bin/svc.rs ──▶ svc ──▶ client ──▶ protocol
+//!               └─────▶ sys                                            └──▶ config ([supervisorctl] only)
+//! ```
+
+/// Command lines, help texts and exit codes of the binaries.
+pub mod cli;
+/// Connect to visor, send a request, read its reply.
+pub mod client;
+/// Text of a configuration file → `Config`.
+pub mod config;
+/// The loop, descriptors and pids; carries out what the supervisor decides.
+pub mod daemon;
+/// What happened, and its wire text.
+pub mod event;
+/// Log files: write, rotate, reopen, tail, line formats.
+pub mod logs;
+/// The life of one process as a pure function.
+pub mod program;
+/// The control language: requests, replies, framing.
+pub mod protocol;
+/// All programs together: every decision of the daemon.
+pub mod supervisor;
+/// The companion's actions and the words it prints.
+pub mod svc;
+/// Every system call, and all `unsafe`.
+pub mod sys;

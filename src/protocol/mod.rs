@@ -1,0 +1,85 @@
+//! The control language: what may be asked and how it is answered, in both directions.
+//!
+//! Owns: words, framing, limits, version. Does not own: sockets, programs, the words people read.
+//!
+//! ```text
+//! request = word *( SP word ) LF              ; a word: printable ASCII; space, %, control and other bytes as %XX
+//! reply   = *( data ) end
+//! data    = SP key "=" value *( SP key "=" value ) LF
+//!         | SP "bytes=" N LF <N raw bytes> LF
+//! end     = "ok" [ SP text ] LF | "error" SP code SP text LF
+//! ```
+//!
+//! | verb | arguments | data lines | ends |
+//! |---|---|---|---|
+//! | `hello` | | `program=visor version=… protocol=1 pid=…` | `ok` |
+//! | `pid` | `[NAME…]` (`all`) | `pid=…` (visor's own), or per process `name=… pid=…` (0 = none) | `ok` |
+//! | `state` | | `state=RUNNING` (`RESTARTING`, `SHUTDOWN`) `identifier=…` | `ok` |
+//! | `status` | `[NAME…]` | per process, see [`STATUS_KEYS`]; per unknown name `name=… error=bad-name text=…` | `ok` |
+//! | `start` | `[--no-wait] NAME…` | per process `name=g:p result=started`, or `name=… error=CODE text=…`, as each comes | `ok` / `error` of the last failure |
+//! | `stop` | `[--no-wait] NAME…` | the same with `result=stopped` | the same |
+//! | `restart` | `NAME…` | first the stops, then the starts | the same |
+//! | `signal` | `SIGNAL NAME…` | `result=signalled` | the same |
+//! | `reread` | | per changed group `group=… change=added` (`changed`, `removed`) | `ok` / `error cannot-reread TEXT` |
+//! | `update` | `[GROUP…]` | `group=… result=stopped`, `removed`, `updated`, `added`; `group=… error=…` | `ok` / `error` |
+//! | `add`, `remove` | `GROUP…` | `group=… result=added` / `removed`; `group=… error=…` | the same |
+//! | `reload` | | as `update` | the same |
+//! | `shutdown` | | | `ok`, at once; then the connection ends with visor |
+//! | `tail` | `NAME [stdout\|stderr] [BYTES]` | one `bytes=` block (default 1600; 0 = whole file) | `ok` |
+//! | `follow` | `NAME [stdout\|stderr] [BYTES]` | `bytes=` blocks for ever: the last BYTES (default 1024), then what is added | never, or `error` |
+//! | `maintail` | `[follow] [BYTES]` | as `tail` or `follow`, of visor's own log | |
+//! | `clear` | `NAME…` | `result=cleared` | as `start` |
+//! | `send` | `NAME DATA` | | `ok`; `error not-running`, `no-file` (no stdin), `busy` (its pipe is full) |
+//! | `watch` | `[NAME…]` | `event=PROCESS_STATE_RUNNING name=g:p from=STARTING pid=… time=…` for ever; `missed=N` when the watcher was slow | never |
+//! | `config` | | per configured process `name=… group=… process=… inuse=yes autostart=yes group_priority=999 priority=999 command=…` and its other options | `ok` |
+//! | `why` | `NAME` | `name=… state=… text=…` one sentence | `ok` |
+//! | `ready` | `[NAME…]` | per process that should run and does not, `name=… state=…` | `ok` or `error not-running TEXT` |
+//! | `reopen` | | | `ok`: visor's log and the processes' logs are open anew |
+//!
+//! NAME is `all`, `name` (meaning `name:name`), `group:process`, `group:*` or `group:`. In replies a process is named `name` when it has its
+//! group's name, else `group:process`. An error line for a group that does not exist carries `group=G`, for a process `name=N`.
+
+mod code;
+mod framing;
+mod reply;
+mod request;
+mod word;
+
+pub use code::Code;
+pub use framing::{Framer, Frames};
+pub use reply::{Line, Reader};
+pub use request::{Request, RequestError, Stream};
+
+/// Version of the language; verbs and keys are only ever added.
+pub const PROTOCOL_VERSION: u32 = 1;
+/// Longest request line in bytes, its LF included.
+pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
+/// Most raw bytes in one `bytes=` block.
+pub const MAX_BLOCK_BYTES: usize = 64 * 1024;
+/// Bytes that `tail` answers when not told.
+pub const DEFAULT_TAIL_BYTES: u64 = 1600;
+/// Bytes that `follow` begins with when not told.
+pub const DEFAULT_FOLLOW_BYTES: u64 = 1024;
+
+/// Keys of a `status` line, in the order they are written.
+///
+/// `name` (as people write it) `group` `process` `state` `pid` (0 = none) `start` `stop` (epoch seconds, 0 = never) `now` `exit`
+/// (exit code, `-1` = by signal, absent = none yet) `error` (last spawn error; absent when there is none) `uptime` (seconds, only RUNNING)
+/// `wanted` (`up` or `down`) `stdout` `stderr` (paths of the log files, absent when none) `description` (Supervisor's text).
+pub const STATUS_KEYS: &[&str] = &[
+    "name",
+    "group",
+    "process",
+    "state",
+    "pid",
+    "start",
+    "stop",
+    "now",
+    "exit",
+    "error",
+    "uptime",
+    "wanted",
+    "stdout",
+    "stderr",
+    "description",
+];

@@ -1,0 +1,1 @@
+//! One word of the language: percent-encoding.
