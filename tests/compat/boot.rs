@@ -1,7 +1,20 @@
 //! What a start of the daemon does by itself: autostart, spawn errors, set-up of children, log files.
 
+use nix::sys::signal::Signal;
+
 use super::case::{Case, Scene, Step};
 use super::run::compare;
+
+/// A program that does its work and ends; what follows happens after that.
+fn once(name: &'static str, title: &'static str, options: &str) -> Case {
+    Case::new(title)
+        .program(name, &format!("{options}\nstartsecs=0\nautorestart=false"))
+        .until(Box::leak(format!("exited: {name}").into_boxed_str()))
+        .except(
+            "> than 0 seconds",
+            "the original tells of a process's success when it sees it alive before it sees it dead",
+        )
+}
 
 #[test]
 fn autostart() {
@@ -16,7 +29,7 @@ fn autostart() {
                 .until("gave up: lost")
                 .ctl("status lost"),
             Case::new("command not in PATH")
-                .program("lostpath", "command=no-such-command-anywhere\nstartretries=0")
+                .program("lostpath", "command=lostpath\nstartretries=0")
                 .until("gave up: lostpath")
                 .ctl("status lostpath"),
             Case::new("not executable")
@@ -33,7 +46,7 @@ fn autostart() {
                 .until("gave up: empty")
                 .ctl("status empty"),
             Case::new("a command whose quotes do not close")
-                .program("quotes", "command=sleep \"1000\nstartretries=0")
+                .program("quotes", "command=quotes \"1000\nstartretries=0")
                 .until("gave up: quotes")
                 .ctl("status quotes"),
             Case::new("directory that does not exist")
@@ -60,39 +73,28 @@ fn autostart() {
                 .until("success: right")
                 .ctl("status pair:*")
                 .ctl("status left"),
-            Case::new("the environment a child sees")
-                .program(
-                    "environ",
-                    "command=sh -c \"env | sort | grep -v -e ^PWD= -e ^OLDPWD= -e ^_= -e ^SHLVL=\"\n\
-                     environment=OWN=\"a, b\",BOTH=program,NUMBER=%(process_num)d\nstartsecs=0\nautorestart=false\n\
-                     stdout_logfile=$DIR/environ.out",
-                )
-                .until("exited: environ")
-                .file("environ.out"),
-            Case::new("expansions in a command")
-                .program(
-                    "expand",
-                    "command=echo %(program_name)s %(group_name)s %(process_num)03d %(here)s %(ENV_GLOBAL)s %(ENV_TZ)s 100%%\n\
-                     startsecs=0\nautorestart=false\nstdout_logfile=$DIR/%(program_name)s.out",
-                )
-                .until("exited: expand")
-                .file("expand.out"),
-            Case::new("umask")
-                .program("umask", "command=sh -c umask\numask=027\nstartsecs=0\nautorestart=false\nstdout_logfile=$DIR/umask.out")
-                .until("exited: umask")
-                .file("umask.out"),
-            Case::new("directory")
-                .program("pwd", "command=pwd -P\ndirectory=/usr/lib\nstartsecs=0\nautorestart=false\nstdout_logfile=$DIR/pwd.out")
-                .until("exited: pwd")
-                .file("pwd.out"),
-            Case::new("quotes and backslashes in a command")
-                .program(
-                    "words",
-                    "command=printf '<%%s>' \"a b\" 'c \"d' e\\ f \"g\\\"h\" \"\" i\"j\"k\nstartsecs=0\nautorestart=false\n\
-                     stdout_logfile=$DIR/words.out",
-                )
-                .until("exited: words")
-                .file("words.out"),
+            once(
+                "environ",
+                "the environment a child sees",
+                "command=sh -c \"env | sort | grep -v -e ^PWD= -e ^OLDPWD= -e ^_= -e ^SHLVL=\"\n\
+                 environment=OWN=\"a, b\",BOTH=program,NUMBER=%(process_num)d\nstdout_logfile=$DIR/environ.out",
+            )
+            .file("environ.out"),
+            once(
+                "expand",
+                "expansions in a command",
+                "command=echo %(program_name)s %(group_name)s %(process_num)03d %(here)s %(ENV_GLOBAL)s %(ENV_TZ)s 100%%\n\
+                 stdout_logfile=$DIR/%(program_name)s.out",
+            )
+            .file("expand.out"),
+            once("mask", "umask", "command=sh -c umask\numask=027\nstdout_logfile=$DIR/mask.out").file("mask.out"),
+            once("pwd", "directory", "command=pwd -P\ndirectory=/usr/lib\nstdout_logfile=$DIR/pwd.out").file("pwd.out"),
+            once(
+                "words",
+                "quotes and backslashes in a command",
+                "command=printf '<%%s>' \"a b\" 'c \"d' e\\ f \"g\\\"h\" \"\" i\"j\"k\nstdout_logfile=$DIR/words.out",
+            )
+            .file("words.out"),
         ],
         ..Scene::default()
     };
@@ -101,102 +103,87 @@ fn autostart() {
 
 #[test]
 fn output() {
-    let once = "startsecs=0\nautorestart=false\n";
+    const BOTH_STREAMS: &str = "command=sh -c \"echo out; echo err >&2\"";
+    let lines = |count: usize| {
+        let words = (1..=count).map(|number| number.to_string()).collect::<Vec<_>>().join(" ");
+        format!("command=sh -c \"for i in {words}; do echo line-$i-0123456789; sleep 0.15; done\"")
+    };
     let scene = Scene {
         cases: vec![
-            Case::new("both streams to files of their own")
-                .program(
-                    "two",
-                    &format!("command=sh -c \"echo out; echo err >&2\"\n{once}stdout_logfile=$DIR/two.out\nstderr_logfile=$DIR/two.err"),
-                )
-                .until("exited: two")
-                .file("two.out")
-                .file("two.err"),
-            Case::new("redirect_stderr")
-                .program(
-                    "merged",
-                    &format!("command=sh -c \"echo out; echo err >&2\"\n{once}redirect_stderr=true\nstdout_logfile=$DIR/merged.out"),
-                )
-                .until("exited: merged")
-                .file("merged.out")
-                .ctl("tail merged stderr"),
-            Case::new("redirect_stderr with a stderr log file: a warning, no file")
-                .program(
-                    "both",
-                    &format!(
-                        "command=sh -c \"echo out; echo err >&2\"\n{once}redirect_stderr=true\nstdout_logfile=$DIR/both.out\n\
-                         stderr_logfile=$DIR/both.err"
-                    ),
-                )
-                .until("exited: both")
-                .file("both.out")
-                .file("both.err"),
-            Case::new("stdout_logfile=NONE: no file, no tail")
-                .program("none", &format!("command=echo lost\n{once}stdout_logfile=NONE\nstderr_logfile=none"))
-                .until("exited: none")
-                .ctl("tail none"),
-            Case::new("an existing log is appended to")
+            once(
+                "two",
+                "both streams to files of their own",
+                &format!("{BOTH_STREAMS}\nstdout_logfile=$DIR/two.out\nstderr_logfile=$DIR/two.err"),
+            )
+            .file("two.out")
+            .file("two.err"),
+            once(
+                "merged",
+                "redirect_stderr",
+                &format!("{BOTH_STREAMS}\nredirect_stderr=true\nstdout_logfile=$DIR/merged.out"),
+            )
+            .file("merged.out")
+            .ctl("tail merged stderr"),
+            once(
+                "both",
+                "redirect_stderr with a stderr log file: a warning, no file",
+                &format!("{BOTH_STREAMS}\nredirect_stderr=true\nstdout_logfile=$DIR/both.out\nstderr_logfile=$DIR/both.err"),
+            )
+            .file("both.out")
+            .file("both.err"),
+            once("none", "no log file, no tail", "command=echo lost\nstdout_logfile=NONE\nstderr_logfile=none").ctl("tail none"),
+            once("append", "an existing log is appended to", "command=echo after\nstdout_logfile=$DIR/append.out")
                 .given("append.out", 0o644, "before\n")
-                .program("append", &format!("command=echo after\n{once}stdout_logfile=$DIR/append.out"))
-                .until("exited: append")
                 .file("append.out"),
-            Case::new("rotation, two backups, one write at a time")
-                .program(
-                    "rotate",
-                    &format!(
-                        "command=sh -c \"for i in 1 2 3 4 5 6 7; do echo line-$i-0123456789; sleep 0.15; done\"\n{once}\
-                         stdout_logfile=$DIR/rotate.out\nstdout_logfile_maxbytes=32\nstdout_logfile_backups=2"
-                    ),
-                )
-                .until("exited: rotate")
-                .file("rotate.out")
-                .file("rotate.out.1")
-                .file("rotate.out.2")
-                .file("rotate.out.3"),
-            Case::new("rotation without backups truncates")
-                .program(
-                    "trunc",
-                    &format!(
-                        "command=sh -c \"for i in 1 2 3; do echo line-$i-0123456789; sleep 0.15; done\"\n{once}\
-                         stdout_logfile=$DIR/trunc.out\nstdout_logfile_maxbytes=32\nstdout_logfile_backups=0"
-                    ),
-                )
-                .until("exited: trunc")
-                .file("trunc.out")
-                .file("trunc.out.1"),
-            Case::new("the size of an existing log counts")
-                .given("full.out", 0o644, "0123456789012345678901234567\n")
-                .program(
-                    "full",
-                    &format!("command=echo more\n{once}stdout_logfile=$DIR/full.out\nstdout_logfile_maxbytes=32\nstdout_logfile_backups=1"),
-                )
-                .until("exited: full")
-                .file("full.out")
-                .file("full.out.1"),
-            Case::new("a write may go over maxbytes as a whole")
-                .program(
-                    "chunk",
-                    &format!(
-                        "command=printf 0123456789012345678901234567890123456789\n{once}stdout_logfile=$DIR/chunk.out\n\
-                         stdout_logfile_maxbytes=8\nstdout_logfile_backups=1"
-                    ),
-                )
-                .until("exited: chunk")
-                .file("chunk.out")
-                .file("chunk.out.1"),
-            Case::new("bytes that are no text pass unchanged")
-                .program("bytes", &format!("command=printf '\\303\\050\\377\\000\\n'\n{once}stdout_logfile=$DIR/bytes.out"))
-                .until("exited: bytes")
-                .file("bytes.out"),
-            Case::new("strip_ansi is off")
-                .program("colour", &format!("command=printf '\\033[31mred\\033[0m'\n{once}stdout_logfile=$DIR/colour.out"))
-                .until("exited: colour")
-                .file("colour.out"),
-            Case::new("stdin is open and quiet")
-                .program("stdin", &format!("command=sh -c \"read line; echo got $line\"\nstartsecs=1\nstdout_logfile=$DIR/stdin.out"))
+            once(
+                "rotate",
+                "rotation with two backups, write by write",
+                &format!("{}\nstdout_logfile=$DIR/rotate.out\nstdout_logfile_maxbytes=32\nstdout_logfile_backups=2", lines(7)),
+            )
+            .file("rotate.out")
+            .file("rotate.out.1")
+            .file("rotate.out.2")
+            .file("rotate.out.3"),
+            once(
+                "trunc",
+                "rotation without backups truncates",
+                &format!("{}\nstdout_logfile=$DIR/trunc.out\nstdout_logfile_maxbytes=32\nstdout_logfile_backups=0", lines(3)),
+            )
+            .file("trunc.out")
+            .file("trunc.out.1"),
+            once(
+                "full",
+                "the size of an existing log counts",
+                "command=echo more\nstdout_logfile=$DIR/full.out\nstdout_logfile_maxbytes=32\nstdout_logfile_backups=1",
+            )
+            .given("full.out", 0o644, "0123456789012345678901234567\n")
+            .file("full.out")
+            .file("full.out.1"),
+            once(
+                "chunk",
+                "a write goes over maxbytes as a whole",
+                "command=printf 0123456789012345678901234567890123456789\nstdout_logfile=$DIR/chunk.out\n\
+                 stdout_logfile_maxbytes=8\nstdout_logfile_backups=1",
+            )
+            .file("chunk.out")
+            .file("chunk.out.1"),
+            once(
+                "bytes",
+                "bytes that are no text pass unchanged",
+                "command=printf '\\303\\050\\377\\000\\n'\nstdout_logfile=$DIR/bytes.out",
+            )
+            .file("bytes.out"),
+            once(
+                "colour",
+                "strip_ansi is off by default",
+                "command=printf '\\033[31mred\\033[0m'\nstdout_logfile=$DIR/colour.out",
+            )
+            .file("colour.out"),
+            Case::new("stdin is open and says nothing")
+                .program("stdin", "command=sh -c \"read line; echo got $line\"\nstdout_logfile=$DIR/stdin.out")
                 .until("success: stdin")
                 .ctl("status stdin"),
-            Case::new("reopening after a rename")
+            Case::new("a renamed log goes on as a new file after USR2")
                 .program(
                     "moved",
                     "command=sh -c \"trap 'echo second' USR1; echo first-moved; while :; do sleep 0.1; done\"\nstartsecs=0\n\
@@ -204,10 +191,11 @@ fn output() {
                 )
                 .until("first-moved")
                 .step(Step::Rename("moved.out", "moved.old"))
-                .step(Step::SignalDaemon(nix::sys::signal::Signal::SIGUSR2))
+                .step(Step::SignalDaemon(Signal::SIGUSR2))
                 .until("supervisord logreopen")
-                .kill("moved", nix::sys::signal::Signal::SIGUSR1)
+                .kill("moved", Signal::SIGUSR1)
                 .until("second")
+                .ctl("status moved")
                 .file("moved.old")
                 .file("moved.out"),
         ],
@@ -221,14 +209,12 @@ fn strip_ansi() {
     let scene = Scene {
         supervisord: "strip_ansi=true",
         cases: vec![
-            Case::new("strip_ansi drops colours")
-                .program(
-                    "plain",
-                    "command=printf '\\033[31mred\\033[0m and \\033[1;32mgreen\\033[m\\n'\nstartsecs=0\nautorestart=false\n\
-                     stdout_logfile=$DIR/plain.out",
-                )
-                .until("exited: plain")
-                .file("plain.out"),
+            once(
+                "drained",
+                "strip_ansi drops colours",
+                "command=printf '\\033[31mred\\033[0m and \\033[1;32mgreen\\033[m\\n'\nstdout_logfile=$DIR/drained.out",
+            )
+            .file("drained.out"),
         ],
         ..Scene::default()
     };

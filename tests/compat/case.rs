@@ -53,6 +53,9 @@ pub struct Case {
     pub given: Vec<(&'static str, u32, &'static str)>,
     /// Log lines with this phrase are compared on neither side, for this reason.
     pub except: Vec<(&'static str, &'static str)>,
+    /// Compare `waiting for NAME to stop` too: the original tells it when it finds the process alive after the
+    /// signal, so it does so for sure only where stopping takes long.
+    pub slow_stop: bool,
     /// Subjects in which visor differs on purpose.
     pub intended: Vec<Intended>,
 }
@@ -136,6 +139,12 @@ impl Case {
     /// See [`Case::except`].
     pub fn except(mut self, phrase: &'static str, reason: &'static str) -> Case {
         self.except.push((phrase, reason));
+        self
+    }
+
+    /// See [`Case::slow_stop`].
+    pub fn slow_stop(mut self) -> Case {
+        self.slow_stop = true;
         self
     }
 

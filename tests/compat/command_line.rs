@@ -118,8 +118,10 @@ fn errors() {
         };
         // Few at a time: each is a start of the original's interpreter.
         let workers: Vec<_> = LINES.chunks(LINES.len().div_ceil(4)).collect();
-        let workers: Vec<_> =
-            workers.into_iter().map(|part| scope.spawn(move || part.iter().filter_map(check).collect::<Vec<_>>())).collect();
+        let workers: Vec<_> = workers
+            .into_iter()
+            .map(|part| scope.spawn(move || part.iter().filter_map(check).collect::<Vec<_>>()))
+            .collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("no line breaks off")).collect()
     });
     assert!(faults.is_empty(), "{} of {} lines differ\n\n{}", faults.len(), LINES.len(), faults.join("\n"));
@@ -136,8 +138,12 @@ fn help_and_version() {
             let (truth, ours) = (run_line(Side::Original, &line), run_line(Side::Visor, &line));
             assert_eq!(truth.first(), ours.first(), "the first line of `{program} {flag}`");
             assert_eq!(truth.last(), ours.last(), "the exit code of `{program} {flag}`");
-            let missing: Vec<_> = options(&truth).into_iter().filter(|option| !options(&ours).contains(option)).collect();
-            assert!(missing.is_empty(), "`{program} {flag}` tells every option of the original: {missing:?}\n{ours:#?}");
+            let missing: Vec<_> =
+                options(&truth).into_iter().filter(|option| !options(&ours).contains(option)).collect();
+            assert!(
+                missing.is_empty(),
+                "`{program} {flag}` tells every option of the original: {missing:?}\n{ours:#?}"
+            );
         }
     }
     for flag in ["-v", "--version"] {

@@ -59,7 +59,10 @@ fn starting_and_failing() {
             Case::new("fails once, then stays: the counter is forgotten")
                 .program(
                     "second",
-                    &shell("test -e $DIR/second.mark && exec sleep 1000; touch $DIR/second.mark; exit 9", "startsecs=2"),
+                    &shell(
+                        "test -e $DIR/second.mark && exec sleep 1000; touch $DIR/second.mark; exit 9",
+                        "startsecs=2",
+                    ),
                 )
                 .ctl("start second")
                 .until("success: second")
@@ -81,7 +84,7 @@ fn starting_and_failing() {
                 .ctl("start missing")
                 .ctl("status missing"),
             Case::new("missing command, looked up in PATH")
-                .program("nopath", "command=no-such-command-anywhere --flag\nautostart=false")
+                .program("nopath", "command=nopath --flag\nautostart=false")
                 .ctl("start nopath")
                 .ctl("status nopath"),
             Case::new("command without permission to execute")
@@ -215,32 +218,51 @@ fn stopping() {
                 .ctl("stop plain")
                 .ctl("status plain"),
             Case::new("exit 0 on TERM")
-                .program("polite", &shell("trap 'exit 0' TERM; echo ready-polite; while :; do sleep 0.1; done", "startsecs=0"))
+                .program(
+                    "polite",
+                    &shell("trap 'exit 0' TERM; echo ready-polite; while :; do sleep 0.1; done", "startsecs=0"),
+                )
                 .ctl("start polite")
                 .until("ready-polite")
                 .ctl("stop polite"),
             Case::new("exit 3 on TERM, not among exitcodes")
-                .program("rude", &shell("trap 'exit 3' TERM; echo ready-rude; while :; do sleep 0.1; done", "startsecs=0"))
+                .program(
+                    "rude",
+                    &shell("trap 'exit 3' TERM; echo ready-rude; while :; do sleep 0.1; done", "startsecs=0"),
+                )
                 .ctl("start rude")
                 .until("ready-rude")
                 .ctl("stop rude"),
             Case::new("TERM ignored: killed after stopwaitsecs")
-                .program("deaf", &shell("trap '' TERM; echo ready-deaf; exec sleep 1000", "startsecs=0\nstopwaitsecs=1"))
+                .program(
+                    "deaf",
+                    &shell("trap '' TERM; echo ready-deaf; exec sleep 1000", "startsecs=0\nstopwaitsecs=1"),
+                )
                 .ctl("start deaf")
                 .until("ready-deaf")
+                .slow_stop()
                 .ctl("stop deaf")
                 .ctl("status deaf"),
-            Case::new("stopsignal by name").program("int", &stay("startsecs=0\nstopsignal=INT")).ctl("start int").ctl("stop int"),
+            Case::new("stopsignal by name")
+                .program("sigint", &stay("startsecs=0\nstopsignal=INT"))
+                .ctl("start sigint")
+                .ctl("stop sigint"),
             Case::new("stopsignal by full name")
-                .program("hup", &stay("startsecs=0\nstopsignal=SIGHUP"))
-                .ctl("start hup")
-                .ctl("stop hup"),
-            Case::new("stopsignal by number").program("quit", &stay("startsecs=0\nstopsignal=3")).ctl("start quit").ctl("stop quit"),
+                .program("sighup", &stay("startsecs=0\nstopsignal=SIGHUP"))
+                .ctl("start sighup")
+                .ctl("stop sighup"),
+            Case::new("stopsignal by number")
+                .program("sigquit", &stay("startsecs=0\nstopsignal=3"))
+                .ctl("start sigquit")
+                .ctl("stop sigquit"),
             Case::new("stopsignal in small letters")
-                .program("usr1", &stay("startsecs=0\nstopsignal=usr1"))
-                .ctl("start usr1")
-                .ctl("stop usr1"),
-            Case::new("stopsignal KILL").program("kill", &stay("startsecs=0\nstopsignal=KILL")).ctl("start kill").ctl("stop kill"),
+                .program("sigusr1", &stay("startsecs=0\nstopsignal=usr1"))
+                .ctl("start sigusr1")
+                .ctl("stop sigusr1"),
+            Case::new("stopsignal KILL")
+                .program("sigkill", &stay("startsecs=0\nstopsignal=KILL"))
+                .ctl("start sigkill")
+                .ctl("stop sigkill"),
             Case::new("without stopasgroup the children live on")
                 .program("alone", &shell(&with_child("alone"), "startsecs=0"))
                 .ctl("start alone")
@@ -248,11 +270,11 @@ fn stopping() {
                 .ctl("stop alone")
                 .alive("alone.pid"),
             Case::new("stopasgroup signals the children too")
-                .program("group", &shell(&with_child("group"), "startsecs=0\nstopasgroup=true"))
-                .ctl("start group")
-                .until("ready-group")
-                .ctl("stop group")
-                .alive("group.pid"),
+                .program("whole", &shell(&with_child("whole"), "startsecs=0\nstopasgroup=true"))
+                .ctl("start whole")
+                .until("ready-whole")
+                .ctl("stop whole")
+                .alive("whole.pid"),
             Case::new("killasgroup kills the children that ignored the stop signal")
                 .program(
                     "killgroup",
@@ -263,12 +285,10 @@ fn stopping() {
                 )
                 .ctl("start killgroup")
                 .until("ready-killgroup")
+                .slow_stop()
                 .ctl("stop killgroup")
                 .alive("killgroup.pid"),
-            Case::new("stop of one that never ran")
-                .program("idle", &stay(""))
-                .ctl("stop idle")
-                .ctl("status idle"),
+            Case::new("stop of one that never ran").program("idle", &stay("")).ctl("stop idle").ctl("status idle"),
             Case::new("stop of one that exited")
                 .program("gone", &shell("sleep 0.3; exit 0", "startsecs=0"))
                 .ctl("start gone")
@@ -285,10 +305,17 @@ fn stopping() {
                 .ctl("start stays")
                 .ctl("stop stays")
                 .ctl("status stays"),
-            Case::new("start after stop").program("back", &stay("startsecs=0")).ctl("start back").ctl("stop back").ctl("start back"),
+            Case::new("start after stop")
+                .program("back", &stay("startsecs=0"))
+                .ctl("start back")
+                .ctl("stop back")
+                .ctl("start back"),
             Case::new("restart of a running one").program("re", &stay("startsecs=0")).ctl("start re").ctl("restart re"),
             Case::new("restart of a stopped one").program("rest", &stay("startsecs=0")).ctl("restart rest"),
-            Case::new("start of a running one").program("twice", &stay("startsecs=0")).ctl("start twice").ctl("start twice"),
+            Case::new("start of a running one")
+                .program("twice", &stay("startsecs=0"))
+                .ctl("start twice")
+                .ctl("start twice"),
         ],
         ..Scene::default()
     };

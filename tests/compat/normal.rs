@@ -38,9 +38,10 @@ impl Places<'_> {
     }
 }
 
-/// Whether a log message is about this process: its name stands there as a whole word.
+/// Whether a log message is about this process: its name stands there as a whole word (so no case names a process
+/// with a word of the messages).
 pub fn is_about(message: &str, process: &str) -> bool {
-    let is_name = |c: char| c.is_alphanumeric() || "_-./".contains(c);
+    let is_name = |c: char| c.is_alphanumeric() || "_-.".contains(c);
     message.match_indices(process).any(|(at, _)| {
         let before = message.get(..at).and_then(|text| text.chars().next_back());
         let after = message.get(at + process.len()..).and_then(|text| text.chars().next());

@@ -85,22 +85,23 @@ fn add_and_remove() {
 
 #[test]
 fn a_group_that_changes() {
-    const BEFORE: &str = "[program:a]\ncommand=sleep 1000\nstartsecs=0\n[program:b]\ncommand=sleep 1000\nstartsecs=0\n";
-    const GROUPED: &str = "[program:a]\ncommand=sleep 1000\nstartsecs=0\n[program:b]\ncommand=sleep 1000\nstartsecs=0\n\
-                           [group:ab]\nprograms=a,b\n";
+    const BEFORE: &str =
+        "[program:ga]\ncommand=sleep 1000\nstartsecs=0\n[program:gb]\ncommand=sleep 1000\nstartsecs=0\n";
+    const GROUPED: &str = "[program:ga]\ncommand=sleep 1000\nstartsecs=0\n[program:gb]\ncommand=sleep 1000\nstartsecs=0\n\
+                           [group:ab]\nprograms=ga,gb\n";
     let scene = Scene {
         cases: vec![
             Case::new("two programs become a group")
                 .section(BEFORE)
-                .process("a")
-                .process("b")
-                .until("success: a")
-                .until("success: b")
+                .process("ga")
+                .process("gb")
+                .until("success: ga")
+                .until("success: gb")
                 .rewrite(GROUPED)
                 .ctl("reread")
                 .ctl_sorted("update")
-                .until_count("success: a", 2)
-                .until_count("success: b", 2)
+                .until_count("success: ga", 2)
+                .until_count("success: gb", 2)
                 .ctl("status"),
         ],
         ..Scene::default()

@@ -1,9 +1,13 @@
 //! The end of the daemon: its whole log, its exit code, what it leaves behind.
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::case::{Case, Scene};
-use super::run::compare;
+use super::normal::Places;
+use super::original;
+use super::run::{Seen, Side, compare, differences, screen};
+use super::support::{clean_command, descendants, in_directory};
 
 fn three() -> Case {
     Case::new("three programs of different priority")
@@ -31,4 +35,75 @@ fn int() {
 fn quit_with_nothing_to_stop() {
     let idle = Case::new("nothing runs").section("[program:idle]\ncommand=sleep 1000\nautostart=false").ctl("status");
     compare(&Scene { stop: Some(Signal::SIGQUIT), cases: vec![idle], ..Scene::default() });
+}
+
+/// In the background: the parent's exit, the pid file, the control program's word, the end.
+fn in_the_background(side: Side) -> Seen {
+    let directory = tempfile::Builder::new().prefix("compat-").tempdir().expect("a temporary directory");
+    let place = directory.path();
+    let programs = side.programs(place);
+    let places = Places { directory: place, programs: &programs };
+    let conf = "[supervisord]\nlogfile=$DIR/main.log\npidfile=$DIR/main.pid\nchildlogdir=$DIR\ndirectory=/\numask=027\n\
+                [unix_http_server]\nfile=$DIR/ctl.sock\n[supervisorctl]\nserverurl=unix://$DIR/ctl.sock\n\
+                [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
+                [visor]\nsocket=$DIR/visor.sock\n\
+                [program:back]\ncommand=sh -c \"pwd; umask; exec sleep 1000\"\nautostart=false\nstartsecs=0\nstdout_logfile=$DIR/back.out\n";
+    std::fs::write(place.join("supervisord.conf"), in_directory(conf, place)).expect("the configuration");
+    let ctl = |arguments: &str| {
+        let mut command = clean_command(programs.join("supervisorctl"));
+        command.arg("-c").arg(place.join("supervisord.conf")).args(arguments.split(' '));
+        screen(&places, command)
+    };
+    let mut command = clean_command(programs.join("supervisord"));
+    command.arg("-c").arg(place.join("supervisord.conf")).current_dir(place);
+    let mut seen = Seen::new();
+    seen.insert("1 start".to_owned(), screen(&places, command));
+    let pid = ctl("pid").first().and_then(|line| line.parse::<i32>().ok());
+    let pid = pid.unwrap_or_else(|| panic!("{side:?} in the background tells its pid"));
+    let _reaper = KillAtTheEnd(pid);
+    let in_file = std::fs::read_to_string(place.join("main.pid")).unwrap_or_default();
+    seen.insert("2 pid file".to_owned(), vec![format!("right: {}", in_file == format!("{pid}\n"))]);
+    seen.insert("3 start".to_owned(), ctl("start back"));
+    seen.insert("4 restart".to_owned(), ctl("restart back"));
+    seen.insert("5 shutdown".to_owned(), ctl("shutdown"));
+    // `tail` waits for the end of a process that is not our child.
+    let mut end = clean_command("tail");
+    end.arg(format!("--pid={pid}")).args(["-f", "/dev/null"]);
+    seen.insert("6 end".to_owned(), screen(&places, end));
+    seen.insert("7 afterwards".to_owned(), ctl("status"));
+    let log = std::fs::read_to_string(place.join("main.log")).unwrap_or_default();
+    let lines = log.lines().filter_map(|line| places.log_line(line));
+    seen.insert("8 log".to_owned(), lines.filter(|line| !line.contains(" to stop")).collect());
+    let output = std::fs::read_to_string(place.join("back.out")).unwrap_or_default();
+    seen.insert("9 what a child sees".to_owned(), output.lines().map(str::to_owned).collect());
+    seen
+}
+
+/// A daemon in the background is nobody's child: it is killed when its test fails.
+struct KillAtTheEnd(i32);
+
+impl Drop for KillAtTheEnd {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for pid in descendants(self.0).into_iter().chain([self.0]) {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
+    }
+}
+
+#[test]
+fn daemon() {
+    if original::programs().is_none() {
+        return;
+    }
+    let truth = in_the_background(Side::Original);
+    if std::env::var_os("COMPAT_SHOW").is_some() {
+        println!("{truth:#?}");
+    }
+    if std::env::var_os("COMPAT_ORIGINAL_ONLY").is_none() {
+        let ours = in_the_background(Side::Visor);
+        let faults = differences(&Case::new("in the background"), &truth, &ours);
+        assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+    }
 }

@@ -11,23 +11,23 @@ fn actions_on_some() {
     let scene = Scene {
         cases: vec![
             Case::new("status of some and of unknown ones")
-                .program("up", stay)
+                .program("runs", stay)
                 .program("down", "command=sleep 1000\nautostart=false")
-                .until("success: up")
-                .ctl("status up")
+                .until("success: runs")
+                .ctl("status runs")
                 .ctl("status down")
-                .ctl("status up down")
-                .ctl("status down up up")
+                .ctl("status runs down")
+                .ctl("status down runs runs")
                 .ctl("status nobody")
                 .ctl("status nogroup:*")
-                .ctl("status up nobody")
+                .ctl("status runs nobody")
                 .ctl("status down nobody")
-                .ctl("status up:nobody")
-                .ctl("status up:up"),
+                .ctl("status runs:nobody")
+                .ctl("status runs:runs"),
             Case::new("a name longer than the column")
                 .program("a-name-that-is-much-longer-than-thirty-characters", stay)
                 .until("success: a-name-that")
-                .ctl("status a-name-that-is-much-longer-than-thirty-characters up"),
+                .ctl("status a-name-that-is-much-longer-than-thirty-characters runs"),
             Case::new("start and stop of unknown ones")
                 .ctl("start nobody")
                 .ctl("start nogroup:*")
@@ -81,8 +81,8 @@ fn actions_on_some() {
                 .until("exited: ended")
                 .ctl("signal TERM ended"),
             Case::new("pid")
-                .program("pid", stay)
-                .until("success: pid")
+                .program("pid-of", stay)
+                .until("success: pid-of")
                 .ctl("pid down")
                 .ctl("pid nobody")
                 .ctl("pid nogroup:*"),
@@ -104,6 +104,7 @@ fn actions_on_some() {
                 .ctl("tail down")
                 .ctl("tail talk stdout more")
                 .ctl("tail -f"),
+            Case::new("maintail that cannot be").ctl("maintail -x").ctl("maintail one two").ctl("maintail one"),
             Case::new("clear of a running one")
                 .program(
                     "wipe",
@@ -114,11 +115,11 @@ fn actions_on_some() {
                 .file("wipe.out")
                 .ctl("clear nobody"),
             Case::new("help").ctl("help status").ctl("help nosuch").ctl("help help"),
-            Case::new("fg that cannot be").ctl("fg nobody").ctl("fg down").ctl("fg up down"),
+            Case::new("fg that cannot be").ctl("fg nobody").ctl("fg down").ctl("fg runs down"),
             Case::new("add and remove that cannot be")
-                .ctl("add up")
+                .ctl("add runs")
                 .ctl("add nobody")
-                .ctl("remove up")
+                .ctl("remove runs")
                 .ctl("remove nobody"),
             Case::new("open of no url").ctl("open nonsense"),
         ],

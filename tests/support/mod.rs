@@ -148,7 +148,8 @@ impl Builder {
     fn standard_conf(&self, place: &Path) -> String {
         let head = "[supervisord]\nnodaemon=true\nlogfile=$DIR/visor.log\npidfile=$DIR/visor.pid\n\
                     childlogdir=$DIR\nloglevel=debug\n";
-        let text = format!("{head}{}\n[visor]\nsocket=$DIR/visor.sock\n{}\n{}", self.supervisord, self.visor, self.conf);
+        let text =
+            format!("{head}{}\n[visor]\nsocket=$DIR/visor.sock\n{}\n{}", self.supervisord, self.visor, self.conf);
         in_directory(&text, place)
     }
 
