@@ -309,7 +309,12 @@ fn one_side(side: Side, scene: &Scene) -> (Vec<Result<Seen, String>>, String) {
         }
     }
     if let Some(signal) = scene.stop {
-        let ended = thread::scope(|scope| scope.spawn(|| bench.stop(signal)).join().map_err(message));
+        let mut ended = thread::scope(|scope| scope.spawn(|| bench.stop(signal)).join().map_err(message));
+        let excepted =
+            |line: &String| scene.cases.iter().flat_map(|case| &case.except).any(|(phrase, _)| line.contains(phrase));
+        if let Some(lines) = ended.as_mut().ok().and_then(|seen| seen.get_mut("whole log")) {
+            lines.retain(|line| !excepted(line));
+        }
         seen.push(ended);
     }
     let log = bench.daemon.log().join("\n") + "\n" + &bench.daemon.errors();

@@ -146,14 +146,23 @@ pub fn wait_for_state(socket: &Path, name: &str, state: &str) {
     let deadline = Instant::now() + TIMEOUT;
     let mut watch = Connection::open(socket);
     watch.send(&format!("watch {name}"));
-    let status = Connection::open(socket).request(&format!("status {name}"));
-    let mut now = status.data.first().and_then(|line| line.get("state")).cloned();
-    assert!(now.is_some(), "process `{name}` exists: {status:?}");
+    let mut now = state_of(socket, name);
     while now.as_deref() != Some(state) {
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         watch.stream().set_read_timeout(Some(left)).expect("a timeout");
         let Some(event) = watch.event() else { panic!("`{name}` becomes {state}: the watch ended at {now:?}") };
+        if event.contains_key("missed") {
+            now = state_of(socket, name);
+            continue;
+        }
         let changed = event.get("event").and_then(|event| event.strip_prefix("PROCESS_STATE_"));
         now = changed.map(str::to_owned).or(now);
     }
+}
+
+fn state_of(socket: &Path, name: &str) -> Option<String> {
+    let status = Connection::open(socket).request(&format!("status {name}"));
+    let state = status.data.first().and_then(|line| line.get("state")).cloned();
+    assert!(state.is_some(), "process `{name}` exists: {status:?}");
+    state
 }
