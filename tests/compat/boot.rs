@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use super::case::{Case, Scene, Step};
-use super::run::compare;
+use super::compare::compare;
 
 /// A program that does its work and ends; what follows happens after that.
 fn once(name: &'static str, title: &'static str, options: &str) -> Case {

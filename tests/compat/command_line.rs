@@ -1,8 +1,9 @@
 //! Command lines and start-up errors: what is written, where, and the exit code.
 
+use super::compare::side_by_side;
 use super::normal::Places;
 use super::original;
-use super::run::{Side, screen, side_by_side};
+use super::run::{Side, screen};
 use super::support::{clean_command, in_directory};
 
 /// One run of a program that ends by itself.

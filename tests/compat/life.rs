@@ -6,7 +6,7 @@
 use nix::sys::signal::Signal;
 
 use super::case::{Case, Scene};
-use super::run::compare;
+use super::compare::compare;
 
 /// Stays up.
 const STAY: &str = "command=sleep 1000\nautostart=false\n";

@@ -8,6 +8,7 @@
 mod boot;
 mod case;
 mod command_line;
+mod compare;
 mod life;
 mod normal;
 mod original;

@@ -1,7 +1,7 @@
 //! Changes of the configuration while running: reread, update, add, remove.
 
 use super::case::{Case, Scene};
-use super::run::compare;
+use super::compare::compare;
 
 /// Before.
 const BEFORE: &str = "[program:stays]\ncommand=sleep 1000\nstartsecs=0\n\

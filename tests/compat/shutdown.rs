@@ -4,9 +4,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::case::{Case, Scene};
+use super::compare::{compare, differences};
 use super::normal::Places;
 use super::original;
-use super::run::{Seen, Side, compare, differences, screen};
+use super::run::{Seen, Side, screen};
 use super::support::{clean_command, descendants, in_directory};
 
 /// What visor does not say, or says at another moment.

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use super::case::{Case, Scene};
-use super::run::compare;
+use super::compare::compare;
 
 #[test]
 fn actions_on_some() {
