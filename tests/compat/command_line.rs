@@ -1,6 +1,6 @@
 //! Command lines and start-up errors: what is written, where, and the exit code.
 
-use super::compare::side_by_side;
+use super::compare::{side_by_side, wanted};
 use super::normal::Places;
 use super::original;
 use super::run::{Side, screen};
@@ -105,8 +105,8 @@ fn errors() {
     if original::programs().is_none() {
         return;
     }
-    let ours_too = std::env::var_os("COMPAT_ORIGINAL_ONLY").is_none();
-    let show = std::env::var_os("COMPAT_SHOW").is_some();
+    let ours_too = !wanted("COMPAT_ORIGINAL_ONLY");
+    let show = wanted("COMPAT_SHOW");
     let faults: Vec<String> = std::thread::scope(|scope| {
         let check = |line: &Line| {
             let truth = run_line(Side::Original, line);
@@ -130,7 +130,7 @@ fn errors() {
 
 #[test]
 fn help_and_version() {
-    if original::programs().is_none() || std::env::var_os("COMPAT_ORIGINAL_ONLY").is_some() {
+    if original::programs().is_none() || wanted("COMPAT_ORIGINAL_ONLY") {
         return;
     }
     for program in ["supervisord", "supervisorctl"] {

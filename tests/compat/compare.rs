@@ -6,25 +6,32 @@ use super::case::{Case, Scene};
 use super::original;
 use super::run::{Seen, Side, message, one_side};
 
+/// Whether a variable of the tester's environment asks for something.
+pub fn wanted(variable: &str) -> bool {
+    std::env::var_os(variable).is_some()
+}
+
 /// Plays a scene on both sides at the same time; a panic with every difference.
 ///
-/// `COMPAT_SHOW=1` prints what the original did, `COMPAT_ORIGINAL_ONLY=1` leaves visor out.
+/// `COMPAT_SHOW=1` prints what the original did, `COMPAT_ORIGINAL_ONLY=1` leaves visor out, `COMPAT_AGAINST_ITSELF=1`
+/// puts the original in visor's place, which shows what is chance.
 pub fn compare(scene: &Scene) {
     if original::programs().is_none() {
         return;
     }
-    if std::env::var_os("COMPAT_ORIGINAL_ONLY").is_some() {
+    if wanted("COMPAT_ORIGINAL_ONLY") {
         let (seen, log) = one_side(Side::Original, scene);
         show(scene, &seen);
         assert!(seen.iter().all(Result::is_ok), "the original plays every case\n{log}");
         return;
     }
+    let second = if wanted("COMPAT_AGAINST_ITSELF") { Side::Original } else { Side::Visor };
     let sides = thread::scope(|scope| {
-        let sides = [Side::Original, Side::Visor].map(|side| scope.spawn(move || one_side(side, scene)));
+        let sides = [Side::Original, second].map(|side| scope.spawn(move || one_side(side, scene)));
         sides.map(|side| side.join().map_err(message))
     });
     let [(truth, _), (ours, log)] = sides.map(|side| side.unwrap_or_else(|reason| panic!("{reason}")));
-    if std::env::var_os("COMPAT_SHOW").is_some() {
+    if wanted("COMPAT_SHOW") {
         show(scene, &truth);
     }
     let whole = Case { name: "the scene's end", ..last_case(scene) };

@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::case::{Case, Scene};
-use super::compare::{compare, differences};
+use super::compare::{compare, differences, wanted};
 use super::normal::Places;
 use super::original;
 use super::run::{Seen, Side, screen};
@@ -112,10 +112,10 @@ fn daemon() {
         return;
     }
     let truth = in_the_background(Side::Original);
-    if std::env::var_os("COMPAT_SHOW").is_some() {
+    if wanted("COMPAT_SHOW") {
         println!("{truth:#?}");
     }
-    if std::env::var_os("COMPAT_ORIGINAL_ONLY").is_none() {
+    if !wanted("COMPAT_ORIGINAL_ONLY") {
         let ours = in_the_background(Side::Visor);
         let faults = differences(&Case::new("in the background"), &truth, &ours);
         assert!(faults.is_empty(), "{}", faults.join("\n\n"));
