@@ -386,3 +386,12 @@ pub enum ReadError {
     /// It is there but cannot be read; the system's words.
     Unreadable(String),
 }
+
+impl Signal {
+    /// temp
+    #[must_use]
+    pub fn name(self) -> String {
+        nix::sys::signal::Signal::try_from(self.0)
+            .map_or_else(|_| format!("signal {}", self.0), |s| s.as_str().to_string())
+    }
+}
