@@ -36,6 +36,10 @@
 //! | `ready` | `[NAME…]` | per process that should run and does not, `name=… state=…` | `ok` or `error not-running TEXT` |
 //! | `reopen` | | | `ok`: visor's log and the processes' logs are open anew |
 //!
+//! The first word of a request begins with a small letter. Words are separated by one space or more; an empty word cannot be sent. A key or option that
+//! is data is told from the real one by escaping any of its bytes (`%2D-no-wait` is a process of that name). The text of an end line is
+//! escaped only where it must be (`%`, control bytes).
+//!
 //! NAME is `all`, `name` (meaning `name:name`), `group:process`, `group:*` or `group:`. In replies a process is named `name` when it has its
 //! group's name, else `group:process`. An error line for a group that does not exist carries `group=G`, for a process `name=N`.
 
@@ -46,14 +50,16 @@ mod request;
 mod word;
 
 pub use code::Code;
-pub use framing::{Framer, Frames};
-pub use reply::{Line, Reader};
+pub use framing::{Framer, TooLong};
+pub use reply::{DataLine, Line, Reader, ReplyError, write_block, write_error, write_ok};
 pub use request::{Request, RequestError, Stream};
 
 /// Version of the language; verbs and keys are only ever added.
 pub const PROTOCOL_VERSION: u32 = 1;
 /// Longest request line in bytes, its LF included.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
+/// Longest text line of a reply in bytes, its LF not counted; the longest are those of `config`.
+pub const MAX_REPLY_LINE_BYTES: usize = 1024 * 1024;
 /// Most raw bytes in one `bytes=` block.
 pub const MAX_BLOCK_BYTES: usize = 64 * 1024;
 /// Bytes that `tail` answers when not told.
