@@ -36,22 +36,26 @@
 //! | `ready` | `[NAME…]` | per process that should run and does not, `name=… state=…` | `ok` or `error not-running TEXT` |
 //! | `reopen` | | | `ok`: visor's log and the processes' logs are open anew |
 //!
-//! The first word of a request begins with a small letter. Words are separated by one space or more; an empty word cannot be sent. A key or option that
-//! is data is told from the real one by escaping any of its bytes (`%2D-no-wait` is a process of that name). The text of an end line is
-//! escaped only where it must be (`%`, control bytes).
+//! Several spaces count as one, so an empty word cannot be sent. An option is only what is spelled without escapes: `start %2D-no-wait`
+//! starts a process called `--no-wait`; in the same way a data line may begin with a key `%62ytes`. The text of an end line keeps its
+//! spaces and its UTF-8; only `%` and control bytes are escaped in it.
 //!
 //! NAME is `all`, `name` (meaning `name:name`), `group:process`, `group:*` or `group:`. In replies a process is named `name` when it has its
 //! group's name, else `group:process`. An error line for a group that does not exist carries `group=G`, for a process `name=N`.
 
 mod code;
 mod framing;
+mod parse;
+mod reader;
 mod reply;
 mod request;
 mod word;
+mod write;
 
 pub use code::Code;
 pub use framing::{Framer, TooLong};
-pub use reply::{DataLine, Line, Reader, ReplyError, write_block, write_error, write_ok};
+pub use reader::{Reader, ReplyError};
+pub use reply::{DataLine, Line, write_block, write_error, write_ok};
 pub use request::{Request, RequestError, Stream};
 
 /// Version of the language; verbs and keys are only ever added.
