@@ -36,6 +36,15 @@ impl Line {
         }
     }
 
+    /// The value of a data line's key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        match self {
+            Line::Data(pairs) => pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str()),
+            Line::Bytes(_) | Line::Ok(_) | Line::Error(..) => None,
+        }
+    }
+
     /// Whether nothing of the same reply follows.
     #[must_use]
     pub fn is_end(&self) -> bool {
