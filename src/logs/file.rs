@@ -161,13 +161,13 @@ impl LogFile {
     }
 
     /// The path cannot be opened: goes on with the file that is open while something of it is left,
-    /// else into the failing state. Says so unless that was told before.
+    /// else into the failing state. Says so unless that was told before and nothing got worse.
     fn give_up_path(&mut self, error: &io::Error) -> Option<Trouble> {
         let State::Open(opened) = &mut self.state else { return None };
         let named = opened.has_a_name();
         let (lost, told) = match &mut opened.kind {
             Kind::Regular { hitch, .. } => {
-                let told = *hitch == Hitch::Stray;
+                let told = named && *hitch == Hitch::Stray;
                 *hitch = Hitch::Stray;
                 (0, told)
             }

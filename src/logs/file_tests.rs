@@ -169,6 +169,21 @@ fn a_directory_that_was_moved_away_keeps_getting_the_output_until_it_is_back() {
 }
 
 #[test]
+fn a_directory_moved_away_and_then_deleted_is_told_again_because_now_output_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (logs, elsewhere) = (dir.path().join("logs"), dir.path().join("elsewhere"));
+    fs::create_dir(&logs).unwrap();
+    let mut log = open(&logs.join("f"), 0, 0);
+    fs::rename(&logs, &elsewhere).unwrap();
+    assert_eq!(kind(&log.write(b"kept", at(0))), Some(TroubleKind::Open));
+    fs::remove_dir_all(&elsewhere).unwrap();
+    assert_eq!(kind(&log.write(b"gone", at(1000))), Some(TroubleKind::Open));
+    assert_eq!(log.write(b"gone", at(1001)), None);
+    fs::create_dir(&logs).unwrap();
+    assert_eq!(kind(&log.write(b"here", at(3000))), Some(TroubleKind::Resumed { lost: 8 }));
+}
+
+#[test]
 fn a_directory_deleted_with_its_log_loses_and_counts_until_it_is_back() {
     let dir = tempfile::tempdir().unwrap();
     let logs = dir.path().join("logs");
