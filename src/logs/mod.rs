@@ -5,7 +5,7 @@
 //! in syslog. Not done here: polling, pipes, programs, inherited descriptors such as
 //! `/dev/stdout`, the syslog socket and the clock: times are handed in.
 //!
-//! Nothing in here ends or blocks the program. What goes wrong is a [`Trouble`] for the main log,
+//! Nothing in here ends or blocks the program. What goes wrong is a `Trouble` for the main log,
 //! told once when it begins and once when it is over.
 
 pub mod ansi;
