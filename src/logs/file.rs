@@ -99,13 +99,14 @@ impl LogFile {
         self.reopen_saying(None)
     }
 
-    /// Deletes the file and opens an empty one; backups stay. A FIFO or a device is only reopened.
+    /// Deletes the file and opens an empty one; backups stay. A file that may not be deleted is
+    /// emptied where it is. A FIFO or a device is only reopened.
     pub fn clear(&mut self) -> Option<Trouble> {
         let regular = fs::metadata(&self.path).is_ok_and(|facts| facts.is_file());
         let deleted = if regular { fs::remove_file(&self.path) } else { Ok(()) };
-        let trouble = match deleted {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Some(Trouble::clear(&self.path, &error)),
-            Ok(()) | Err(_) => None,
+        let trouble = match deleted.or_else(|_| clear_unopened(&self.path)) {
+            Ok(()) => None,
+            Err(error) => Some(Trouble::clear(&self.path, &error)),
         };
         join(trouble, self.reopen())
     }
@@ -132,54 +133,50 @@ impl LogFile {
 
     /// Opens the path anew. `news` is what to say when that works and nothing was wrong before.
     fn reopen_saying(&mut self, news: Option<Trouble>) -> Option<Trouble> {
-        match Opened::open(&self.path, self.mode, false) {
-            Ok(fresh) => {
-                let told = self.unresolved();
-                self.state = State::Open(fresh);
-                match told {
-                    Some(lost) => Some(Trouble::resumed(&self.path, lost)),
-                    None => news,
-                }
-            }
-            Err(error) => {
-                let known = self.unresolved().is_some() && !self.is_unrotated();
-                self.give_up_path();
-                if known { None } else { Some(Trouble::open(&self.path, &error)) }
-            }
-        }
-    }
-
-    /// Goes on with the file that is open while something of it is left, else into the failing state.
-    fn give_up_path(&mut self) {
-        let lost = self.unresolved().unwrap_or(0);
+        let fresh = match Opened::open(&self.path, self.mode, false) {
+            Ok(fresh) => fresh,
+            Err(error) => return self.give_up_path(&error),
+        };
         match &mut self.state {
-            State::Failing { .. } => {}
-            State::Open(opened) => {
-                if opened.has_a_name()
-                    && let Kind::Regular { hitch, .. } = &mut opened.kind
-                {
-                    *hitch = Hitch::Stray;
-                } else {
-                    self.state = State::Failing { lost, next_try: Duration::ZERO };
-                }
+            // That the file opens does not say that there is room in it: the next write tells.
+            State::Failing { next_try, .. } => {
+                *next_try = Duration::ZERO;
+                None
             }
-        }
-    }
-
-    /// The bytes lost to a trouble that was told and is not over; `None` when all is well.
-    fn unresolved(&self) -> Option<u64> {
-        match &self.state {
-            State::Failing { lost, .. } => Some(*lost),
-            State::Open(opened) => match &opened.kind {
-                Kind::Regular { hitch: Hitch::None, .. } => None,
-                Kind::Regular { hitch: Hitch::Stray | Hitch::Unrotated { .. }, .. } => Some(0),
-                Kind::Stream { drops } => drops.map(|drops| drops.lost),
+            State::Open(opened) => match opened.kind {
+                Kind::Stream { drops: Some(Drops { lost, .. }) } => {
+                    self.state = State::Failing { lost, next_try: Duration::ZERO };
+                    news
+                }
+                Kind::Regular { hitch: Hitch::Stray | Hitch::Unrotated { .. }, .. } => {
+                    *opened = fresh;
+                    Some(Trouble::resumed(&self.path, 0))
+                }
+                Kind::Regular { hitch: Hitch::None, .. } | Kind::Stream { drops: None } => {
+                    *opened = fresh;
+                    news
+                }
             },
         }
     }
 
-    fn is_unrotated(&self) -> bool {
-        matches!(&self.state, State::Open(Opened { kind: Kind::Regular { hitch: Hitch::Unrotated { .. }, .. }, .. }))
+    /// The path cannot be opened: goes on with the file that is open while something of it is left,
+    /// else into the failing state. Says so unless that was told before and nothing got worse.
+    fn give_up_path(&mut self, error: &io::Error) -> Option<Trouble> {
+        let State::Open(opened) = &mut self.state else { return None };
+        let named = opened.has_a_name();
+        let (lost, told) = match &mut opened.kind {
+            Kind::Regular { hitch, .. } => {
+                let told = named && *hitch == Hitch::Stray;
+                *hitch = Hitch::Stray;
+                (0, told)
+            }
+            Kind::Stream { drops } => drops.map_or((0, false), |drops| (drops.lost, true)),
+        };
+        if !named {
+            self.state = State::Failing { lost, next_try: Duration::ZERO };
+        }
+        if told { None } else { Some(Trouble::open(&self.path, error)) }
     }
 
     fn append(&mut self, bytes: &[u8], now: Duration) -> Option<Trouble> {
@@ -226,22 +223,21 @@ impl LogFile {
 
     /// After a write that failed: a full stream is tried again with the next write, anything else later.
     fn undelivered(&mut self, cut: Cut, now: Duration) -> Option<Trouble> {
-        let before = self.unresolved();
-        let lost = before.unwrap_or(0).saturating_add(cut.missing);
         let later = now.saturating_add(RETRY);
-        let was_dropping = match &mut self.state {
-            State::Open(Opened { kind: Kind::Stream { drops }, .. }) => {
-                let was_dropping = drops.is_some();
-                if cut.cause.kind() == io::ErrorKind::WouldBlock {
-                    *drops = Some(Drops { lost, quiet_at: later });
-                    return if was_dropping { None } else { Some(Trouble::write(&self.path, &cut.cause)) };
-                }
-                was_dropping
-            }
-            State::Open(Opened { kind: Kind::Regular { .. }, .. }) | State::Failing { .. } => false,
+        let State::Open(opened) = &mut self.state else { return None };
+        let (before, told) = match opened.kind {
+            // If a hitch was told, that output is lost is news all the same.
+            Kind::Regular { .. } => (0, false),
+            Kind::Stream { drops } => drops.map_or((0, false), |drops| (drops.lost, true)),
         };
-        self.state = State::Failing { lost, next_try: later };
-        if was_dropping { None } else { Some(Trouble::write(&self.path, &cut.cause)) }
+        let lost = before.saturating_add(cut.missing);
+        match &mut opened.kind {
+            Kind::Stream { drops } if cut.cause.kind() == io::ErrorKind::WouldBlock => {
+                *drops = Some(Drops { lost, quiet_at: later });
+            }
+            Kind::Regular { .. } | Kind::Stream { .. } => self.state = State::Failing { lost, next_try: later },
+        }
+        if told { None } else { Some(Trouble::write(&self.path, &cut.cause)) }
     }
 
     fn rotate_if_due(&mut self, now: Duration) -> Option<Trouble> {
@@ -267,21 +263,21 @@ impl LogFile {
     }
 
     /// Rotates. On failure the open file stays the one that is written, wherever it is now.
+    ///
+    /// # Errors
+    /// The whole message.
     fn rotate(&mut self) -> Result<(), String> {
-        let attempt = format!("cannot rotate log `{}`", self.path.display());
+        let log = self.path.display();
         let State::Open(opened) = &mut self.state else { return Ok(()) };
         if self.backups == 0 {
-            opened.truncate().map_err(|error| format!("{attempt}: cannot empty it: {}", cause(&error)))?;
-            opened.calm();
-            return Ok(());
+            return opened.truncate().map_err(|error| format!("cannot empty log `{log}`: {}", cause(&error)));
         }
         rotate::rotate(&self.path, self.backups).map_err(|(rename, error)| {
             let (from, to) = (rename.from.display(), rename.to.display());
-            format!("{attempt}: cannot rename `{from}` to `{to}`: {}", cause(&error))
+            format!("cannot rotate log `{log}`: cannot rename `{from}` to `{to}`: {}", cause(&error))
         })?;
-        let fresh = Opened::open(&self.path, self.mode, true)
-            .map_err(|error| format!("{attempt}: cannot open a new one: {}", cause(&error)))?;
-        self.state = State::Open(fresh);
+        *opened = Opened::open(&self.path, self.mode, true)
+            .map_err(|error| format!("cannot rotate log `{log}`: cannot open a new one: {}", cause(&error)))?;
         Ok(())
     }
 }
@@ -299,3 +295,7 @@ pub fn clear_unopened(path: &Path) -> io::Result<()> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

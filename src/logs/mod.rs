@@ -5,24 +5,17 @@
 //! in syslog. Not done here: polling, pipes, programs, inherited descriptors such as
 //! `/dev/stdout`, the syslog socket and the clock: times are handed in.
 //!
-//! Nothing in here ends or blocks the program. What goes wrong is a [`Trouble`] for the main log,
+//! Nothing in here ends or blocks the program. What goes wrong is a `Trouble` for the main log,
 //! told once when it begins and once when it is over.
 
-/// Removal of terminal escapes from a stream.
 pub mod ansi;
-/// Logs whose names visor invents: naming, creating, cleaning up.
 pub mod auto;
 mod file;
-/// The text of a main log line and of a syslog datagram.
 pub mod format;
-/// A stream cut into lines.
 pub mod lines;
 mod opened;
-/// Bytes as Python writes them, for debug lines.
 pub mod pyrepr;
-/// Which renames a rotation needs, and doing them.
 pub mod rotate;
-/// Reading a log from its end, block by block.
 pub mod tail;
 mod trouble;
 

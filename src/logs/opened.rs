@@ -134,20 +134,11 @@ impl Opened {
         matches!(self.kind, Kind::Regular { .. }) && self.file.metadata().is_ok_and(|facts| facts.nlink() > 0)
     }
 
-    /// Throws the content away.
+    /// Throws the content of a plain file away.
     pub(super) fn truncate(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
-        if let Kind::Regular { size, .. } = &mut self.kind {
-            *size = 0;
-        }
+        self.kind = Kind::Regular { size: 0, hitch: Hitch::None };
         Ok(())
-    }
-
-    /// Forgets a hitch that has been put right.
-    pub(super) fn calm(&mut self) {
-        if let Kind::Regular { hitch, .. } = &mut self.kind {
-            *hitch = Hitch::None;
-        }
     }
 
     /// Empties the file at `path` without creating it.

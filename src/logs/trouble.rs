@@ -61,7 +61,7 @@ impl Trouble {
     }
 
     pub(super) fn clear(path: &Path, error: &io::Error) -> Trouble {
-        Trouble::new(TroubleKind::Clear, "cannot delete log", path, error)
+        Trouble::new(TroubleKind::Clear, "cannot empty log", path, error)
     }
 
     pub(super) fn replaced(path: &Path) -> Trouble {
