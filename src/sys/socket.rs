@@ -134,8 +134,9 @@ impl Listener {
     /// Take one connection, non-blocking and closed on exec; `None` when nobody waits.
     ///
     /// # Errors
-    /// EMFILE or ENFILE: no descriptor is left, and one waiting connection was taken and closed so that it does not
-    /// wake us for ever. ENOMEM and the like. After an error do not poll this descriptor for a while.
+    /// EMFILE or ENFILE: no descriptor is left. The connection that waited was closed, so that it does not wake us for
+    /// ever, unless even that was impossible. ENOMEM and the like. After an error do not poll this descriptor for a
+    /// while.
     pub fn accept(&mut self) -> io::Result<Option<(OwnedFd, Peer)>> {
         loop {
             match accept_one(&self.socket) {
@@ -149,8 +150,7 @@ impl Listener {
                     Some(libc::EAGAIN) => return Ok(None),
                     Some(libc::EINTR | libc::ECONNABORTED | libc::EPROTO) => {}
                     Some(libc::EMFILE | libc::ENFILE) => {
-                        self.shed();
-                        return Err(error);
+                        return if self.nobody_waits() { Ok(None) } else { Err(error) };
                     }
                     _ => return Err(error),
                 },
@@ -158,12 +158,15 @@ impl Listener {
         }
     }
 
-    /// Take a connection in the spare descriptor's place and close it.
-    fn shed(&mut self) {
-        if self.spare.take().is_some() {
-            drop(accept_one(&self.socket));
-        }
+    /// Without a free descriptor the kernel does not even look whether somebody waits. Look, in the spare one's place;
+    /// whoever is there is closed.
+    fn nobody_waits(&mut self) -> bool {
+        let had_spare = self.spare.take().is_some();
+        let looked = accept_one(&self.socket);
+        let nobody = matches!(&looked, Err(error) if fds::would_block(error));
+        drop(looked);
         self.spare = fds::null().ok();
+        had_spare && nobody
     }
 
     /// Whether the file at our path is still the one we bound. A cleaner of temporary files may have removed it.

@@ -180,7 +180,9 @@ fn child_has_default_signals_and_an_empty_mask() {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
         u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
     };
-    assert_eq!((field("SigBlk:"), field("SigIgn:"), field("SigCgt:")), (0, 0, 0), "{text}");
+    // 32 to 34 belong to the C library, which lets nobody set them.
+    let ours = |name| field(name) & !(0b111 << 31);
+    assert_eq!((ours("SigBlk:"), ours("SigIgn:"), ours("SigCgt:")), (0, 0, 0), "{text}");
 }
 
 #[cfg(target_os = "linux")]
