@@ -221,6 +221,12 @@ impl Supervisor {
         self.table.entry(id)
     }
 
+    /// The process whose living child has this pid.
+    #[must_use]
+    pub fn process_of(&self, pid: i32) -> Option<ProcessId> {
+        self.table.by_pid(pid)
+    }
+
     /// Every process, in no promised order.
     pub fn entries(&self) -> impl Iterator<Item = (ProcessId, &Entry)> {
         self.table.entries()
