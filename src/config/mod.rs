@@ -167,12 +167,3 @@ fn sorted(mistakes: Vec<Mistake>) -> Vec<Mistake> {
     });
     once
 }
-
-impl Signal {
-    /// temp
-    #[must_use]
-    pub fn name(self) -> String {
-        nix::sys::signal::Signal::try_from(self.0)
-            .map_or_else(|_| format!("signal {}", self.0), |s| s.as_str().to_string())
-    }
-}

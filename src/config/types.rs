@@ -119,6 +119,22 @@ pub enum LogLevel {
     Blather,
 }
 
+impl LogLevel {
+    /// Its four letters in a log line.
+    #[must_use]
+    pub fn tag(self) -> &'static str {
+        match self {
+            LogLevel::Critical => "CRIT",
+            LogLevel::Error => "ERRO",
+            LogLevel::Warn => "WARN",
+            LogLevel::Info => "INFO",
+            LogLevel::Debug => "DEBG",
+            LogLevel::Trace => "TRAC",
+            LogLevel::Blather => "BLAT",
+        }
+    }
+}
+
 /// One HTTP server section.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Server {

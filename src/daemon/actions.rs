@@ -13,7 +13,7 @@ use crate::sys::reap;
 impl Daemon {
     pub(super) fn perform(&mut self, action: Action, now: Now) {
         match action {
-            Action::Spawn(id) => self.spawn(id, now),
+            Action::Spawn(id) => self.spawn(id),
             Action::Signal { id, pid, group, signal } => self.signal(id, pid, group, signal, now),
             Action::LookForGroup { id, group } => self.look_for_group(id, group, now),
             Action::Log(level, text) => self.log(level, &text),

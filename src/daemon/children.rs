@@ -17,7 +17,7 @@ use crate::sys::command::{self, Lookup};
 use crate::sys::fds::{self, Read, Written};
 use crate::sys::poll::{Event, Interest};
 use crate::sys::reap::{self, WaitStatus};
-use crate::sys::spawn::{self, Credentials, ExecStatus, Output, Spec, SpawnError, Stage, Stdin};
+use crate::sys::spawn::{self, Credentials, ExecStatus, Output, SpawnError, Spec, Stage, Stdin};
 
 /// Chunks read from one pipe in one turn: nobody starves.
 const CHUNKS_PER_TURN: usize = 4;
@@ -163,7 +163,7 @@ impl Life {
 
 impl Daemon {
     /// Starts a process and tells the supervisor how that went.
-    pub(super) fn spawn(&mut self, id: ProcessId, now: Now) {
+    pub(super) fn spawn(&mut self, id: ProcessId) {
         let Some(entry) = self.supervisor.entry(id) else { return };
         let (process, group) = (std::sync::Arc::clone(&entry.config), entry.group.clone());
         self.outputs.prepare(id, &mut self.poll);
@@ -171,7 +171,8 @@ impl Daemon {
             Ok(pid) => program::Input::Spawned { pid },
             Err(failure) => program::Input::SpawnFailed(failure),
         };
-        self.input(Input::Process(id, input), now);
+        // Many starts in one turn take their time: each is dated for itself.
+        self.input(Input::Process(id, input), clock::now());
     }
 
     fn fork(&mut self, id: ProcessId, process: &Process, group: &str) -> Result<i32, SpawnFailure> {
@@ -182,11 +183,8 @@ impl Daemon {
         let Some(word) = argv.first() else { return Err(other_failure("command is empty".to_string())) };
         let path = find_command(word, &environment::search_path(process, &self.environment))?;
         let env = environment::of(process, group, self.settings.server_url.as_deref(), &self.environment);
-        let credentials = process.user.as_ref().map(|user| Credentials {
-            uid: user.uid,
-            gid: user.gid,
-            groups: user.groups.clone(),
-        });
+        let credentials =
+            process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
         let spec = Spec {
             path: &path,
             argv,

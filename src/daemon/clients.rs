@@ -30,7 +30,8 @@ const READ_BYTES: usize = 16 * 1024;
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
 /// The answer to somebody who speaks HTTP while no gateway is installed.
-const NO_GATEWAY: &[u8] = b"HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain\r\nContent-Length: 60\r\nConnection: close\r\n\r\n\
+const NO_GATEWAY: &[u8] =
+    b"HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain\r\nContent-Length: 60\r\nConnection: close\r\n\r\n\
 visor-http is not installed: use svc, or install visor-http\n";
 
 /// All control connections.
@@ -177,11 +178,12 @@ impl Clients {
     pub fn event(&mut self, event: &Event, now: Now) {
         for id in &self.watchers {
             let Some(client) = self.all.get_mut(id) else { continue };
+            let behind = client.backlog() > ENOUGH_BYTES;
             let Mode::Watching { names, missed } = &mut client.mode else { continue };
             if !concerns(event, names) {
                 continue;
             }
-            if client.backlog() > ENOUGH_BYTES {
+            if behind {
                 *missed = missed.saturating_add(1);
                 continue;
             }
@@ -384,7 +386,9 @@ impl Daemon {
                     client.closing |= client.ended;
                     return;
                 }
-                Mode::Idle | Mode::Sending(_) | Mode::Waiting | Mode::Following { .. } | Mode::Watching { .. } => return,
+                Mode::Idle | Mode::Sending(_) | Mode::Waiting | Mode::Following { .. } | Mode::Watching { .. } => {
+                    return;
+                }
             }
         }
     }

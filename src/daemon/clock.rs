@@ -17,14 +17,19 @@ pub(super) fn now() -> Now {
 pub(super) fn stamp(wall: Duration) -> Stamp {
     let local = sys::clock::local(i64::try_from(wall.as_secs()).unwrap_or(i64::MAX));
     Stamp {
-        year: local.year,
-        month: local.month,
-        day: local.day,
-        hour: local.hour,
-        minute: local.minute,
-        second: local.second,
+        year: i32::try_from(local.year).unwrap_or(0),
+        month: small(local.month),
+        day: small(local.day),
+        hour: small(local.hour),
+        minute: small(local.minute),
+        second: small(local.second),
         millis: u16::try_from(wall.subsec_millis()).unwrap_or(0),
     }
+}
+
+/// A part of a date, which is always small.
+fn small(part: u32) -> u8 {
+    u8::try_from(part).unwrap_or(0)
 }
 
 /// A wall-clock time as a status shows it: `Nov 22 11:22 AM`.

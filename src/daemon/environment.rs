@@ -34,7 +34,8 @@ pub(super) fn of(
 /// The PATH in which a process' command is looked for: its own if it sets one, else ours.
 pub(super) fn search_path(process: &Process, ours: &[(OsString, OsString)]) -> String {
     let own = process.environment.get("PATH").cloned();
-    let inherited = || ours.iter().find(|(key, _)| key == "PATH").map(|(_, value)| value.to_string_lossy().into_owned());
+    let inherited =
+        || ours.iter().find(|(key, _)| key == "PATH").map(|(_, value)| value.to_string_lossy().into_owned());
     match own.or_else(inherited) {
         Some(path) if !path.is_empty() => path,
         Some(_) | None => DEFAULT_PATH.to_string(),

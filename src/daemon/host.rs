@@ -39,7 +39,9 @@ impl Host for Machine {
     }
 
     fn environment(&self) -> BTreeMap<String, String> {
-        std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))).collect()
+        std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
     }
 
     fn node_name(&self) -> String {
@@ -61,11 +63,17 @@ impl Host for Machine {
             None => std::env::var("HOME").ok().filter(|home| !home.is_empty()),
             Some(_) => None,
         };
-        let name = user.map(str::to_string).or_else(|| sys::users::by_id(sys::users::effective_uid()).map(|user| user.name));
+        let name =
+            user.map(str::to_string).or_else(|| sys::users::by_id(sys::users::effective_uid()).map(|user| user.name));
         home.or_else(|| sys::users::home(&name?).map(|path| path.to_string_lossy().into_owned()))
     }
 }
 
 fn with_groups(written: &str, user: &sys::users::User) -> User {
-    User { name: written.to_string(), uid: user.uid, gid: user.gid, groups: sys::users::groups_of(&user.name, user.gid) }
+    User {
+        name: written.to_string(),
+        uid: user.uid,
+        gid: user.gid,
+        groups: sys::users::groups_of(&user.name, user.gid),
+    }
 }

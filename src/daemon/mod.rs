@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use host::Machine;
-pub use setup::{Options, run};
+pub use setup::{Options, default_socket, find_config, run, tell_mistakes, warning_text};
 
 use crate::config::{Config, Daemon as Settings};
 use crate::program::Now;

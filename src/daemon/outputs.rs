@@ -49,7 +49,12 @@ struct Outlet {
 enum Sink {
     None,
     /// A file that is opened with the first start.
-    Closed { path: PathBuf, maxbytes: i64, backups: i64, mode: u32 },
+    Closed {
+        path: PathBuf,
+        maxbytes: i64,
+        backups: i64,
+        mode: u32,
+    },
     File(LogFile),
     Console(RawFd),
 }

@@ -262,9 +262,10 @@ impl Daemon {
         let Some(id) = self.supervisor.find(name) else {
             return self.refuse(client, Code::BadName, &format!("no such process `{name}`"));
         };
-        let runs = self.supervisor.entry(id).is_some_and(|entry| {
-            entry.life.state.pid().is_some() && entry.life.state.name() != Name::Stopping
-        });
+        let runs = self
+            .supervisor
+            .entry(id)
+            .is_some_and(|entry| entry.life.state.pid().is_some() && entry.life.state.name() != Name::Stopping);
         if !runs {
             return self.refuse(client, Code::NotRunning, &format!("{name} is not running"));
         }

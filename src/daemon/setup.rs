@@ -12,7 +12,7 @@ use super::children::Children;
 use super::clients::Clients;
 use super::outputs::Outputs;
 use super::{Daemon, Machine, Poll, Token, clock};
-use crate::cli::ExitCode;
+use crate::cli::{Exit, ExitCode, Personality};
 use crate::config::{self, Config, LogLevel, Mistake, Overrides, Owner, ServerAddress, Warning};
 use crate::logs;
 use crate::supervisor::{Input, Supervisor};
@@ -87,6 +87,41 @@ pub fn run(options: Options) -> ExitCode {
     }
 }
 
+/// The configuration file: as given, or the first that exists of the default places. Root does not take one from the
+/// current directory, which may be anybody's; as `supervisord` it does, for the original does.
+///
+/// # Errors
+/// What to print when there is none.
+pub fn find_config(argv: &[OsString], given: Option<String>, personality: Personality) -> Result<String, Exit> {
+    let argv0 = argv.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    let fail = |text: String| Exit {
+        code: ExitCode::Usage,
+        stdout: String::new(),
+        stderr: format!("Error: {text}\nFor help, use {argv0} -h\n"),
+    };
+    if let Some(file) = given {
+        let path = Path::new(&file);
+        return match std::fs::File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(fail(format!("could not find config file {file}")))
+            }
+            Err(_) => Err(fail(format!("could not read config file {file}"))),
+            Ok(_) if path.is_dir() => Err(fail(format!("could not read config file {file}"))),
+            Ok(_) => Ok(file),
+        };
+    }
+    let careful = personality == Personality::Own && users::effective_uid() == 0;
+    let mut places = config::search_paths(&argv0);
+    places.retain(|place| !careful || place.starts_with('/'));
+    match places.iter().find(|place| Path::new(place).is_file()) {
+        Some(place) => Ok(place.clone()),
+        None => Err(fail(format!(
+            "No config file found at default paths ({}); use the -c option to specify a config file at a different path",
+            places.join(", ")
+        ))),
+    }
+}
+
 /// Tells all mistakes of a configuration on stderr.
 #[must_use]
 pub fn tell_mistakes(mistakes: &[Mistake]) -> ExitCode {
@@ -97,7 +132,8 @@ pub fn tell_mistakes(mistakes: &[Mistake]) -> ExitCode {
 }
 
 /// A remark about the configuration as the log has it.
-pub(super) fn warning_text(warning: &Warning) -> String {
+#[must_use]
+pub fn warning_text(warning: &Warning) -> String {
     match (warning.original, warning.line) {
         (true, _) => warning.text.clone(),
         (false, 0) => format!("{}: {}", warning.file, warning.text),
@@ -196,13 +232,14 @@ fn become_user(config: &Config) -> Result<(), String> {
 
 /// Wanted limits that cannot be had are a warning: nothing is needed to run.
 fn raise_limits(config: &Config, notes: &mut Vec<String>) {
-    let wanted = [
-        (Limit::OpenFiles, config.daemon.minfds, "minfds"),
-        (Limit::Processes, config.daemon.minprocs, "minprocs"),
-    ];
+    let wanted =
+        [(Limit::OpenFiles, config.daemon.minfds, "minfds"), (Limit::Processes, config.daemon.minprocs, "minprocs")];
     for (limit, wanted, key) in wanted {
         if let Err(error) = raise_limit(limit, u64::try_from(wanted).unwrap_or(0)) {
-            notes.push(format!("cannot raise the limit to `{key}={wanted}`, it stays at {}: {}", error.hard, error.cause));
+            notes.push(format!(
+                "cannot raise the limit to `{key}={wanted}`, it stays at {}: {}",
+                error.hard, error.cause
+            ));
         }
     }
 }
