@@ -5,7 +5,7 @@ use super::error::Mistake;
 use super::host::Host;
 use super::path::{absolute, directory_of, expand_home, join};
 use super::reader::{Names, Reader};
-use super::types::{Daemon, LogLevel, MainLogfile, Owner, User, Visor};
+use super::types::{Daemon, LogLevel, MainLogfile, User, Visor};
 use super::{command, value};
 
 const LOGFILE: &str = "supervisord.log";
@@ -198,7 +198,7 @@ pub(super) fn visor<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Visor 
     Visor {
         socket: reader.value(section, "socket", &Names::HERE, socket),
         socket_mode: reader.value(section, "socket_mode", &Names::HERE, |_, text| value::octal(text)),
-        socket_owner: reader.value(section, "socket_owner", &Names::HERE, value::owner).unwrap_or(Owner::default()),
+        socket_owner: reader.value(section, "socket_owner", &Names::HERE, value::owner).unwrap_or_default(),
     }
 }
 

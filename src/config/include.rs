@@ -27,11 +27,13 @@ pub(super) struct Files {
 ///
 /// # Errors
 /// When the file cannot be read at all.
-pub(super) fn main_file(host: &dyn Host, file: &str) -> Result<Files, Mistake> {
+pub(super) fn main_file(host: &dyn Host, file: &str) -> Result<Files, Box<Mistake>> {
     let path = absolute(host, file);
     let bytes = host.read(&path).map_err(|error| match error {
-        ReadError::Missing => Mistake::of_file(file, format!("could not find config file {file}")),
-        ReadError::Unreadable(reason) => Mistake::of_file(file, format!("could not read config file {file}: {reason}")),
+        ReadError::Missing => Box::new(Mistake::of_file(file, format!("could not find config file {file}"))),
+        ReadError::Unreadable(reason) => {
+            Box::new(Mistake::of_file(file, format!("could not read config file {file}: {reason}")))
+        }
     })?;
     let name: Arc<str> = Arc::from(path.as_str());
     let mut mistakes = Vec::new();

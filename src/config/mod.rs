@@ -66,7 +66,7 @@ pub fn search_paths(argv0: &str) -> Vec<String> {
 /// # Errors
 /// Every mistake found, in the order of the files; then nothing of the configuration may be used.
 pub fn read(host: &dyn Host, file: &str, overrides: &Overrides) -> Result<Config, Vec<Mistake>> {
-    let mut files = include::main_file(host, file).map_err(|mistake| vec![mistake])?;
+    let mut files = include::main_file(host, file).map_err(|mistake| vec![*mistake])?;
     include::follow(host, &mut files);
     let mut reader = Reader::new(host, &files.document, &files.here);
     reader.mistakes = std::mem::take(&mut files.mistakes);
@@ -86,7 +86,7 @@ pub fn read(host: &dyn Host, file: &str, overrides: &Overrides) -> Result<Config
 /// # Errors
 /// Every mistake in the file's form and in that section.
 pub fn read_ctl(host: &dyn Host, file: &str) -> Result<Option<Ctl>, Vec<Mistake>> {
-    let files = include::main_file(host, file).map_err(|mistake| vec![mistake])?;
+    let files = include::main_file(host, file).map_err(|mistake| vec![*mistake])?;
     let (ctl, mut mistakes) = server::ctl_of(host, &files.main, &files.here);
     mistakes.extend(files.mistakes);
     if mistakes.is_empty() { Ok(ctl) } else { Err(sorted(mistakes)) }

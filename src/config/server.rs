@@ -6,7 +6,7 @@ use super::error::Mistake;
 use super::host::Host;
 use super::path::{absolute, expand_home};
 use super::reader::{Names, Reader};
-use super::types::{Ctl, Owner, RpcInterface, Server, ServerAddress};
+use super::types::{Ctl, RpcInterface, Server, ServerAddress};
 use super::value;
 
 /// How the two kinds of server sections begin.
@@ -115,7 +115,7 @@ fn unix<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Server> {
     }
     let file = reader
         .value(section, "file", &Names::HERE, |host, text| Ok(absolute(host, &expand_home(host, text.trim()))))?;
-    let address = ServerAddress::Unix { file, chmod: chmod.unwrap_or(CHMOD), chown: chown.unwrap_or(Owner::default()) };
+    let address = ServerAddress::Unix { file, chmod: chmod.unwrap_or(CHMOD), chown: chown.unwrap_or_default() };
     Some(server(section, address, login))
 }
 
