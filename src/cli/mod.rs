@@ -1,1 +1,83 @@
-//! Under construction.
+//! Command lines of the binaries: words in, a value out, or what to print and the exit code.
+//!
+//! Owns: options, help texts, usage errors, exit codes. Does not own: behaviour, files, the environment.
+//!
+//! The options of a binary are one `argh` structure whose doc comments are its help. Before `argh` sees the words they are
+//! brought into the one spelling it knows ([`normalise`]), so that Supervisor's habits work: clusters of short options,
+//! `--option=value`, `_` in long names, unique prefixes.
+
+mod exit;
+mod help;
+mod normalise;
+/// `supervisorctl`: the original client's command line.
+pub mod supervisorctl;
+/// `supervisord`: the original daemon's command line.
+pub mod supervisord;
+/// `svc`: the companion's command line.
+pub mod svc;
+/// `visor`: the init's command line.
+pub mod visor;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use argh::{ArgsInfo, FromArgs};
+
+pub use exit::{Exit, ExitCode};
+use normalise::Words;
+
+/// visor's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Which command line a binary speaks, by the name it was called with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Personality {
+    /// The binary's own.
+    Own,
+    /// That of the program of Supervisor it stands in for.
+    Supervisor,
+}
+
+impl Personality {
+    /// By `argv[0]`: `supervisord` or `supervisorctl`, with whatever folder before it, are Supervisor's.
+    #[must_use]
+    pub fn of(argv0: Option<&OsString>) -> Personality {
+        match program_name(argv0, "").as_str() {
+            "supervisord" | "supervisorctl" => Personality::Supervisor,
+            _ => Personality::Own,
+        }
+    }
+}
+
+/// The last part of `argv[0]`, or `default` when there is none.
+#[must_use]
+pub fn program_name(argv0: Option<&OsString>, default: &str) -> String {
+    argv0
+        .and_then(|name| Path::new(name).file_name())
+        .map_or_else(|| default.to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// An error of usage as Supervisor words it: on stderr, exit code 2.
+fn usage_error(argv: &[OsString], default_name: &str, message: &str) -> Exit {
+    let invoked = argv.first().map_or(OsStr::new(default_name), OsString::as_os_str).to_string_lossy();
+    Exit {
+        code: ExitCode::Usage,
+        stdout: String::new(),
+        stderr: format!("Error: {message}\nFor help, use {invoked} -h\n"),
+    }
+}
+
+/// Words in one spelling → the options' values.
+fn options<T: FromArgs + ArgsInfo>(words: &Words) -> Result<T, String> {
+    if let Some(spelled) = words.repeated() {
+        return Err(format!("conflicting command line option '{spelled}'"));
+    }
+    let canonical = words.canonical();
+    let canonical: Vec<&str> = canonical.iter().map(String::as_str).collect();
+    T::from_args(&[""], &canonical).map_err(|exit| exit.output.trim_end().to_owned())
+}
+
+/// All operands as text.
+fn operands_as_text(operands: &[OsString]) -> Result<Vec<String>, String> {
+    operands.iter().map(|word| normalise::as_text(word).map(str::to_owned)).collect()
+}

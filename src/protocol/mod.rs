@@ -36,24 +36,34 @@
 //! | `ready` | `[NAME…]` | per process that should run and does not, `name=… state=…` | `ok` or `error not-running TEXT` |
 //! | `reopen` | | | `ok`: visor's log and the processes' logs are open anew |
 //!
+//! Several spaces count as one, so an empty word cannot be sent. An option is only what is spelled without escapes: `start %2D-no-wait`
+//! starts a process called `--no-wait`; in the same way a data line may begin with a key `%62ytes`. The text of an end line keeps its
+//! spaces and its UTF-8; only `%` and control bytes are escaped in it.
+//!
 //! NAME is `all`, `name` (meaning `name:name`), `group:process`, `group:*` or `group:`. In replies a process is named `name` when it has its
 //! group's name, else `group:process`. An error line for a group that does not exist carries `group=G`, for a process `name=N`.
 
 mod code;
 mod framing;
+mod parse;
+mod reader;
 mod reply;
 mod request;
 mod word;
+mod write;
 
 pub use code::Code;
-pub use framing::{Framer, Frames};
-pub use reply::{Line, Reader};
+pub use framing::{Framer, TooLong};
+pub use reader::{Reader, ReplyError};
+pub use reply::{DataLine, Line, write_block, write_error, write_ok};
 pub use request::{Request, RequestError, Stream};
 
 /// Version of the language; verbs and keys are only ever added.
 pub const PROTOCOL_VERSION: u32 = 1;
 /// Longest request line in bytes, its LF included.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
+/// Longest text line of a reply in bytes, its LF not counted; the longest are those of `config`.
+pub const MAX_REPLY_LINE_BYTES: usize = 1024 * 1024;
 /// Most raw bytes in one `bytes=` block.
 pub const MAX_BLOCK_BYTES: usize = 64 * 1024;
 /// Bytes that `tail` answers when not told.

@@ -1,6 +1,15 @@
-//! A request, from and to its line.
+//! A request as a value.
+//!
+//! Owns: what may be asked. Does not own: its line (`parse`, `write`), whether names, signals or sizes make sense.
+
+use std::fmt;
 
 use super::Code;
+
+/// First argument of `start` and `stop`: answer before the work is done.
+pub(super) const NO_WAIT: &[u8] = b"--no-wait";
+/// First argument of `maintail`: go on with what is added.
+pub(super) const FOLLOW: &[u8] = b"follow";
 
 /// What may be asked. Names are as people write them; who answers resolves them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,11 +112,216 @@ pub enum Stream {
     Stderr,
 }
 
-/// Why a line is no request.
+impl Stream {
+    /// `stdout` or `stderr`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        }
+    }
+
+    /// The stream of a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Stream> {
+        [Stream::Stdout, Stream::Stderr].into_iter().find(|stream| stream.word() == word)
+    }
+}
+
+/// Why a line is no request, or a request has no line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestError {
     /// `bad-request`, `unknown-verb` or `bad-arguments`.
     pub code: Code,
     /// The sentence.
     pub text: String,
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Request {
+    /// The first word of its line.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Request::Hello => "hello",
+            Request::Pid(_) => "pid",
+            Request::State => "state",
+            Request::Status(_) => "status",
+            Request::Start { .. } => "start",
+            Request::Stop { .. } => "stop",
+            Request::Restart(_) => "restart",
+            Request::Signal { .. } => "signal",
+            Request::Reread => "reread",
+            Request::Update(_) => "update",
+            Request::Add(_) => "add",
+            Request::Remove(_) => "remove",
+            Request::Reload => "reload",
+            Request::Shutdown => "shutdown",
+            Request::Tail { .. } => "tail",
+            Request::Follow { .. } => "follow",
+            Request::Maintail { .. } => "maintail",
+            Request::Clear(_) => "clear",
+            Request::Send { .. } => "send",
+            Request::Watch(_) => "watch",
+            Request::Config => "config",
+            Request::Why(_) => "why",
+            Request::Ready(_) => "ready",
+            Request::Reopen => "reopen",
+        }
+    }
+}
+
+pub(super) fn too_long() -> RequestError {
+    bad_request(&super::TooLong.to_string())
+}
+
+pub(super) fn bad_request(text: &str) -> RequestError {
+    RequestError { code: Code::BadRequest, text: text.to_owned() }
+}
+
+pub(super) fn bad_arguments(text: String) -> RequestError {
+    RequestError { code: Code::BadArguments, text }
+}
+
+pub(super) fn missing(verb: &str, what: &str) -> RequestError {
+    bad_arguments(format!("`{verb}` needs {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::MAX_REQUEST_BYTES;
+    use super::*;
+
+    fn names(words: &[&str]) -> Vec<String> {
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    /// Every verb, with the arguments that are hardest to carry.
+    fn samples() -> Vec<Request> {
+        let odd = names(&["web", "g:*", "a b", "100%", "é", "--no-wait", "follow", "\n", "stdout"]);
+        let mut requests = vec![
+            Request::Hello,
+            Request::State,
+            Request::Reread,
+            Request::Reload,
+            Request::Shutdown,
+            Request::Config,
+            Request::Reopen,
+            Request::Why("a b".to_owned()),
+            Request::Maintail { follow: true, bytes: 0 },
+            Request::Maintail { follow: false, bytes: u64::MAX },
+            Request::Send { name: "--no-wait".to_owned(), data: (0..=255).collect() },
+        ];
+        for some in [odd, names(&["--no-wait"]), names(&["follow"])] {
+            for wait in [true, false] {
+                requests.push(Request::Start { names: some.clone(), wait });
+                requests.push(Request::Stop { names: some.clone(), wait });
+            }
+            requests.push(Request::Signal { signal: "--no-wait".to_owned(), names: some.clone() });
+            for make in [Request::Restart, Request::Add, Request::Remove, Request::Clear] {
+                requests.push(make(some.clone()));
+            }
+            for make in [Request::Pid, Request::Status, Request::Update, Request::Watch, Request::Ready] {
+                requests.push(make(some.clone()));
+                requests.push(make(Vec::new()));
+            }
+        }
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            requests.push(Request::Tail { name: "stderr".to_owned(), stream, bytes: 0 });
+            requests.push(Request::Follow { name: "g:p".to_owned(), stream, bytes: 7 });
+        }
+        requests
+    }
+
+    #[test]
+    fn every_request_survives_the_round_trip() {
+        for request in samples() {
+            let line = request.to_line().unwrap();
+            assert!(line.ends_with(b"\n"));
+            assert!(line.first().is_some_and(u8::is_ascii_lowercase));
+            assert_eq!(Request::parse(&line), Ok(request.clone()));
+            assert_eq!(Request::parse(line.trim_ascii_end()), Ok(request));
+        }
+    }
+
+    #[test]
+    fn defaults_are_filled_in() {
+        let parse = |line: &str| Request::parse(line.as_bytes()).unwrap();
+        let name = || "web".to_owned();
+        assert_eq!(parse("tail web"), Request::Tail { name: name(), stream: Stream::Stdout, bytes: 1600 });
+        assert_eq!(parse("tail web stderr"), Request::Tail { name: name(), stream: Stream::Stderr, bytes: 1600 });
+        assert_eq!(parse("follow web 5"), Request::Follow { name: name(), stream: Stream::Stdout, bytes: 5 });
+        assert_eq!(parse("follow web"), Request::Follow { name: name(), stream: Stream::Stdout, bytes: 1024 });
+        assert_eq!(parse("maintail"), Request::Maintail { follow: false, bytes: 1600 });
+        assert_eq!(parse("maintail follow"), Request::Maintail { follow: true, bytes: 1024 });
+        assert_eq!(parse("status   web \r\n"), Request::Status(vec![name()]));
+    }
+
+    #[test]
+    fn bad_lines_are_refused_with_their_code() {
+        for (line, code) in [
+            (&b""[..], Code::BadRequest),
+            (b"  \r\n", Code::BadRequest),
+            (b"status a%", Code::BadRequest),
+            (b"status a%zz", Code::BadRequest),
+            (b"status caf\xc3\xa9", Code::BadRequest),
+            (b"status %ff", Code::BadRequest),
+            (b"st\tatus", Code::BadRequest),
+            (b"\0", Code::BadRequest),
+            (b"status\nstatus", Code::BadRequest),
+            (b"Status", Code::UnknownVerb),
+            (b"GET / HTTP/1.1\r\n", Code::UnknownVerb),
+            (b"event", Code::UnknownVerb),
+            (b"start", Code::BadArguments),
+            (b"start --no-wait", Code::BadArguments),
+            (b"stop", Code::BadArguments),
+            (b"restart", Code::BadArguments),
+            (b"signal", Code::BadArguments),
+            (b"signal HUP", Code::BadArguments),
+            (b"add", Code::BadArguments),
+            (b"remove", Code::BadArguments),
+            (b"clear", Code::BadArguments),
+            (b"tail", Code::BadArguments),
+            (b"tail web stdin", Code::BadArguments),
+            (b"tail web stdout -5", Code::BadArguments),
+            (b"tail web stdout +5", Code::BadArguments),
+            (b"tail web stdout 99999999999999999999", Code::BadArguments),
+            (b"tail web stdout 5 6", Code::BadArguments),
+            (b"maintail forever", Code::BadArguments),
+            (b"send", Code::BadArguments),
+            (b"send web", Code::BadArguments),
+            (b"send web a b", Code::BadArguments),
+            (b"why", Code::BadArguments),
+            (b"why a b", Code::BadArguments),
+            (b"hello you", Code::BadArguments),
+            (b"shutdown now", Code::BadArguments),
+        ] {
+            let got = Request::parse(line).map_err(|error| error.code);
+            assert_eq!(got, Err(code), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_said_has_no_line() {
+        let code = |request: Request| request.to_line().map_err(|error| error.code);
+        assert_eq!(code(Request::Restart(Vec::new())), Err(Code::BadArguments));
+        assert_eq!(code(Request::Start { names: Vec::new(), wait: true }), Err(Code::BadArguments));
+        assert_eq!(code(Request::Status(names(&[""]))), Err(Code::BadArguments));
+        assert_eq!(code(Request::Send { name: "web".to_owned(), data: Vec::new() }), Err(Code::BadArguments));
+        let long = Request::Send { name: "web".to_owned(), data: vec![b'x'; MAX_REQUEST_BYTES] };
+        assert_eq!(code(long), Err(Code::BadRequest));
+    }
+
+    #[test]
+    fn too_long_line_is_refused() {
+        let mut line = b"status ".to_vec();
+        line.resize(MAX_REQUEST_BYTES, b'x');
+        assert_eq!(Request::parse(&line).map_err(|error| error.code), Err(Code::BadRequest));
+    }
 }

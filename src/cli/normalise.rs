@@ -1,0 +1,160 @@
+//! Words as people and scripts write them → the one spelling `argh` knows.
+//!
+//! Owns: clusters (`-nc FILE`), `--option=value`, `_` for `-`, unique prefixes, where options end. Does not own: what options
+//! there are (it asks `argh`) and what their values mean.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+
+use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
+
+/// The long name of the option that every command line has, without which `argh` knows no short form of it.
+pub(super) const HELP: &str = "--help";
+/// Short forms of [`HELP`].
+const HELP_LETTERS: [char; 2] = ['h', '?'];
+
+/// A command line taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Words {
+    /// In the order written.
+    pub options: Vec<Found>,
+    /// From the first word that is no option; a `--` before it is gone.
+    pub operands: Vec<OsString>,
+}
+
+/// One option.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Full long name, `--logfile-maxbytes`.
+    pub long: String,
+    /// As it was written, `-y` or `--logfile_max`.
+    pub spelled: String,
+    /// Its value, when it takes one.
+    pub value: Option<String>,
+}
+
+impl Words {
+    /// The options as `argh` wants them.
+    pub fn canonical(&self) -> Vec<String> {
+        self.options.iter().flat_map(|found| [Some(found.long.clone()), found.value.clone()]).flatten().collect()
+    }
+
+    /// The spelling of the first option that was given before.
+    pub fn repeated(&self) -> Option<&str> {
+        let is_repeated = |(index, found): &(usize, &Found)| {
+            self.options.iter().take(*index).any(|earlier| earlier.long == found.long)
+        };
+        self.options.iter().enumerate().find(is_repeated).map(|(_, found)| found.spelled.as_str())
+    }
+
+    /// The first option that is one of `longs`: such options act at once, whatever comes after.
+    pub fn first_of(&self, longs: &[&str]) -> Option<&str> {
+        self.options.iter().map(|found| found.long.as_str()).find(|long| longs.contains(long))
+    }
+}
+
+/// Takes the words after `argv[0]` apart by the options of `T`. Options end at the first operand or `--`.
+///
+/// # Errors
+/// Supervisor's sentence.
+pub(super) fn normalise<T: ArgsInfo>(arguments: &[OsString]) -> Result<Words, String> {
+    let info = T::get_args_info();
+    let mut rest: VecDeque<&OsString> = arguments.iter().collect();
+    let mut options = Vec::new();
+    while let Some(word) = rest.pop_front() {
+        if word == "--" {
+            break;
+        }
+        if word == "-" || !word.as_encoded_bytes().starts_with(b"-") {
+            rest.push_front(word);
+            break;
+        }
+        let word = as_text(word)?;
+        if let Some(long) = word.strip_prefix("--") {
+            options.push(take_long(long, info.flags, &mut rest)?);
+        } else {
+            take_cluster(word, info.flags, &mut rest, &mut options)?;
+        }
+    }
+    Ok(Words { options, operands: rest.into_iter().cloned().collect() })
+}
+
+/// A word as text.
+///
+/// # Errors
+/// It is not UTF-8.
+pub(super) fn as_text(word: &OsStr) -> Result<&str, String> {
+    word.to_str().ok_or_else(|| format!("argument is not UTF-8: `{}`", word.to_string_lossy()))
+}
+
+fn take_long(word: &str, flags: &[FlagInfo<'_>], rest: &mut VecDeque<&OsString>) -> Result<Found, String> {
+    let (typed, attached) = match word.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (word, None),
+    };
+    let flag = find_long(typed, flags)?;
+    let spelled = format!("--{typed}");
+    let value = match (takes_value(flag), attached) {
+        (true, Some(value)) => Some(value.to_owned()),
+        (true, None) => Some(next_value(&spelled, rest)?),
+        (false, Some(_)) => return Err(format!("option {spelled} must not have an argument")),
+        (false, None) => None,
+    };
+    Ok(Found { long: flag.long.to_owned(), spelled, value })
+}
+
+fn find_long<'a, 'b>(typed: &str, flags: &'a [FlagInfo<'b>]) -> Result<&'a FlagInfo<'b>, String> {
+    let wanted = format!("--{}", typed.replace('_', "-"));
+    if let Some(exact) = flags.iter().find(|flag| flag.long == wanted) {
+        return Ok(exact);
+    }
+    let mut matching = flags.iter().filter(|flag| flag.long.starts_with(&wanted));
+    match (matching.next(), matching.next()) {
+        (Some(only), None) => Ok(only),
+        (Some(_), Some(_)) => Err(format!("option --{typed} not a unique prefix")),
+        (None, _) => Err(format!("option --{typed} not recognized")),
+    }
+}
+
+fn take_cluster(
+    word: &str,
+    flags: &[FlagInfo<'_>],
+    rest: &mut VecDeque<&OsString>,
+    options: &mut Vec<Found>,
+) -> Result<(), String> {
+    let mut letters = word.chars();
+    letters.next();
+    while let Some(letter) = letters.next() {
+        let spelled = format!("-{letter}");
+        let is_it =
+            |flag: &&FlagInfo<'_>| flag.short == Some(letter) || (flag.long == HELP && HELP_LETTERS.contains(&letter));
+        let Some(flag) = flags.iter().find(is_it) else {
+            return Err(format!("option {spelled} not recognized"));
+        };
+        let value = match (takes_value(flag), letters.as_str()) {
+            (false, _) => None,
+            (true, "") => Some(next_value(&spelled, rest)?),
+            (true, attached) => {
+                let attached = attached.to_owned();
+                letters = "".chars();
+                Some(attached)
+            }
+        };
+        options.push(Found { long: flag.long.to_owned(), spelled, value });
+    }
+    Ok(())
+}
+
+fn next_value(spelled: &str, rest: &mut VecDeque<&OsString>) -> Result<String, String> {
+    match rest.pop_front() {
+        Some(value) => as_text(value).map(str::to_owned),
+        None => Err(format!("option {spelled} requires argument")),
+    }
+}
+
+fn takes_value(flag: &FlagInfo<'_>) -> bool {
+    match flag.kind {
+        FlagInfoKind::Switch => false,
+        FlagInfoKind::Option { .. } => true,
+    }
+}

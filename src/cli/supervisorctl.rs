@@ -1,0 +1,111 @@
+//! The original client's command line.
+
+use std::ffi::OsString;
+
+use argh::{ArgsInfo, FromArgs};
+
+use super::normalise::{HELP, normalise};
+use super::{Exit, help, operands_as_text, options, usage_error};
+
+/// Options of `supervisorctl`, and the action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SupervisorctlArgs {
+    /// The configuration file; `None` = search the default places.
+    pub configuration: Option<String>,
+    /// Open the prompt after the action too.
+    pub interactive: bool,
+    /// Where the daemon is, over what the configuration says.
+    pub serverurl: Option<String>,
+    /// History of the prompt.
+    pub history_file: Option<String>,
+    /// The action and its arguments, joined by spaces; empty = open the prompt.
+    pub action: String,
+}
+
+/// options of `supervisorctl`
+#[derive(FromArgs, ArgsInfo, Debug)]
+struct Options {
+    /// read FILENAME (default: search the usual places)
+    #[argh(option, short = 'c', arg_name = "FILENAME")]
+    configuration: Option<String>,
+    /// start an interactive shell after executing commands
+    #[argh(switch, short = 'i')]
+    interactive: bool,
+    /// talk to the daemon at URL, unix:///path/to/socket
+    #[argh(option, short = 's', arg_name = "URL")]
+    serverurl: Option<String>,
+    /// accepted and ignored: on a unix socket the kernel tells who asks
+    #[argh(option, short = 'u', arg_name = "USERNAME")]
+    #[expect(dead_code, reason = "part of the original's command line")]
+    username: Option<String>,
+    /// accepted and ignored, as the username
+    #[argh(option, short = 'p', arg_name = "PASSWORD")]
+    #[expect(dead_code, reason = "part of the original's command line")]
+    password: Option<String>,
+    /// keep the history of the shell in FILENAME
+    #[argh(option, short = 'r', arg_name = "FILENAME")]
+    history_file: Option<String>,
+}
+
+const NAME: &str = "supervisorctl";
+
+/// Reads the command line, `argv[0]` included.
+///
+/// # Errors
+/// What to print and the code to leave with: help or wrong use.
+pub fn parse(argv: &[OsString]) -> Result<SupervisorctlArgs, Exit> {
+    let wrong = |message: String| usage_error(argv, NAME, &message);
+    let words = normalise::<Options>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    if words.first_of(&[HELP]).is_some() {
+        return Err(Exit::success(page(argv)));
+    }
+    let options: Options = options(&words).map_err(wrong)?;
+    Ok(SupervisorctlArgs {
+        configuration: options.configuration,
+        interactive: options.interactive,
+        serverurl: options.serverurl,
+        history_file: options.history_file,
+        action: operands_as_text(&words.operands).map_err(wrong)?.join(" "),
+    })
+}
+
+fn page(argv: &[OsString]) -> String {
+    let invoked = argv.first().map_or(NAME.into(), |name| name.to_string_lossy());
+    let headline = "supervisorctl -- control applications run by supervisord from the cmd line.";
+    let mut page = help::of_supervisor::<Options>(headline, &format!("{invoked} [options] [action [arguments]]"));
+    page.push_str("\nWithout an action an interactive shell is started; the action help lists the others.\n");
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ExitCode;
+    use super::*;
+
+    fn read(words: &[&str]) -> Result<SupervisorctlArgs, Exit> {
+        let argv: Vec<OsString> = ["supervisorctl"].iter().chain(words).map(OsString::from).collect();
+        parse(&argv)
+    }
+
+    #[test]
+    fn options_end_at_the_action() {
+        let args = read(&["-s", "unix:///s", "-u", "me", "-p", "-secret", "-ic", "f", "tail", "-f", "web"]).unwrap();
+        assert_eq!(args.serverurl.as_deref(), Some("unix:///s"));
+        assert_eq!(args.configuration.as_deref(), Some("f"));
+        assert!(args.interactive);
+        assert_eq!(args.action, "tail -f web");
+    }
+
+    #[test]
+    fn no_action_is_empty() {
+        assert_eq!(read(&[]).unwrap().action, "");
+    }
+
+    #[test]
+    fn help_begins_with_the_original_line_and_wrong_use_exits_2() {
+        let page = read(&["--help"]).unwrap_err().stdout;
+        assert!(page.starts_with("supervisorctl -- control applications run by supervisord from the cmd line.\n"));
+        assert!(page.contains("\n-i/--interactive -- start an interactive shell after executing commands\n"));
+        assert_eq!(read(&["-v"]).unwrap_err().code, ExitCode::Usage);
+    }
+}

@@ -1,0 +1,186 @@
+//! `visor [options]`, `visor check [options]`.
+
+use std::ffi::OsString;
+
+use argh::{ArgsInfo, FromArgs};
+
+use super::normalise::{HELP, normalise};
+use super::{Exit, VERSION, help, options, usage_error};
+
+/// What the init is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VisorCommand {
+    /// Run the programs of a configuration in the foreground.
+    Run {
+        /// The file; `None` = search the default places.
+        config: Option<String>,
+        /// Warnings of the configuration are errors.
+        strict: bool,
+    },
+    /// Read a configuration, report and leave.
+    Check {
+        /// The file; `None` = search the default places.
+        config: Option<String>,
+        /// Print what was understood.
+        dump: bool,
+        /// Warnings are errors.
+        strict: bool,
+    },
+}
+
+/// options of `visor`
+#[derive(FromArgs, ArgsInfo, Debug)]
+struct RunArgs {
+    /// the configuration file (default: searched as Supervisor does)
+    #[argh(option, short = 'c', arg_name = "FILE")]
+    configuration: Option<String>,
+    /// treat warnings of the configuration as errors
+    #[argh(switch)]
+    strict: bool,
+    /// print the version and leave
+    #[argh(switch, short = 'V')]
+    #[expect(dead_code, reason = "acts before the values are made")]
+    version: bool,
+}
+
+/// options of `visor check`
+#[derive(FromArgs, ArgsInfo, Debug)]
+struct CheckArgs {
+    /// the configuration file (default: searched as Supervisor does)
+    #[argh(option, short = 'c', arg_name = "FILE")]
+    configuration: Option<String>,
+    /// print every effective option of every process
+    #[argh(switch)]
+    dump: bool,
+    /// treat warnings as errors
+    #[argh(switch)]
+    strict: bool,
+}
+
+const NAME: &str = "visor";
+const CHECK: &str = "check";
+const AFTER: &str = "
+`visor check` reads the configuration, lists every mistake and leaves with 0 or 2; with --dump it prints what it understood.
+Called as `supervisord` it takes that program's options. Talk to a running visor with `svc`.
+
+Example: visor -c /etc/supervisord.conf
+";
+
+/// Reads the command line, `argv[0]` included.
+///
+/// # Errors
+/// What to print and the code to leave with: help, version, or wrong use.
+pub fn parse(argv: &[OsString]) -> Result<VisorCommand, Exit> {
+    let wrong = |message: String| usage_error(argv, NAME, &message);
+    let words = normalise::<RunArgs>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    match words.first_of(&[HELP, "--version"]) {
+        Some(HELP) => return Err(Exit::success(page())),
+        Some(_) => return Err(Exit::success(format!("visor {VERSION}\n"))),
+        None => {}
+    }
+    let run: RunArgs = options(&words).map_err(wrong)?;
+    match words.operands.split_first() {
+        None => Ok(VisorCommand::Run { config: run.configuration, strict: run.strict }),
+        Some((word, rest)) if word == CHECK => check(argv, rest, run),
+        Some((word, _)) => Err(wrong(format!("no such command: `{}`", word.to_string_lossy()))),
+    }
+}
+
+/// Options before the word `check` count as well.
+fn check(argv: &[OsString], rest: &[OsString], run: RunArgs) -> Result<VisorCommand, Exit> {
+    let wrong = |message: String| usage_error(argv, NAME, &message);
+    let words = normalise::<CheckArgs>(rest).map_err(wrong)?;
+    if words.first_of(&[HELP]).is_some() {
+        return Err(Exit::success(check_page()));
+    }
+    let check: CheckArgs = options(&words).map_err(wrong)?;
+    if let Some(word) = words.operands.first() {
+        return Err(wrong(format!("`check` takes no arguments: `{}`", word.to_string_lossy())));
+    }
+    if run.configuration.is_some() && check.configuration.is_some() {
+        return Err(wrong("conflicting command line option '-c'".to_owned()));
+    }
+    Ok(VisorCommand::Check {
+        config: check.configuration.or(run.configuration),
+        dump: check.dump,
+        strict: check.strict || run.strict,
+    })
+}
+
+fn page() -> String {
+    let usage = ["visor [-c FILE] [--strict]", "visor check [-c FILE] [--dump] [--strict]"];
+    help::of_visor::<RunArgs>("visor -- run the programs of a supervisord.conf, as PID 1 or not.", &usage, AFTER)
+}
+
+fn check_page() -> String {
+    let usage = ["visor check [-c FILE] [--dump] [--strict]"];
+    help::of_visor::<CheckArgs>("visor check -- read a configuration, list its mistakes and leave.", &usage, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ExitCode;
+    use super::*;
+
+    fn read(words: &[&str]) -> Result<VisorCommand, Exit> {
+        let argv: Vec<OsString> = ["visor"].iter().chain(words).map(OsString::from).collect();
+        parse(&argv)
+    }
+
+    fn message(words: &[&str]) -> String {
+        let exit = read(words).unwrap_err();
+        assert_eq!(exit.code, ExitCode::Usage);
+        assert_eq!(exit.stdout, "");
+        exit.stderr.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn nothing_given_runs_the_default_configuration() {
+        assert_eq!(read(&[]), Ok(VisorCommand::Run { config: None, strict: false }));
+    }
+
+    #[test]
+    fn configuration_is_taken_in_every_spelling() {
+        let expected = Ok(VisorCommand::Run { config: Some("f=1".to_owned()), strict: false });
+        for words in [
+            &["-c", "f=1"][..],
+            &["-cf=1"],
+            &["--configuration", "f=1"],
+            &["--configuration=f=1"],
+            &["--conf=f=1"],
+            &["-c", "f=1", "--"],
+        ] {
+            assert_eq!(read(words), expected, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn check_takes_options_on_both_sides() {
+        let expected = Ok(VisorCommand::Check { config: Some("f".to_owned()), dump: true, strict: true });
+        assert_eq!(read(&["check", "-c", "f", "--dump", "--strict"]), expected);
+        assert_eq!(read(&["--strict", "-c", "f", "check", "--dump"]), expected);
+        assert_eq!(message(&["-c", "f", "check", "-c", "g"]), "Error: conflicting command line option '-c'");
+    }
+
+    #[test]
+    fn wrong_use_is_told_and_exits_2() {
+        assert_eq!(message(&["frob"]), "Error: no such command: `frob`");
+        assert_eq!(message(&["check", "x"]), "Error: `check` takes no arguments: `x`");
+        assert_eq!(message(&["-x"]), "Error: option -x not recognized");
+        assert_eq!(message(&["-c"]), "Error: option -c requires argument");
+        assert_eq!(message(&["--strict=yes"]), "Error: option --strict must not have an argument");
+        assert_eq!(read(&["-x"]).unwrap_err().stderr, "Error: option -x not recognized\nFor help, use visor -h\n");
+    }
+
+    #[test]
+    fn help_and_version_go_to_stdout_and_exit_0() {
+        for words in [&["-h"][..], &["--help"], &["-?"], &["--strict", "-h", "-V"], &["check", "-h"]] {
+            let exit = read(words).unwrap_err();
+            assert_eq!((exit.code, exit.stderr.as_str()), (ExitCode::Success, ""));
+            assert!(exit.stdout.contains("-c, --configuration FILE"), "{}", exit.stdout);
+        }
+        for words in [&["-V"][..], &["--version"], &["--vers", "-h"]] {
+            assert_eq!(read(words), Err(Exit::success(format!("visor {VERSION}\n"))));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A line → a request.
+//!
+//! Owns: which arguments a verb takes. Does not own: whether names, signals or sizes make sense.
+
+use super::Code;
+use super::request::{FOLLOW, NO_WAIT, bad_arguments, bad_request, missing, too_long};
+use super::{DEFAULT_FOLLOW_BYTES, DEFAULT_TAIL_BYTES, MAX_REQUEST_BYTES, Request, RequestError, Stream, word};
+
+impl Request {
+    /// Reads a line, with or without its LF.
+    ///
+    /// # Errors
+    /// `bad-request` when it is no line of words, `unknown-verb`, `bad-arguments`.
+    pub fn parse(line: &[u8]) -> Result<Request, RequestError> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.len() >= MAX_REQUEST_BYTES {
+            return Err(too_long());
+        }
+        let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+        let Some(verb) = words.next() else { return Err(bad_request("empty line")) };
+        let verb = text(verb)?;
+        let mut arguments = Arguments { verb: &verb, words: words.collect(), next: 0 };
+        let request = parse_arguments(&mut arguments)?;
+        arguments.finish()?;
+        Ok(request)
+    }
+}
+
+fn parse_arguments(arguments: &mut Arguments<'_>) -> Result<Request, RequestError> {
+    Ok(match arguments.verb {
+        "hello" => Request::Hello,
+        "pid" => Request::Pid(arguments.rest()?),
+        "state" => Request::State,
+        "status" => Request::Status(arguments.rest()?),
+        "start" => Request::Start { wait: !arguments.flag(NO_WAIT), names: arguments.names()? },
+        "stop" => Request::Stop { wait: !arguments.flag(NO_WAIT), names: arguments.names()? },
+        "restart" => Request::Restart(arguments.names()?),
+        "signal" => Request::Signal { signal: arguments.one("a signal")?, names: arguments.names()? },
+        "reread" => Request::Reread,
+        "update" => Request::Update(arguments.rest()?),
+        "add" => Request::Add(arguments.names()?),
+        "remove" => Request::Remove(arguments.names()?),
+        "reload" => Request::Reload,
+        "shutdown" => Request::Shutdown,
+        "tail" => {
+            let (name, stream, bytes) = arguments.log(DEFAULT_TAIL_BYTES)?;
+            Request::Tail { name, stream, bytes }
+        }
+        "follow" => {
+            let (name, stream, bytes) = arguments.log(DEFAULT_FOLLOW_BYTES)?;
+            Request::Follow { name, stream, bytes }
+        }
+        "maintail" => {
+            let follow = arguments.flag(FOLLOW);
+            let default = if follow { DEFAULT_FOLLOW_BYTES } else { DEFAULT_TAIL_BYTES };
+            Request::Maintail { follow, bytes: arguments.bytes(default)? }
+        }
+        "clear" => Request::Clear(arguments.names()?),
+        "send" => Request::Send { name: arguments.one("a name")?, data: arguments.data()? },
+        "watch" => Request::Watch(arguments.rest()?),
+        "config" => Request::Config,
+        "why" => Request::Why(arguments.one("a name")?),
+        "ready" => Request::Ready(arguments.rest()?),
+        "reopen" => Request::Reopen,
+        unknown => {
+            let text = format!("unknown verb `{}`", unknown.escape_debug());
+            return Err(RequestError { code: Code::UnknownVerb, text });
+        }
+    })
+}
+
+/// The words after the verb, still escaped, taken from the left.
+struct Arguments<'a> {
+    verb: &'a str,
+    words: Vec<&'a [u8]>,
+    next: usize,
+}
+
+impl<'a> Arguments<'a> {
+    fn take(&mut self) -> Option<&'a [u8]> {
+        let word = self.words.get(self.next).copied();
+        self.next += usize::from(word.is_some());
+        word
+    }
+
+    /// Takes the next word if it is this one, unescaped.
+    fn flag(&mut self, flag: &[u8]) -> bool {
+        let there = self.words.get(self.next).is_some_and(|word| *word == flag);
+        self.next += usize::from(there);
+        there
+    }
+
+    fn one(&mut self, what: &str) -> Result<String, RequestError> {
+        match self.take() {
+            Some(word) => text(word),
+            None => Err(missing(self.verb, what)),
+        }
+    }
+
+    fn data(&mut self) -> Result<Vec<u8>, RequestError> {
+        let Some(data) = self.take() else { return Err(missing(self.verb, "data")) };
+        decode(data)
+    }
+
+    /// All words left.
+    fn rest(&mut self) -> Result<Vec<String>, RequestError> {
+        let rest = self.words.get(self.next..).unwrap_or_default();
+        self.next = self.words.len();
+        rest.iter().map(|word| text(word)).collect()
+    }
+
+    /// All words left, one at least.
+    fn names(&mut self) -> Result<Vec<String>, RequestError> {
+        let names = self.rest()?;
+        if names.is_empty() { Err(missing(self.verb, "a name")) } else { Ok(names) }
+    }
+
+    /// `NAME [stdout|stderr] [BYTES]`
+    fn log(&mut self, default: u64) -> Result<(String, Stream, u64), RequestError> {
+        let name = self.one("a name")?;
+        let stream = if self.flag(b"stderr") {
+            Stream::Stderr
+        } else {
+            self.flag(b"stdout");
+            Stream::Stdout
+        };
+        Ok((name, stream, self.bytes(default)?))
+    }
+
+    /// `[BYTES]`
+    fn bytes(&mut self, default: u64) -> Result<u64, RequestError> {
+        let Some(word) = self.take() else { return Ok(default) };
+        let digits = text(word)?;
+        let number = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
+        number.ok_or_else(|| {
+            bad_arguments(format!("`{}` takes a number of bytes, not `{}`", self.verb, digits.escape_debug()))
+        })
+    }
+
+    fn finish(self) -> Result<(), RequestError> {
+        match self.words.get(self.next) {
+            None => Ok(()),
+            Some(extra) => {
+                let extra = extra.escape_ascii();
+                Err(bad_arguments(format!("`{}` has no place for the argument `{extra}`", self.verb)))
+            }
+        }
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Vec<u8>, RequestError> {
+    word::decode(bytes).ok_or_else(|| bad_request(&format!("not a word: `{}`", bytes.escape_ascii())))
+}
+
+fn text(bytes: &[u8]) -> Result<String, RequestError> {
+    String::from_utf8(decode(bytes)?).map_err(|_| bad_request(&format!("not UTF-8: `{}`", bytes.escape_ascii())))
+}

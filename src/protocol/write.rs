@@ -1,0 +1,102 @@
+//! A request → its line.
+//!
+//! Owns: the order of arguments, and the escapes that tell data from options.
+
+use super::request::{FOLLOW, NO_WAIT, bad_arguments, missing, too_long};
+use super::{MAX_REQUEST_BYTES, Request, RequestError, word};
+
+impl Request {
+    /// The line, LF included.
+    ///
+    /// # Errors
+    /// `bad-arguments` when an argument is empty or a needed one is missing, `bad-request` when the line would be longer than
+    /// [`MAX_REQUEST_BYTES`].
+    pub fn to_line(&self) -> Result<Vec<u8>, RequestError> {
+        let mut line = LineWriter { verb: self.verb(), bytes: self.verb().as_bytes().to_vec() };
+        match self {
+            Request::Hello
+            | Request::State
+            | Request::Reread
+            | Request::Reload
+            | Request::Shutdown
+            | Request::Config
+            | Request::Reopen => {}
+            Request::Pid(names)
+            | Request::Status(names)
+            | Request::Update(names)
+            | Request::Watch(names)
+            | Request::Ready(names) => line.words(names)?,
+            Request::Start { names, wait } | Request::Stop { names, wait } => {
+                if !*wait {
+                    line.raw(NO_WAIT);
+                }
+                line.names(names)?;
+            }
+            Request::Restart(names) | Request::Add(names) | Request::Remove(names) | Request::Clear(names) => {
+                line.names(names)?;
+            }
+            Request::Signal { signal, names } => {
+                line.word(signal.as_bytes())?;
+                line.names(names)?;
+            }
+            Request::Tail { name, stream, bytes } | Request::Follow { name, stream, bytes } => {
+                line.word(name.as_bytes())?;
+                line.raw(stream.word().as_bytes());
+                line.raw(bytes.to_string().as_bytes());
+            }
+            Request::Maintail { follow, bytes } => {
+                if *follow {
+                    line.raw(FOLLOW);
+                }
+                line.raw(bytes.to_string().as_bytes());
+            }
+            Request::Send { name, data } => {
+                line.word(name.as_bytes())?;
+                line.word(data)?;
+            }
+            Request::Why(name) => line.word(name.as_bytes())?,
+        }
+        line.end()
+    }
+}
+
+/// A line being written.
+struct LineWriter {
+    verb: &'static str,
+    bytes: Vec<u8>,
+}
+
+impl LineWriter {
+    fn raw(&mut self, word: &[u8]) {
+        self.bytes.push(b' ');
+        self.bytes.extend_from_slice(word);
+    }
+
+    fn word(&mut self, word: &[u8]) -> Result<(), RequestError> {
+        let Some((first, rest)) = word.split_first() else {
+            return Err(bad_arguments(format!("an argument of `{}` is empty", self.verb)));
+        };
+        self.bytes.push(b' ');
+        if [NO_WAIT, FOLLOW].contains(&word) {
+            // Data that looks like an option.
+            word::escape(&mut self.bytes, *first);
+            word::encode(&mut self.bytes, rest);
+        } else {
+            word::encode(&mut self.bytes, word);
+        }
+        Ok(())
+    }
+
+    fn words(&mut self, words: &[String]) -> Result<(), RequestError> {
+        words.iter().try_for_each(|word| self.word(word.as_bytes()))
+    }
+
+    fn names(&mut self, names: &[String]) -> Result<(), RequestError> {
+        if names.is_empty() { Err(missing(self.verb, "a name")) } else { self.words(names) }
+    }
+
+    fn end(mut self) -> Result<Vec<u8>, RequestError> {
+        self.bytes.push(b'\n');
+        if self.bytes.len() > MAX_REQUEST_BYTES { Err(too_long()) } else { Ok(self.bytes) }
+    }
+}
