@@ -31,17 +31,15 @@ impl Session {
             [name] => *name,
             _ => return Ok(self.refuse("ERROR: too many process names supplied")),
         };
+        // Watched before it is looked at, so that an end in between is not missed.
+        let watch = self.begin(&Request::Watch(vec![name.to_owned()]))?;
         if let Some(code) = self.not_running(name)? {
             return Ok(code);
         }
         self.screen.line(HOW_TO_LEAVE);
         self.screen.flush();
         let follow = |stream| Request::Follow { name: name.to_owned(), stream, bytes: DEFAULT_FOLLOW_BYTES };
-        let clients = vec![
-            self.begin(&Request::Watch(vec![name.to_owned()]))?,
-            self.begin(&follow(Stream::Stdout))?,
-            self.begin(&follow(Stream::Stderr))?,
-        ];
+        let clients = vec![watch, self.begin(&follow(Stream::Stdout))?, self.begin(&follow(Stream::Stderr))?];
         let sender = self.connect()?;
         let streams = self.streams(clients)?;
         match self.attend(name, streams, sender) {

@@ -115,13 +115,11 @@ impl Session {
     fn follow(&mut self, name: &str, request: &Request) -> Answer {
         let client = self.begin(request)?;
         let mut streams = self.streams(vec![client])?;
-        let mut begun = false;
+        self.screen.line(HOW_TO_LEAVE);
+        self.screen.flush();
         while !self.screen.is_gone() {
             match streams.next(None) {
-                Wake::Line(_, Line::Bytes(bytes)) => {
-                    self.begin_following(&mut begun);
-                    self.screen.bytes(&bytes);
-                }
+                Wake::Line(_, Line::Bytes(bytes)) => self.screen.bytes(&bytes),
                 Wake::Line(_, Line::Error(code, text)) => {
                     return Ok(self.wrong(&words::log_failure(name, code, &text).text));
                 }
@@ -137,13 +135,6 @@ impl Session {
             self.screen.flush();
         }
         Ok(ExitCode::Success)
-    }
-
-    fn begin_following(&mut self, begun: &mut bool) {
-        if !*begun {
-            self.screen.line(HOW_TO_LEAVE);
-            *begun = true;
-        }
     }
 
     /// `logs [-f] [NAME…]`
