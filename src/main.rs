@@ -1,5 +1,85 @@
-//! Arguments in, exit code out.
+//! visor: arguments in, exit code out.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(2)
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode as Code;
+
+use visor::cli::visor::VisorCommand;
+use visor::cli::{self, Exit, ExitCode, Personality};
+use visor::config::{self, Config, Overrides};
+use visor::daemon::{self, Machine, Options};
+
+fn main() -> Code {
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    let outcome = match Personality::of(argv.first()) {
+        Personality::Own => own(&argv),
+        Personality::Supervisor => supervisord(&argv),
+    };
+    match outcome {
+        Ok(code) => code.into(),
+        Err(exit) => exit.finish(),
+    }
+}
+
+fn own(argv: &[OsString]) -> Result<ExitCode, Exit> {
+    match cli::visor::parse(argv)? {
+        VisorCommand::Run { config, strict } => {
+            let file = daemon::find_config(argv, config, Personality::Own)?;
+            let overrides = Overrides { strict, ..Overrides::default() };
+            Ok(daemon::run(Options { file, overrides, daemonize: false }))
+        }
+        VisorCommand::Check { config, dump, strict } => {
+            let file = daemon::find_config(argv, config, Personality::Own)?;
+            let overrides = Overrides { strict, ..Overrides::default() };
+            Ok(check(&file, &overrides, dump))
+        }
+    }
+}
+
+fn supervisord(argv: &[OsString]) -> Result<ExitCode, Exit> {
+    let args = cli::supervisord::parse(argv)?;
+    let file = daemon::find_config(argv, args.configuration.clone(), Personality::Supervisor)?;
+    let overrides = Overrides {
+        user: args.user,
+        umask: args.umask,
+        directory: args.directory,
+        logfile: args.logfile,
+        logfile_maxbytes: args.logfile_maxbytes,
+        logfile_backups: args.logfile_backups,
+        loglevel: args.loglevel,
+        pidfile: args.pidfile,
+        identifier: args.identifier,
+        childlogdir: args.childlogdir,
+        minfds: args.minfds,
+        minprocs: args.minprocs,
+        nodaemon: args.nodaemon,
+        silent: args.silent,
+        nocleanup: args.nocleanup,
+        strip_ansi: args.strip_ansi,
+        strict: false,
+    };
+    Ok(daemon::run(Options { file, overrides, daemonize: true }))
+}
+
+fn check(file: &str, overrides: &Overrides, dump: bool) -> ExitCode {
+    match config::read(&Machine, file, overrides) {
+        Err(mistakes) => daemon::tell_mistakes(&mistakes),
+        Ok(config) => {
+            report(file, &config, dump);
+            ExitCode::Success
+        }
+    }
+}
+
+fn report(file: &str, config: &Config, dump: bool) {
+    for warning in &config.warnings {
+        let _ = writeln!(std::io::stderr(), "warning: {}", daemon::warning_text(warning));
+    }
+    let processes: usize = config.groups.iter().map(|group| group.processes.len()).sum();
+    let text = if dump {
+        config::dump(config)
+    } else {
+        format!("{file}: ok, {} groups, {processes} processes\n", config.groups.len())
+    };
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }

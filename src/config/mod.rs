@@ -1,388 +1,169 @@
 //! What a configuration file means, as values.
 //!
-//! Owns: the shapes (`Config` and below) and the way from text to them. Does not own: processes, the clock,
-//! any system call; what the reader needs of the machine it asks of its [`Host`].
+//! Owns: the shapes (`Config` and below) and the way from text to them:
 //!
-//! Integers keep the sign the user wrote (Supervisor passes negatives through); who uses one clamps it.
+//! ```text
+//! bytes ─ ini ─▶ items ─ document, include ─▶ sections ─ reader (expand, value, command) ─▶ Config
+//! ```
+//!
+//! Does not own: processes, the clock, any system call; what the reader needs of the machine it asks of
+//! its [`Host`]. Everything that is wrong is collected; nothing stops at the first mistake.
 
-use std::collections::BTreeMap;
+mod command;
+mod daemon;
+mod diff;
+mod document;
+mod dump;
+mod error;
+mod expand;
+mod group;
+mod host;
+mod include;
+mod ini;
+mod known;
+mod path;
+mod program;
+mod python;
+mod reader;
+mod server;
+mod types;
+mod value;
+
+pub use command::split;
+pub use daemon::Overrides;
+pub use diff::{Diff, GroupChange, diff};
+pub use dump::dump;
+pub use error::Mistake;
+pub use host::{Host, ReadError};
+pub use types::*;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Everything one main file and its includes say.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Config {
-    /// Absolute path of the main file.
-    pub file: String,
-    /// `[supervisord]`.
-    pub daemon: Daemon,
-    /// `[visor]`: keys that only visor knows.
-    pub visor: Visor,
-    /// `[unix_http_server*]` and `[inet_http_server*]`, in the original's order.
-    pub servers: Vec<Server>,
-    /// What a child gets as `SUPERVISOR_SERVER_URL` unless its section says otherwise.
-    pub server_url: Option<String>,
-    /// `[rpcinterface:x]`, kept for the gateway.
-    pub rpc_interfaces: Vec<RpcInterface>,
-    /// `[supervisorctl]`.
-    pub ctl: Option<Ctl>,
-    /// In start order: by priority, then name.
-    pub groups: Vec<Group>,
-    /// Remarks that stop nothing, in the order met.
-    pub warnings: Vec<Warning>,
+use reader::Reader;
+
+/// The section without which there is no configuration.
+const SUPERVISORD: &str = "supervisord";
+/// Where a configuration is looked for below the program's own place.
+const FILE: &str = "supervisord.conf";
+
+/// Paths searched for a configuration, first wins, for a program invoked as `argv0`.
+#[must_use]
+pub fn search_paths(argv0: &str) -> Vec<String> {
+    let above = path::directory_of(path::directory_of(argv0));
+    vec![
+        path::join(above, &format!("etc/{FILE}")),
+        path::join(above, FILE),
+        FILE.to_owned(),
+        format!("etc/{FILE}"),
+        format!("/etc/{FILE}"),
+        format!("/etc/supervisor/{FILE}"),
+    ]
 }
 
-/// `[supervisord]`. Paths are absolute.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Daemon {
-    /// Where visor's own log goes.
-    pub logfile: MainLogfile,
-    /// Bytes after which the log rotates; 0 or less = never.
-    pub logfile_maxbytes: i64,
-    /// Rotated files kept.
-    pub logfile_backups: i64,
-    /// Lines below this level are not written.
-    pub loglevel: LogLevel,
-    /// The pid file.
-    pub pidfile: String,
-    /// Applied when daemonizing.
-    pub umask: u32,
-    /// Stay in the foreground.
-    pub nodaemon: bool,
-    /// No copy of the log on stdout in the foreground.
-    pub silent: bool,
-    /// Wanted soft limit of descriptors.
-    pub minfds: i64,
-    /// Wanted soft limit of processes.
-    pub minprocs: i64,
-    /// Keep AUTO logs of an earlier run.
-    pub nocleanup: bool,
-    /// Directory of AUTO logs.
-    pub childlogdir: String,
-    /// User to become at start.
-    pub user: Option<User>,
-    /// Directory to change to when daemonizing.
-    pub directory: Option<String>,
-    /// Drop terminal escapes from child output.
-    pub strip_ansi: bool,
-    /// Merged under every process' own environment.
-    pub environment: BTreeMap<String, String>,
-    /// Name of this supervisor in AUTO log names and events.
-    pub identifier: String,
+/// Reads a main file, everything it includes, and puts the command line's values over it.
+///
+/// # Errors
+/// Every mistake found, in the order of the files; then nothing of the configuration may be used.
+pub fn read(host: &dyn Host, file: &str, overrides: &Overrides) -> Result<Config, Vec<Mistake>> {
+    let mut files = include::main_file(host, file).map_err(|mistake| vec![*mistake])?;
+    include::follow(host, &mut files);
+    let mut reader = Reader::new(host, &files.document, &files.here);
+    reader.mistakes = std::mem::take(&mut files.mistakes);
+    reader.warnings = std::mem::take(&mut files.warnings);
+    report_unknown(&mut reader, overrides.strict);
+    let config = understand(&mut reader, &files, overrides);
+    let mistakes = std::mem::take(&mut reader.mistakes);
+    match config {
+        Some(config) if mistakes.is_empty() => Ok(config),
+        Some(_) | None => Err(sorted(mistakes)),
+    }
 }
 
-/// Target of visor's own log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MainLogfile {
-    /// A file, absolute path.
-    File(String),
-    /// The syslog socket.
-    Syslog,
-    /// No log (`NONE`, `OFF`): an extension, the original has none.
-    None,
+/// Reads `[supervisorctl]` of a main file alone, without what it includes; `None` when there is no such
+/// section.
+///
+/// # Errors
+/// Every mistake in the file's form and in that section.
+pub fn read_ctl(host: &dyn Host, file: &str) -> Result<Option<Ctl>, Vec<Mistake>> {
+    let files = include::main_file(host, file).map_err(|mistake| vec![*mistake])?;
+    let (ctl, mut mistakes) = server::ctl_of(host, &files.main, &files.here);
+    mistakes.extend(files.mistakes);
+    if mistakes.is_empty() { Ok(ctl) } else { Err(sorted(mistakes)) }
 }
 
-/// `[visor]`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Visor {
-    /// Path of the control socket, absolute; `None` = the default path.
-    pub socket: Option<String>,
-    /// Mode of the control socket; `None` = 0700.
-    pub socket_mode: Option<u32>,
-    /// Owner of the control socket (uid, gid).
-    pub socket_owner: Owner,
+/// Everything in a document; `None` without `[supervisord]`.
+fn understand(reader: &mut Reader, files: &include::Files, overrides: &Overrides) -> Option<Config> {
+    let document = reader.document;
+    let section = document.section(SUPERVISORD);
+    if section.is_none() {
+        reader.mistakes.push(Mistake::of_file(&files.file, ".ini file does not include supervisord section"));
+    }
+    let daemon = section.map(|section| daemon::read(reader, section, overrides));
+    let rpc_interfaces = server::rpc_interfaces(reader);
+    let mut groups = group::groups(reader);
+    let servers = server::servers(reader);
+    let visor = document.section("visor").map(|section| daemon::visor(reader, section)).unwrap_or_default();
+    let (ctl, ctl_mistakes) = server::ctl_of(reader.host, &files.main, &files.here);
+    reader.warnings.extend(ctl_mistakes.iter().map(|mistake| Warning {
+        file: mistake.file.clone(),
+        line: mistake.line,
+        text: format!("[supervisorctl] cannot be used: {}", mistake.reason),
+        original: false,
+    }));
+    let daemon = daemon?;
+    for process in groups.iter_mut().flat_map(|group| &mut group.processes) {
+        inherit_environment(process, &daemon);
+    }
+    Some(Config {
+        file: files.file.clone(),
+        visor,
+        server_url: server::url(&servers),
+        servers,
+        rpc_interfaces,
+        ctl,
+        groups,
+        warnings: std::mem::take(&mut reader.warnings),
+        included: files.included.clone(),
+        daemon,
+    })
 }
 
-/// A user and group a file is given to; `None` = unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Owner {
-    /// Numeric user.
-    pub uid: Option<u32>,
-    /// Numeric group.
-    pub gid: Option<u32>,
+/// Puts the common environment under a process' own.
+fn inherit_environment(process: &mut Arc<Process>, daemon: &Daemon) {
+    if daemon.environment.is_empty() {
+        return;
+    }
+    let process = Arc::make_mut(process);
+    for (key, text) in &daemon.environment {
+        process.environment.entry(key.clone()).or_insert_with(|| text.clone());
+    }
 }
 
-/// Severity of a line in visor's own log, most severe first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// `CRIT`
-    Critical,
-    /// `ERRO`
-    Error,
-    /// `WARN`
-    Warn,
-    /// `INFO`
-    Info,
-    /// `DEBG`
-    Debug,
-    /// `TRAC`
-    Trace,
-    /// `BLAT`
-    Blather,
+fn report_unknown(reader: &mut Reader, strict: bool) {
+    let unknown = known::unknown(reader.document);
+    if strict {
+        reader.mistakes.extend(unknown);
+    } else {
+        let warnings = unknown.iter().map(known::as_warning);
+        reader.warnings.extend(warnings);
+    }
 }
 
-/// One HTTP server section.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Server {
-    /// Full section name.
-    pub section: String,
-    /// What stands after the colon of the section's name.
-    pub name: Option<String>,
-    /// Where it listens.
-    pub address: ServerAddress,
-    /// Basic authentication.
-    pub username: Option<String>,
-    /// Clear text or `{SHA}` and 40 hex digits.
-    pub password: Option<String>,
-}
-
-/// Where a server listens.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ServerAddress {
-    /// `[unix_http_server]`
-    Unix {
-        /// Absolute path.
-        file: String,
-        /// Mode of the socket.
-        chmod: u32,
-        /// Owner of the socket.
-        chown: Owner,
-    },
-    /// `[inet_http_server]`
-    Inet {
-        /// Empty = all interfaces.
-        host: String,
-        /// 1 to 65535.
-        port: u16,
-    },
-}
-
-/// `[rpcinterface:x]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RpcInterface {
-    /// `x`
-    pub name: String,
-    /// `supervisor.rpcinterface_factory`
-    pub factory: String,
-    /// All other keys.
-    pub options: BTreeMap<String, String>,
-}
-
-/// `[supervisorctl]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ctl {
-    /// `http://…` or `unix://…`
-    pub serverurl: String,
-    /// Basic authentication.
-    pub username: Option<String>,
-    /// Clear text.
-    pub password: Option<String>,
-    /// Without the `> `.
-    pub prompt: String,
-    /// History of the interactive shell.
-    pub history_file: Option<String>,
-}
-
-/// A group of processes that are started and stopped together.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Group {
-    /// Its name.
-    pub name: String,
-    /// Lower starts first and stops last.
-    pub priority: i64,
-    /// Which kind of section made it.
-    pub kind: GroupKind,
-    /// In the original's order of start.
-    pub processes: Vec<Arc<Process>>,
-}
-
-/// Which kind of section made a group.
-#[derive(Debug, Clone, PartialEq)]
-pub enum GroupKind {
-    /// `[group:x]`
-    Group,
-    /// `[program:x]`
-    Program,
-    /// `[eventlistener:x]`
-    EventListener {
-        /// Event types, upper case, as listed.
-        events: Vec<String>,
-        /// Events held for the pool, at least 1.
-        buffer_size: i64,
-        /// Plugin reference.
-        result_handler: String,
-    },
-    /// `[fcgi-program:x]`
-    FcgiProgram {
-        /// The socket its processes share.
-        socket: FcgiSocket,
-    },
-}
-
-/// The socket of an fcgi-program.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FcgiSocket {
-    /// `tcp://host:port` or `unix:///path`
-    pub url: String,
-    /// Owner of a unix socket.
-    pub owner: Owner,
-    /// Mode of a unix socket.
-    pub mode: Option<u32>,
-    /// Length of its backlog.
-    pub backlog: Option<i64>,
-}
-
-/// One process: an instance of a program section inside a group, every option with its default filled in.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Process {
-    /// Its name inside the group.
-    pub name: String,
-    /// Full name of the section, `program:web`.
-    pub section: String,
-    /// The command, expanded, not split.
-    pub command: String,
-    /// The command's words, or why it cannot be split (the original's text).
-    pub argv: Result<Vec<String>, String>,
-    /// Directory of the child, as written.
-    pub directory: Option<String>,
-    /// Umask of the child; `None` = ours.
-    pub umask: Option<u32>,
-    /// Lower starts first and stops last.
-    pub priority: i64,
-    /// Start when visor starts.
-    pub autostart: bool,
-    /// Start again after an exit.
-    pub autorestart: AutoRestart,
-    /// Seconds it must stay up to count as started.
-    pub startsecs: i64,
-    /// Failed starts forgiven.
-    pub startretries: i64,
-    /// Exit codes that are expected.
-    pub exitcodes: Vec<i64>,
-    /// First signal of a stop.
-    pub stopsignal: Signal,
-    /// Seconds from the stop signal to KILL.
-    pub stopwaitsecs: i64,
-    /// The stop signal goes to the process group.
-    pub stopasgroup: bool,
-    /// KILL goes to the process group.
-    pub killasgroup: bool,
-    /// User of the child; `None` = ours.
-    pub user: Option<User>,
-    /// fd 2 of the child is its fd 1.
-    pub redirect_stderr: bool,
-    /// Where stdout goes.
-    pub stdout: Channel,
-    /// Where stderr goes.
-    pub stderr: Channel,
-    /// `[supervisord] environment` with the section's own over it.
-    pub environment: BTreeMap<String, String>,
-    /// Value of `SUPERVISOR_SERVER_URL`; `None` = that of [`Config::server_url`].
-    pub serverurl: Option<String>,
-}
-
-/// When an exit is followed by a new start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AutoRestart {
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-    /// When the exit code is not one of `exitcodes`.
-    Unexpected,
-}
-
-/// One output stream of a process.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Channel {
-    /// Its file.
-    pub logfile: Logfile,
-    /// Bytes after which the file rotates; 0 or less = never.
-    pub maxbytes: i64,
-    /// Rotated files kept.
-    pub backups: i64,
-    /// Size of the capture buffer; 0 = capture mode is off.
-    pub capture_maxbytes: i64,
-    /// Emit PROCESS_LOG events.
-    pub events_enabled: bool,
-    /// Send lines to syslog as well.
-    pub syslog: bool,
-}
-
-/// Target of an output stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Logfile {
-    /// A file in `childlogdir` with a random name.
-    Auto,
-    /// No file.
-    None,
-    /// A path, as written after expansion of `~`; `/dev/stdout` and the like stay as they are.
-    File(String),
-}
-
-/// A user as the password database has it, looked up when the file was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
-    /// As the configuration names it.
-    pub name: String,
-    /// Numeric user.
-    pub uid: u32,
-    /// Primary group.
-    pub gid: u32,
-    /// Primary group and every group that lists the user.
-    pub groups: Vec<u32>,
-}
-
-/// A signal number; realtime signals included, 0 allowed (tests for existence).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Signal(pub i32);
-
-/// A remark about the configuration that stops nothing.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Warning {
-    /// File the remark is about.
-    pub file: String,
-    /// Line in it, from 1; 0 = the whole file.
-    pub line: usize,
-    /// The sentence. Supervisor's own wording where it has one.
-    pub text: String,
-    /// Whether the original logs this too (then it goes into the log word for word).
-    pub original: bool,
-}
-
-/// What the reader asks of the machine. The real one lives in the daemon, over `sys`; tests have a table.
-pub trait Host {
-    /// The text of a file as bytes.
-    ///
-    /// # Errors
-    /// A sentence: why it cannot be read.
-    fn read(&self, path: &str) -> Result<Vec<u8>, ReadError>;
-    /// Paths matching an absolute glob pattern, sorted by bytes; `*` does not match a leading dot.
-    fn glob(&self, pattern: &str) -> Vec<String>;
-    /// Whether a directory exists.
-    fn is_directory(&self, path: &str) -> bool;
-    /// A user by name.
-    fn user_by_name(&self, name: &str) -> Option<User>;
-    /// A user by number, if the password database has it.
-    fn user_by_id(&self, uid: u32) -> Option<User>;
-    /// A group's number by its name.
-    fn group_by_name(&self, name: &str) -> Option<u32>;
-    /// The environment visor was started with (what is not UTF-8 is left out).
-    fn environment(&self) -> BTreeMap<String, String>;
-    /// `uname -n`.
-    fn node_name(&self) -> String;
-    /// Absolute current directory.
-    fn current_directory(&self) -> String;
-    /// Directory for temporary files.
-    fn temporary_directory(&self) -> String;
-    /// Home directory for a leading `~` (of a named user with `~name`).
-    fn home(&self, user: Option<&str>) -> Option<String>;
-}
-
-/// Why a file could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReadError {
-    /// There is none.
-    Missing,
-    /// It is there but cannot be read; the system's words.
-    Unreadable(String),
+/// Each mistake once (a program in two groups has its mistakes twice), files in the order met, lines in
+/// order.
+fn sorted(mistakes: Vec<Mistake>) -> Vec<Mistake> {
+    let mut files: Vec<String> = Vec::new();
+    for mistake in &mistakes {
+        if files.last() != Some(&mistake.file) && !files.contains(&mistake.file) {
+            files.push(mistake.file.clone());
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let mut once: Vec<Mistake> = mistakes.into_iter().filter(|mistake| seen.insert(mistake.clone())).collect();
+    once.sort_by_key(|mistake| {
+        let file = files.iter().position(|file| *file == mistake.file);
+        (file, mistake.line)
+    });
+    once
 }

@@ -1,1 +1,147 @@
-//! Under construction.
+//! The loop, and the descriptors and pids behind it. Carries out what the supervisor decides.
+//!
+//! Owns: processes' pipes, control connections, visor's own log. Does not own: policy, which is asked of
+//! [`crate::supervisor`]; system calls, which are in [`crate::sys`].
+
+mod actions;
+mod children;
+mod clients;
+mod clock;
+mod consoles;
+mod environment;
+mod host;
+mod outputs;
+mod requests;
+mod setup;
+mod voice;
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use host::Machine;
+pub use setup::{Options, default_socket, find_config, run, tell_mistakes, warning_text};
+
+use crate::config::{Config, Daemon as Settings};
+use crate::program::Now;
+use crate::supervisor::{Action, ClientId, Input, ProcessId, Supervisor};
+use crate::sys::poll::{Event, Interest};
+use crate::sys::signals::SelfPipe;
+use crate::sys::socket::Listener;
+use children::{Children, PipeId};
+use clients::Clients;
+use outputs::Outputs;
+
+/// What a descriptor in the poll set is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Token {
+    Signals,
+    Listener(usize),
+    Client(ClientId),
+    /// A child's output.
+    Pipe(PipeId),
+    /// Whether a child has executed its command.
+    Status(ProcessId),
+    /// A child's stdin that was full.
+    Stdin(ProcessId),
+    /// An inherited descriptor that was full.
+    Console(RawFd),
+}
+
+type Poll = crate::sys::poll::Poll<Token>;
+
+/// Bytes read from a pipe at a time; a pipe holds as much unless it was enlarged.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// How long the last output may take to get out when all is stopped.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a listener rests after an error: without descriptors it would be readable for ever.
+const LISTENER_REST: Duration = Duration::from_millis(100);
+
+/// All of visor while it runs.
+struct Daemon {
+    supervisor: Supervisor,
+    /// Settings of `[supervisord]` that hold.
+    settings: Arc<Config>,
+    options: Options,
+    /// The environment visor was started with.
+    environment: Vec<(OsString, OsString)>,
+    poll: Poll,
+    signals: SelfPipe,
+    listeners: Vec<Listener>,
+    /// When resting listeners are looked at again.
+    listen_again: Option<Duration>,
+    children: Children,
+    clients: Clients,
+    outputs: Outputs,
+    /// What is to be done, in order.
+    actions: VecDeque<Action>,
+    /// Reused by every call of the supervisor.
+    decided: Vec<Action>,
+    /// Reused by every read.
+    chunk: Vec<u8>,
+    leaving: bool,
+}
+
+impl Daemon {
+    /// The loop: until all is stopped.
+    fn turn_until_gone(&mut self) {
+        let mut events: Vec<Event<Token>> = Vec::new();
+        while !self.leaving {
+            let timeout = self.patience();
+            if let Err(error) = self.poll.wait(timeout, &mut events) {
+                self.complain(&format!("cannot poll: {error}"));
+            }
+            let now = clock::now();
+            self.take_signals(now);
+            self.read_outputs(&events, now);
+            self.serve_clients(&events, now);
+            self.take_due_timers(now);
+            self.carry_out(now);
+            self.flush_clients(now);
+        }
+    }
+
+    /// How long there is nothing to do; `None` = for ever.
+    fn patience(&self) -> Option<Duration> {
+        if self.clients.are_busy() {
+            return Some(Duration::ZERO);
+        }
+        self.next_deadline().map(|at| at.saturating_sub(clock::now().mono))
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        match (self.supervisor.next_deadline(), self.listen_again) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn take_due_timers(&mut self, now: Now) {
+        if self.supervisor.next_deadline().is_some_and(|at| at <= now.mono) {
+            self.input(Input::Deadline, now);
+        }
+        if self.listen_again.is_some_and(|at| at <= now.mono) {
+            self.listen_again = None;
+            for (index, listener) in self.listeners.iter().enumerate() {
+                self.poll.set(Token::Listener(index), listener.fd(), Interest::READ);
+            }
+        }
+    }
+
+    /// Asks the supervisor; what it wants done is queued.
+    fn input(&mut self, input: Input, now: Now) {
+        let mut decided = std::mem::take(&mut self.decided);
+        self.supervisor.handle(input, now, &mut decided);
+        self.actions.extend(decided.drain(..));
+        self.decided = decided;
+    }
+
+    /// Carries out actions until none is left; what they lead to is queued behind them.
+    fn carry_out(&mut self, now: Now) {
+        while let Some(action) = self.actions.pop_front() {
+            self.perform(action, now);
+        }
+    }
+}

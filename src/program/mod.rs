@@ -1,1 +1,18 @@
-//! Under construction.
+//! The life of one process, as values: a state, what may happen to it, what is to be done then.
+//!
+//! Owns: states, transitions, timers, the wording of what happened. Does not own: the clock, kill, logs or any other effect;
+//! [`step`] is given the time and returns what it wants done.
+
+mod describe;
+mod exit;
+mod report;
+mod state;
+mod step;
+mod time;
+
+pub use describe::{describe, why};
+pub use exit::Exit;
+pub use report::Report;
+pub use state::{Life, Name, State, Wanted};
+pub use step::{Action, Actions, Input, SpawnFailure, SpawnFailureKind, step};
+pub use time::Now;

@@ -1,1 +1,362 @@
-//! Under construction.
+//! All programs together: every decision of the daemon, as values.
+//!
+//! Owns: groups and processes, waves, requests that wait, reload, shutdown. One door, [`Supervisor::handle`], and
+//! [`Supervisor::next_deadline`]. Does not own: descriptors, pids of anything else, log files, clients' buffers; no I/O.
+
+mod jobs;
+mod reload;
+mod shutdown;
+mod table;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use jobs::JobId;
+pub use table::{Entry, ProcessId, Target, display_name};
+pub use view::{LogPaths, Surroundings};
+
+use crate::config::{Config, LogLevel, Signal};
+use crate::event::Event;
+use crate::program::{self, Exit, Now};
+use crate::protocol::{Code, Line};
+use jobs::Job;
+use table::Table;
+
+/// A connection that asked for something. Numbers are never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u64);
+
+/// What a client may ask that needs a decision.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ask {
+    /// Start processes.
+    Start {
+        /// As people write them.
+        names: Vec<String>,
+        /// Answer when started, not when spawned.
+        wait: bool,
+    },
+    /// Stop processes.
+    Stop {
+        /// As people write them.
+        names: Vec<String>,
+        /// Answer when gone, not when signalled.
+        wait: bool,
+    },
+    /// Stop, then start.
+    Restart(Vec<String>),
+    /// Read the configuration, say what differs.
+    Reread,
+    /// Read the configuration and make it so; empty = every group.
+    Update(Vec<String>),
+    /// Activate groups of the configuration read last.
+    Add(Vec<String>),
+    /// Forget groups that are down.
+    Remove(Vec<String>),
+    /// Update everything, and visor's own settings.
+    Reload,
+    /// Stop everything and leave.
+    Shutdown,
+}
+
+/// What may happen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// Set-up is done: start what is to start.
+    Boot,
+    /// Something happened to one process.
+    Process(ProcessId, program::Input),
+    /// A child of ours, known or not, was reaped.
+    Died {
+        /// Which.
+        pid: i32,
+        /// How.
+        exit: Exit,
+    },
+    /// A client asks.
+    Ask(ClientId, Ask),
+    /// A client is gone; what it waits for is done without it.
+    ClientGone(ClientId),
+    /// The answer to [`Action::ReadConfig`]: a configuration, or its mistakes as lines.
+    ConfigRead(JobId, Result<Box<Config>, Vec<String>>),
+    /// A signal that means stop.
+    StopSignal(Signal),
+    /// The signal that means reload.
+    ReloadSignal,
+    /// [`Supervisor::next_deadline`] has passed.
+    Deadline,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Start a process; answer with `Spawned` or `SpawnFailed`.
+    Spawn(ProcessId),
+    /// Send a signal; answer with `SignalFailed` when it fails otherwise than for want of a process.
+    Signal {
+        /// On whose behalf.
+        id: ProcessId,
+        /// The child, or the group it leads.
+        pid: i32,
+        /// To the group.
+        group: bool,
+        /// Which.
+        signal: Signal,
+    },
+    /// See whether a process group has members; answer with `Group`.
+    LookForGroup {
+        /// On whose behalf.
+        id: ProcessId,
+        /// The group.
+        group: i32,
+    },
+    /// Write to visor's log.
+    Log(LogLevel, String),
+    /// Tell watchers.
+    Event(Event),
+    /// A line of a reply. One that ends the reply ends the request.
+    Reply(ClientId, Line),
+    /// Read the configuration file; answer with [`Input::ConfigRead`].
+    ReadConfig(JobId),
+    /// A process became known: make its logs ready.
+    Added(ProcessId),
+    /// A process is forgotten: close its logs.
+    Removed(ProcessId),
+    /// The new configuration's own settings of visor hold from now on.
+    Adopt(Arc<Config>),
+    /// All is stopped: go.
+    Leave,
+}
+
+/// Where visor itself is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Before [`Input::Boot`].
+    Starting,
+    /// Programs run.
+    Running,
+    /// Programs are being stopped.
+    ShuttingDown,
+    /// Nothing is left.
+    Gone,
+}
+
+/// All programs together.
+#[derive(Debug)]
+pub struct Supervisor {
+    phase: Phase,
+    /// The configuration as read last: what `add` and `update` take from.
+    configured: Arc<Config>,
+    table: Table,
+    /// Timers of processes. Each process has at most one entry.
+    deadlines: BTreeSet<(Duration, ProcessId)>,
+    /// When the log tells again what a stop waits for.
+    remind_at: Option<Duration>,
+    jobs: BTreeMap<JobId, Job>,
+    next_job: u64,
+    /// Reused by every step of a process.
+    scratch: program::Actions,
+}
+
+/// Requests under way at once; more are answered `busy`.
+const MAX_JOBS: usize = 4096;
+
+impl Supervisor {
+    /// All groups of `config`, nothing started. The processes are announced by [`Action::Added`] in `out`.
+    #[must_use]
+    pub fn new(config: Arc<Config>, out: &mut Vec<Action>) -> Supervisor {
+        let mut table = Table::default();
+        for group in &config.groups {
+            out.extend(table.add_group(group).into_iter().map(Action::Added));
+        }
+        Supervisor {
+            phase: Phase::Starting,
+            configured: config,
+            table,
+            deadlines: BTreeSet::new(),
+            remind_at: None,
+            jobs: BTreeMap::new(),
+            next_job: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Lets `input` happen and adds what is to be done to `out`, in order.
+    pub fn handle(&mut self, input: Input, now: Now, out: &mut Vec<Action>) {
+        match input {
+            Input::Boot => self.boot(now, out),
+            Input::Process(id, input) => self.step(id, input, now, out),
+            Input::Died { pid, exit } => self.died(pid, exit, now, out),
+            Input::Ask(client, ask) => self.ask(client, ask, now, out),
+            Input::ClientGone(client) => self.client_gone(client),
+            Input::ConfigRead(job, result) => self.config_read(job, result, now, out),
+            Input::StopSignal(signal) => self.stop_signal(signal, now, out),
+            Input::ReloadSignal => self.reload_signal(out),
+            Input::Deadline => self.deadline(now, out),
+        }
+        self.advance(now, out);
+    }
+
+    /// When [`Input::Deadline`] is due next; `None` = nothing is waited for.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let process = self.deadlines.first().map(|(at, _)| *at);
+        match (process, self.remind_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Where visor is in its life.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// One process.
+    #[must_use]
+    pub fn entry(&self, id: ProcessId) -> Option<&Entry> {
+        self.table.entry(id)
+    }
+
+    /// The process whose living child has this pid.
+    #[must_use]
+    pub fn process_of(&self, pid: i32) -> Option<ProcessId> {
+        self.table.by_pid(pid)
+    }
+
+    /// Every process, in no promised order.
+    pub fn entries(&self) -> impl Iterator<Item = (ProcessId, &Entry)> {
+        self.table.entries()
+    }
+
+    /// What each name means.
+    #[must_use]
+    pub fn resolve(&self, names: &[String]) -> Vec<Target> {
+        self.table.resolve(names)
+    }
+
+    /// The process a single name means.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<ProcessId> {
+        self.table.find(name)
+    }
+
+    /// The configuration as read last.
+    #[must_use]
+    pub fn configured(&self) -> &Arc<Config> {
+        &self.configured
+    }
+
+    fn boot(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.phase != Phase::Starting {
+            return;
+        }
+        self.phase = Phase::Running;
+        for group in self.table.group_names() {
+            out.push(Action::Event(Event::GroupAdded { group }));
+        }
+        out.push(Action::Event(Event::SupervisorRunning));
+        for id in self.table.in_start_order() {
+            if self.table.entry(id).is_some_and(|entry| entry.config.autostart) {
+                self.step(id, program::Input::Start, now, out);
+            }
+        }
+    }
+
+    fn died(&mut self, pid: i32, exit: Exit, now: Now, out: &mut Vec<Action>) {
+        if let Some(id) = self.table.by_pid(pid) {
+            self.step(id, program::Input::Exited(exit), now, out);
+            return;
+        }
+        out.push(Action::Log(LogLevel::Info, format!("reaped unknown pid {pid} ({exit})")));
+        // It may have been the last of a group that is awaited.
+        for (id, group) in self.table.emptying() {
+            out.push(Action::LookForGroup { id, group });
+        }
+    }
+
+    fn deadline(&mut self, now: Now, out: &mut Vec<Action>) {
+        while let Some((at, id)) = self.deadlines.first().copied() {
+            if at > now.mono {
+                break;
+            }
+            self.deadlines.pop_first();
+            self.step(id, program::Input::Deadline, now, out);
+        }
+        self.remind(now, out);
+    }
+
+    /// The only way anything happens to a process.
+    fn step(&mut self, id: ProcessId, input: program::Input, now: Now, out: &mut Vec<Action>) {
+        let mut actions = std::mem::take(&mut self.scratch);
+        if let Some(entry) = self.table.entry_mut(id) {
+            let before = entry.life.state.deadline(&entry.config);
+            program::step(&entry.config, &mut entry.life, input, now, &mut actions);
+            let after = entry.life.state.deadline(&entry.config);
+            if let Some(at) = before {
+                self.deadlines.remove(&(at, id));
+            }
+            if let Some(at) = after {
+                self.deadlines.insert((at, id));
+            }
+            self.table.reindex(id);
+            for action in actions.drain(..) {
+                self.translate(id, action, out);
+            }
+            self.forked(id, out);
+        }
+        actions.clear();
+        self.scratch = actions;
+    }
+
+    fn translate(&mut self, id: ProcessId, action: program::Action, out: &mut Vec<Action>) {
+        let Some(entry) = self.table.entry(id) else { return };
+        match action {
+            program::Action::Spawn => out.push(Action::Spawn(id)),
+            program::Action::Signal { pid, group, signal } => out.push(Action::Signal { id, pid, group, signal }),
+            program::Action::LookForGroup { group } => out.push(Action::LookForGroup { id, group }),
+            program::Action::Report(report) => {
+                out.push(Action::Log(report.level(), report.sentence(&entry.config.name)));
+            }
+            program::Action::Changed { from, to, tries, pid, expected } => {
+                let (process, group) = (entry.config.name.clone(), entry.group.clone());
+                out.push(Action::Event(Event::ProcessState { process, group, from, to, tries, pid, expected }));
+                self.state_changed(id, to, out);
+            }
+            program::Action::Failed(kind) => self.start_failed(id, kind, out),
+        }
+    }
+
+    fn ask(&mut self, client: ClientId, ask: Ask, now: Now, out: &mut Vec<Action>) {
+        if self.phase != Phase::Running {
+            out.push(Action::Reply(client, shutting_down()));
+            return;
+        }
+        if self.jobs.len() >= MAX_JOBS {
+            let text = format!("{MAX_JOBS} requests are under way");
+            out.push(Action::Reply(client, Line::Error(Code::Busy, text)));
+            return;
+        }
+        match ask {
+            Ask::Start { names, wait } => self.ask_start(client, &names, wait, out),
+            Ask::Stop { names, wait } => self.ask_stop(client, &names, wait, out),
+            Ask::Restart(names) => self.ask_restart(client, &names, out),
+            Ask::Reread => self.ask_reread(client, out),
+            Ask::Update(groups) => self.ask_update(client, groups, out),
+            Ask::Add(groups) => self.ask_add(client, &groups, now, out),
+            Ask::Remove(groups) => self.ask_remove(client, &groups, out),
+            Ask::Reload => self.ask_reload(Some(client), out),
+            Ask::Shutdown => {
+                out.push(Action::Reply(client, Line::Ok(String::new())));
+                self.shut_down(now, out);
+            }
+        }
+    }
+}
+
+fn shutting_down() -> Line {
+    Line::Error(Code::ShuttingDown, "visor is shutting down".to_string())
+}

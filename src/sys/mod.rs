@@ -1,2 +1,45 @@
-//! Every system call visor makes, and all its `unsafe`. Knows nothing of programs.
+//! Every system call visor makes, and all its `unsafe`.
+//!
+//! Owned here: how the machine is asked. Not done here: anything about programs, configurations or
+//! logs; no message is written, no policy is known. Each file wraps one subject with types of its
+//! own. What exists only on Linux stands behind `cfg(target_os = "linux")` with the portable way
+//! beside it. `child` is the one page that runs between fork and exec.
 #![allow(unsafe_code)]
+// The C types have other widths elsewhere, so a conversion that does nothing here does something there.
+#![allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+
+/// The small rituals around a raw call: errno, retry, C strings.
+mod call;
+/// What a forked child does before it becomes the program.
+mod child;
+/// Monotonic time, wall time, local time.
+pub mod clock;
+/// Find the file that the first word of a command means.
+pub mod command;
+/// Write to an inherited descriptor without ever blocking.
+pub mod console;
+/// Descriptors: pipes, flags, limits, plain reads and writes.
+pub mod fds;
+/// The machine's name, its files by pattern, its limits.
+pub mod host;
+/// Wait for descriptors.
+pub mod poll;
+/// Our own process: identity, session, user.
+pub mod process;
+/// The one place that waits for children, and the one that signals them.
+pub mod reap;
+/// Signals as bytes in a pipe and bits in a mask.
+pub mod signals;
+/// Listening Unix sockets, their peers, and bytes in and out.
+pub mod socket;
+/// Start a child.
+pub mod spawn;
+/// Datagrams to the system log.
+pub mod syslog;
+/// Helpers of the tests beside the code.
+#[cfg(test)]
+mod testing;
+/// Users and groups of the machine.
+pub mod users;
+
+pub use call::errno_name;

@@ -1,0 +1,90 @@
+//! What has changed between two configurations: whole groups, and single processes inside groups that
+//! stay, so that a reload touches nothing else. Two AUTO logs are equal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::types::{Config, Group, Process};
+
+/// The way from one configuration to another; names in the order of the configuration they stand in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// Groups only the new one has.
+    pub added: Vec<String>,
+    /// Groups both have, and that differ.
+    pub changed: Vec<GroupChange>,
+    /// Groups only the old one has.
+    pub removed: Vec<String>,
+}
+
+/// How a group differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupChange {
+    /// Its name.
+    pub name: String,
+    /// Whether its priority, kind or kind's settings differ.
+    pub settings: bool,
+    /// Processes only the new one has.
+    pub added: Vec<String>,
+    /// Processes whose options differ.
+    pub changed: Vec<String>,
+    /// Processes only the old one has.
+    pub removed: Vec<String>,
+    /// Processes that are equal.
+    pub unchanged: Vec<String>,
+}
+
+impl Diff {
+    /// Whether nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// Compares groups and processes by name.
+#[must_use]
+pub fn diff(old: &Config, new: &Config) -> Diff {
+    let before: BTreeMap<&str, &Group> = old.groups.iter().map(|g| (g.name.as_str(), g)).collect();
+    let after: BTreeMap<&str, &Group> = new.groups.iter().map(|g| (g.name.as_str(), g)).collect();
+    let mut diff = Diff::default();
+    for group in &new.groups {
+        match before.get(group.name.as_str()) {
+            None => diff.added.push(group.name.clone()),
+            Some(was) => diff.changed.extend(group_change(was, group)),
+        }
+    }
+    let gone = old.groups.iter().filter(|group| !after.contains_key(group.name.as_str()));
+    diff.removed = gone.map(|group| group.name.clone()).collect();
+    diff
+}
+
+fn group_change(old: &Group, new: &Group) -> Option<GroupChange> {
+    if old == new {
+        return None;
+    }
+    let by_name = |group: &'_ Group| -> BTreeMap<String, Arc<Process>> {
+        let processes = group.processes.iter();
+        processes.map(|p| (p.name.clone(), Arc::clone(p))).collect()
+    };
+    let (before, after) = (by_name(old), by_name(new));
+    let mut change = GroupChange {
+        name: new.name.clone(),
+        settings: old.priority != new.priority || old.kind != new.kind,
+        added: Vec::new(),
+        changed: Vec::new(),
+        removed: Vec::new(),
+        unchanged: Vec::new(),
+    };
+    for process in &new.processes {
+        let list = match before.get(&process.name) {
+            None => &mut change.added,
+            Some(was) if was == process => &mut change.unchanged,
+            Some(_) => &mut change.changed,
+        };
+        list.push(process.name.clone());
+    }
+    let gone = old.processes.iter().filter(|process| !after.contains_key(&process.name));
+    change.removed = gone.map(|process| process.name.clone()).collect();
+    Some(change)
+}

@@ -1,0 +1,241 @@
+//! A configuration as lines `place.key = value`, for people and for comparisons: the same configuration
+//! always gives the same lines. Texts are quoted, absent values are `none`.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Write as _};
+
+use super::types::{
+    AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Owner, Process, Server,
+    ServerAddress,
+};
+
+/// Everything understood, one line per option, groups and processes in start order.
+#[must_use]
+pub fn dump(config: &Config) -> String {
+    let mut out = Lines::default();
+    daemon(&mut out, &config.daemon);
+    out.at("visor");
+    out.put("socket", text(config.visor.socket.as_deref()));
+    out.put("socket_mode", mode(config.visor.socket_mode));
+    out.put("socket_owner", owner(config.visor.socket_owner));
+    for server in &config.servers {
+        dump_server(&mut out, server);
+    }
+    out.at("server");
+    out.put("url", text(config.server_url.as_deref()));
+    for interface in &config.rpc_interfaces {
+        out.at(&format!("rpcinterface:{}", interface.name));
+        out.put("supervisor.rpcinterface_factory", quoted(&interface.factory));
+        out.map("option", &interface.options);
+    }
+    if let Some(ctl) = &config.ctl {
+        out.at("supervisorctl");
+        out.put("serverurl", quoted(&ctl.serverurl));
+        out.put("username", text(ctl.username.as_deref()));
+        out.put("password", secret(ctl.password.as_deref()));
+        out.put("prompt", quoted(&ctl.prompt));
+        out.put("history_file", text(ctl.history_file.as_deref()));
+    }
+    for item in &config.groups {
+        group(&mut out, item);
+    }
+    out.text
+}
+
+/// The lines so far, and where the next ones belong.
+#[derive(Default)]
+struct Lines {
+    text: String,
+    place: String,
+}
+
+impl Lines {
+    fn at(&mut self, place: &str) {
+        place.clone_into(&mut self.place);
+    }
+
+    fn put(&mut self, key: &str, value: impl Display) {
+        let _ = writeln!(self.text, "{}.{key} = {value}", self.place);
+    }
+
+    fn map(&mut self, key: &str, map: &BTreeMap<String, String>) {
+        for (name, value) in map {
+            self.put(&format!("{key}.{name}"), quoted(value));
+        }
+    }
+}
+
+/// A text in double quotes, on one line.
+struct Quoted<'a>(&'a str);
+
+fn quoted(text: &str) -> Quoted<'_> {
+    Quoted(text)
+}
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:?}", self.0)
+    }
+}
+
+fn or_none(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| value.to_string())
+}
+
+fn text(value: Option<&str>) -> String {
+    or_none(value.map(Quoted))
+}
+
+/// A password is never shown, only whether there is one.
+fn secret(value: Option<&str>) -> &'static str {
+    if value.is_some() { "set" } else { "none" }
+}
+
+fn mode(value: Option<u32>) -> String {
+    or_none(value.map(octal))
+}
+
+fn octal(value: u32) -> String {
+    format!("{value:04o}")
+}
+
+fn owner(owner: Owner) -> String {
+    format!("{}:{}", or_none(owner.uid), or_none(owner.gid))
+}
+
+fn list(items: &[impl ToString]) -> String {
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    items.join(",")
+}
+
+fn level(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Critical => "critical",
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+        LogLevel::Blather => "blather",
+    }
+}
+
+fn daemon(out: &mut Lines, daemon: &Daemon) {
+    out.at("supervisord");
+    match &daemon.logfile {
+        MainLogfile::File(path) => out.put("logfile", quoted(path)),
+        MainLogfile::Syslog => out.put("logfile", "syslog"),
+        MainLogfile::None => out.put("logfile", "none"),
+    }
+    out.put("logfile_maxbytes", daemon.logfile_maxbytes);
+    out.put("logfile_backups", daemon.logfile_backups);
+    out.put("loglevel", level(daemon.loglevel));
+    out.put("pidfile", quoted(&daemon.pidfile));
+    out.put("umask", octal(daemon.umask));
+    out.put("nodaemon", daemon.nodaemon);
+    out.put("silent", daemon.silent);
+    out.put("minfds", daemon.minfds);
+    out.put("minprocs", daemon.minprocs);
+    out.put("nocleanup", daemon.nocleanup);
+    out.put("childlogdir", quoted(&daemon.childlogdir));
+    out.put("user", text(daemon.user.as_ref().map(|user| user.name.as_str())));
+    out.put("directory", text(daemon.directory.as_deref()));
+    out.put("strip_ansi", daemon.strip_ansi);
+    out.put("identifier", quoted(&daemon.identifier));
+    out.map("environment", &daemon.environment);
+}
+
+fn dump_server(out: &mut Lines, server: &Server) {
+    out.at(&server.section);
+    match &server.address {
+        ServerAddress::Unix { file, chmod, chown } => {
+            out.put("file", quoted(file));
+            out.put("chmod", octal(*chmod));
+            out.put("chown", owner(*chown));
+        }
+        ServerAddress::Inet { host, port } => {
+            out.put("host", quoted(host));
+            out.put("port", port);
+        }
+    }
+    out.put("username", text(server.username.as_deref()));
+    out.put("password", secret(server.password.as_deref()));
+}
+
+fn group(out: &mut Lines, group: &Group) {
+    out.at(&format!("group:{}", group.name));
+    out.put("priority", group.priority);
+    match &group.kind {
+        GroupKind::Group => out.put("kind", "group"),
+        GroupKind::Program => out.put("kind", "program"),
+        GroupKind::EventListener { events, buffer_size, result_handler } => {
+            out.put("kind", "eventlistener");
+            out.put("events", list(events));
+            out.put("buffer_size", buffer_size);
+            out.put("result_handler", quoted(result_handler));
+        }
+        GroupKind::FcgiProgram { socket } => {
+            out.put("kind", "fcgi-program");
+            out.put("socket", quoted(&socket.url));
+            out.put("socket_owner", owner(socket.owner));
+            out.put("socket_mode", mode(socket.mode));
+            out.put("socket_backlog", or_none(socket.backlog));
+        }
+    }
+    for item in &group.processes {
+        out.at(&format!("process:{}:{}", group.name, item.name));
+        process(out, item);
+    }
+}
+
+fn process(out: &mut Lines, process: &Process) {
+    out.put("section", quoted(&process.section));
+    out.put("command", quoted(&process.command));
+    match &process.argv {
+        Ok(words) => {
+            for (index, word) in words.iter().enumerate() {
+                out.put(&format!("argv.{index}"), quoted(word));
+            }
+        }
+        Err(reason) => out.put("argv_error", quoted(reason)),
+    }
+    out.put("directory", text(process.directory.as_deref()));
+    out.put("umask", mode(process.umask));
+    out.put("priority", process.priority);
+    out.put("autostart", process.autostart);
+    out.put(
+        "autorestart",
+        match process.autorestart {
+            AutoRestart::Always => "true",
+            AutoRestart::Never => "false",
+            AutoRestart::Unexpected => "unexpected",
+        },
+    );
+    out.put("startsecs", process.startsecs);
+    out.put("startretries", process.startretries);
+    out.put("exitcodes", list(&process.exitcodes));
+    out.put("stopsignal", process.stopsignal.name());
+    out.put("stopwaitsecs", process.stopwaitsecs);
+    out.put("stopasgroup", process.stopasgroup);
+    out.put("killasgroup", process.killasgroup);
+    out.put("user", text(process.user.as_ref().map(|user| user.name.as_str())));
+    out.put("redirect_stderr", process.redirect_stderr);
+    channel(out, "stdout", &process.stdout);
+    channel(out, "stderr", &process.stderr);
+    out.put("serverurl", text(process.serverurl.as_deref()));
+    out.map("environment", &process.environment);
+}
+
+fn channel(out: &mut Lines, stream: &str, channel: &Channel) {
+    let key = |key: &str| format!("{stream}_{key}");
+    match &channel.logfile {
+        Logfile::Auto => out.put(&key("logfile"), "auto"),
+        Logfile::None => out.put(&key("logfile"), "none"),
+        Logfile::File(path) => out.put(&key("logfile"), quoted(path)),
+    }
+    out.put(&key("logfile_maxbytes"), channel.maxbytes);
+    out.put(&key("logfile_backups"), channel.backups);
+    out.put(&key("capture_maxbytes"), channel.capture_maxbytes);
+    out.put(&key("events_enabled"), channel.events_enabled);
+    out.put(&key("syslog"), channel.syslog);
+}

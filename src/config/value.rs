@@ -1,0 +1,245 @@
+//! Texts → typed values, one function per kind of value. A reason for a refusal has Supervisor's wording.
+
+use nix::sys::signal::Signal as Named;
+
+use super::host::Host;
+use super::path::{directory_of, expand_home, join};
+use super::python::{integer as python_integer, repr};
+use super::types::{AutoRestart, LogLevel, Owner, Signal, User};
+
+/// First realtime signal a program may use; the C library keeps the two below it.
+const RTMIN: i32 = 34;
+/// Last realtime signal.
+const RTMAX: i32 = 64;
+/// Second names of signals.
+const ALIASES: [(&str, Named); 3] = [("SIGCLD", Named::SIGCHLD), ("SIGIOT", Named::SIGABRT), ("SIGPOLL", Named::SIGIO)];
+/// Suffixes of byte sizes, each with its factor.
+const SIZES: [(&str, i64); 3] = [("kb", 1 << 10), ("mb", 1 << 20), ("gb", 1 << 30)];
+/// Highest exit code there is.
+const HIGHEST_EXIT_CODE: i64 = 255;
+
+/// Words for yes and no, any case.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    truth(&text.to_lowercase()).ok_or_else(|| format!("not a valid boolean value: {}", repr(text)))
+}
+
+fn truth(lower: &str) -> Option<bool> {
+    match lower {
+        "yes" | "true" | "on" | "1" => Some(true),
+        "no" | "false" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// A decimal number of any size and sign.
+pub(super) fn integer(text: &str) -> Result<i64, String> {
+    python_integer(text, 10).ok_or_else(|| format!("invalid literal for int() with base 10: {}", repr(text)))
+}
+
+/// Bytes, with an optional `KB`, `MB` or `GB` of 1024.
+pub(super) fn byte_size(text: &str) -> Result<i64, String> {
+    let lower = text.to_lowercase();
+    for (suffix, factor) in SIZES {
+        if let Some(number) = lower.strip_suffix(suffix) {
+            return Ok(integer(number)?.saturating_mul(factor));
+        }
+    }
+    integer(&lower)
+}
+
+/// A file mode or mask.
+pub(super) fn octal(text: &str) -> Result<u32, String> {
+    python_integer(text, 8)
+        .and_then(|number| u32::try_from(number).ok())
+        .ok_or_else(|| format!("{text} can not be converted to an octal type"))
+}
+
+/// A level's name, any case.
+pub(super) fn log_level(text: &str) -> Result<LogLevel, String> {
+    match text.to_lowercase().as_str() {
+        "critical" => Ok(LogLevel::Critical),
+        "error" => Ok(LogLevel::Error),
+        "warn" => Ok(LogLevel::Warn),
+        "info" => Ok(LogLevel::Info),
+        "debug" => Ok(LogLevel::Debug),
+        "trace" => Ok(LogLevel::Trace),
+        "blather" => Ok(LogLevel::Blather),
+        _ => Err(format!("bad logging level name {}", repr(text))),
+    }
+}
+
+/// When to start again.
+pub(super) fn auto_restart(text: &str) -> Result<AutoRestart, String> {
+    let lower = text.to_lowercase();
+    match truth(&lower) {
+        Some(true) => Ok(AutoRestart::Always),
+        Some(false) => Ok(AutoRestart::Never),
+        None if lower == "unexpected" => Ok(AutoRestart::Unexpected),
+        None => Err(format!("invalid 'autorestart' value {}", repr(&lower))),
+    }
+}
+
+/// A comma list of exit codes; empty = none.
+pub(super) fn exit_codes(text: &str) -> Result<Vec<i64>, String> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    text.split(',')
+        .map(|word| {
+            python_integer(word, 10)
+                .filter(|code| (0..=HIGHEST_EXIT_CODE).contains(code))
+                .ok_or_else(|| format!("not a valid list of exit codes: {}", repr(text)))
+        })
+        .collect()
+}
+
+/// A comma list of words, each trimmed; empty = none.
+pub(super) fn words(text: &str) -> Vec<String> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    text.split(',').map(|word| word.trim().to_owned()).collect()
+}
+
+/// A name of a program, group or process, trimmed.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    match [' ', ':', '/'].into_iter().find(|c| name.contains(*c)) {
+        Some(c) => Err(format!("Invalid name: {} because of character: '{c}'", repr(name))),
+        None => Ok(name.to_owned()),
+    }
+}
+
+impl Signal {
+    /// A signal by number, or by name with or without `SIG`, in any case.
+    ///
+    /// # Errors
+    /// Supervisor's sentence for a name or number that is no signal of this platform.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match python_integer(text, 10) {
+            Some(number) => i32::try_from(number)
+                .ok()
+                .filter(|number| is_signal(*number))
+                .map(Self)
+                .ok_or_else(|| format!("value {} is not a valid signal number", repr(text))),
+            None => {
+                signal_by_name(text).map(Self).ok_or_else(|| format!("value {} is not a valid signal name", repr(text)))
+            }
+        }
+    }
+
+    /// `SIGTERM`, `SIGRTMIN+2`, or `signal 33` for one without a name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        if let Ok(named) = Named::try_from(self.0) {
+            return named.as_str().to_owned();
+        }
+        match self.0 {
+            RTMIN => "SIGRTMIN".to_owned(),
+            RTMAX => "SIGRTMAX".to_owned(),
+            number if (RTMIN..RTMAX).contains(&number) => format!("SIGRTMIN+{}", number - RTMIN),
+            number => format!("signal {number}"),
+        }
+    }
+}
+
+/// Whether a number is 0, a named signal or an end of the realtime range.
+fn is_signal(number: i32) -> bool {
+    number == 0 || number == RTMIN || number == RTMAX || Named::try_from(number).is_ok()
+}
+
+fn signal_by_name(text: &str) -> Option<i32> {
+    let upper = text.trim().to_uppercase();
+    let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+    match name.as_str() {
+        "SIGRTMIN" => return Some(RTMIN),
+        "SIGRTMAX" => return Some(RTMAX),
+        _ => {}
+    }
+    if let Some((_, signal)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
+        return Some(*signal as i32);
+    }
+    name.parse::<Named>().ok().map(|signal| signal as i32)
+}
+
+/// A user by name or number. A number without a passwd entry is accepted (the original refuses it),
+/// with the group of the same number.
+pub(super) fn user(host: &dyn Host, text: &str) -> Result<User, String> {
+    match python_integer(text, 10) {
+        None => host
+            .user_by_name(text)
+            .map(|user| User { name: text.to_owned(), ..user })
+            .ok_or_else(|| format!("Invalid user name {text}")),
+        Some(number) => {
+            let uid = u32::try_from(number).map_err(|_| format!("Invalid user id {text}"))?;
+            let known = host.user_by_id(uid);
+            Ok(User {
+                name: text.to_owned(),
+                ..known.unwrap_or(User { name: String::new(), uid, gid: uid, groups: vec![uid] })
+            })
+        }
+    }
+}
+
+/// `user` or `user:group`.
+pub(super) fn owner(host: &dyn Host, text: &str) -> Result<Owner, String> {
+    let (user_text, group_text) = match text.split_once(':') {
+        Some((user, group)) => (user, Some(group)),
+        None => (text, None),
+    };
+    let uid = user(host, user_text)?.uid;
+    let gid = match group_text {
+        None => None,
+        Some(group) => Some(match python_integer(group, 10) {
+            Some(number) => u32::try_from(number).map_err(|_| format!("Invalid group id {group}"))?,
+            None => host.group_by_name(group).ok_or_else(|| format!("Invalid group name {group}"))?,
+        }),
+    };
+    Ok(Owner { uid: Some(uid), gid })
+}
+
+/// A directory that exists, with `~` replaced.
+pub(super) fn existing_directory(host: &dyn Host, text: &str) -> Result<String, String> {
+    let path = expand_home(host, text);
+    if host.is_directory(&join(&host.current_directory(), &path)) {
+        Ok(path)
+    } else {
+        Err(format!("{text} is not an existing directory"))
+    }
+}
+
+/// A file whose directory exists, with `~` replaced.
+pub(super) fn file_path(host: &dyn Host, text: &str) -> Result<String, String> {
+    let path = expand_home(host, text);
+    let directory = directory_of(&path);
+    if directory.is_empty() || host.is_directory(&join(&host.current_directory(), directory)) {
+        Ok(path)
+    } else {
+        Err(format!("The directory named as part of the path {text} does not exist"))
+    }
+}
+
+/// `host:port` or `port` of an inet server; the host is empty for all interfaces.
+pub(super) fn inet_address(text: &str) -> Result<(String, u16), String> {
+    match text.rsplit_once(':') {
+        Some((_, "")) => Err("no port number specified in ''".to_owned()),
+        Some((host, port)) => {
+            let host = host.to_lowercase();
+            let host = if host == "*" { String::new() } else { host };
+            Ok((host, port_number(port)?))
+        }
+        None => match port_number(text) {
+            Ok(port) => Ok((String::new(), port)),
+            Err(_) => Err(format!("not a valid port number: {} ", repr(text))),
+        },
+    }
+}
+
+/// A port from 1 to 65535.
+pub(super) fn port_number(text: &str) -> Result<u16, String> {
+    let number = integer(text)?;
+    if number < 1 {
+        return Err(format!("{number} is below lower bound (1)"));
+    }
+    u16::try_from(number).map_err(|_| format!("{number} is above upper bound ({})", u16::MAX))
+}

@@ -1,0 +1,117 @@
+//! Carrying out what the supervisor decided; what comes of it goes back as an input.
+
+use std::sync::Arc;
+
+use nix::errno::Errno;
+
+use super::Daemon;
+use crate::config::{Config, LogLevel, Signal};
+use crate::program::{self, Now};
+use crate::supervisor::{Action, Input, JobId, ProcessId};
+use crate::sys::reap;
+
+impl Daemon {
+    pub(super) fn perform(&mut self, action: Action, now: Now) {
+        match action {
+            Action::Spawn(id) => self.spawn(id),
+            Action::Signal { id, pid, group, signal } => self.signal(id, pid, group, signal, now),
+            Action::LookForGroup { id, group } => self.look_for_group(id, group, now),
+            Action::Log(level, text) => self.log(level, &text),
+            Action::Event(event) => self.clients.event(&event, now),
+            Action::Reply(client, line) => self.clients.reply(client, &line),
+            Action::ReadConfig(job) => self.read_config(job, now),
+            Action::Added(id) => self.add_process(id),
+            Action::Removed(id) => {
+                self.children.remove(id, &mut self.poll);
+                self.outputs.remove(id);
+                self.clients.process_removed(id);
+            }
+            Action::Adopt(config) => self.adopt(config),
+            Action::Leave => self.leaving = true,
+        }
+    }
+
+    pub(super) fn add_process(&mut self, id: ProcessId) {
+        if let Some(entry) = self.supervisor.entry(id) {
+            self.outputs.add(id, &entry.config, &self.settings.daemon, &mut self.poll);
+        }
+    }
+
+    fn signal(&mut self, id: ProcessId, pid: i32, group: bool, signal: Signal, now: Now) {
+        let result = if group { reap::kill_group(pid, signal.0) } else { reap::kill(pid, signal.0) };
+        let Err(error) = result else { return };
+        if error.raw_os_error() == Some(Errno::ESRCH as i32) {
+            // Its end is on the way to us.
+            let text = format!("unable to signal pid {pid}, it probably just exited on its own: {error}");
+            self.log(LogLevel::Debug, &text);
+            return;
+        }
+        let input = program::Input::SignalFailed { signal, error: error.to_string() };
+        self.input(Input::Process(id, input), now);
+    }
+
+    fn look_for_group(&mut self, id: ProcessId, group: i32, now: Now) {
+        // Signal 0 asks without sending; "not permitted" comes from somebody who is there.
+        let alive = match reap::kill_group(group, 0) {
+            Ok(()) => true,
+            Err(error) => error.raw_os_error() != Some(Errno::ESRCH as i32),
+        };
+        self.input(Input::Process(id, program::Input::Group { alive }), now);
+    }
+
+    fn read_config(&mut self, job: JobId, now: Now) {
+        let result = match self.options.read(&self.settings.file) {
+            Ok(config) => {
+                for warning in &config.warnings {
+                    let text = super::setup::warning_text(warning);
+                    self.log(LogLevel::Warn, &text);
+                }
+                Ok(Box::new(config))
+            }
+            Err(mistakes) => Err(mistakes.iter().map(ToString::to_string).collect()),
+        };
+        self.input(Input::ConfigRead(job, result), now);
+    }
+
+    /// Takes what can be changed while running; the rest is named.
+    fn adopt(&mut self, config: Arc<Config>) {
+        let (old, new) = (&self.settings.daemon, &config.daemon);
+        self.outputs.voice.set_level(new.loglevel);
+        let mut kept = Vec::new();
+        let mut fixed = |key: &'static str, same: bool| {
+            if !same {
+                kept.push(key);
+            }
+        };
+        fixed("logfile", old.logfile == new.logfile);
+        fixed("logfile_maxbytes", old.logfile_maxbytes == new.logfile_maxbytes);
+        fixed("logfile_backups", old.logfile_backups == new.logfile_backups);
+        fixed("pidfile", old.pidfile == new.pidfile);
+        fixed("user", old.user == new.user);
+        fixed("minfds", old.minfds == new.minfds);
+        fixed("minprocs", old.minprocs == new.minprocs);
+        fixed("[visor] socket", self.settings.visor == config.visor);
+        fixed("[unix_http_server]", self.settings.servers == config.servers);
+        let text = kept.join("`, `");
+        if !text.is_empty() {
+            let text = format!("`{text}` changed, which takes effect when visor is started again");
+            self.log(LogLevel::Warn, &text);
+        }
+        self.settings = config;
+    }
+
+    pub(super) fn log(&mut self, level: LogLevel, text: &str) {
+        self.outputs.log(level, text, &mut self.poll);
+    }
+
+    /// Something failed that the loop goes on without.
+    pub(super) fn complain(&mut self, text: &str) {
+        self.log(LogLevel::Error, text);
+    }
+
+    pub(super) fn reopen_logs(&mut self) {
+        self.log(LogLevel::Info, "received SIGUSR2 indicating log reopen request");
+        self.log(LogLevel::Info, "supervisord logreopen");
+        self.outputs.reopen(&mut self.poll);
+    }
+}

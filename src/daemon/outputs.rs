@@ -1,0 +1,289 @@
+//! Where bytes go: each output stream of each process has an outlet, and visor's own log is one more.
+//!
+//! Bytes of children come here straight from their pipes and are not decoded on the way to a file.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::clock;
+use super::consoles::Consoles;
+use super::voice::{SYSLOG_PATH, Voice};
+use super::{Poll, Settings};
+use crate::config::{Channel, LogLevel, Logfile, Process};
+use crate::logs::{self, Lines, LogFile, Stripper};
+use crate::protocol::Stream;
+use crate::supervisor::ProcessId;
+use crate::sys;
+use crate::sys::syslog::Syslog;
+
+/// Mode of a log file before the umask.
+const LOG_MODE: u32 = 0o666;
+/// Tries to find a free AUTO name.
+const AUTO_TRIES: u32 = 8;
+
+/// Every sink of the daemon.
+#[derive(Debug)]
+pub(super) struct Outputs {
+    pub consoles: Consoles,
+    pub voice: Voice,
+    syslog: Syslog,
+    outlets: BTreeMap<(ProcessId, Stream), Outlet>,
+    stripped: Vec<u8>,
+}
+
+/// Where one output stream of a process goes.
+#[derive(Debug)]
+struct Outlet {
+    /// The process' name.
+    process: String,
+    sink: Sink,
+    /// Lines for the system log.
+    lines: Option<Lines>,
+    strip: Option<Stripper>,
+}
+
+#[derive(Debug)]
+enum Sink {
+    None,
+    /// A file that is opened with the first start.
+    Closed {
+        path: PathBuf,
+        maxbytes: i64,
+        backups: i64,
+        mode: u32,
+    },
+    File(LogFile),
+    Console(RawFd),
+}
+
+impl Outputs {
+    pub fn new() -> Outputs {
+        Outputs {
+            consoles: Consoles::default(),
+            voice: Voice::new(),
+            syslog: Syslog::new(SYSLOG_PATH),
+            outlets: BTreeMap::new(),
+            stripped: Vec::new(),
+        }
+    }
+
+    /// A line of visor's own log.
+    pub fn log(&mut self, level: LogLevel, text: &str, poll: &mut Poll) {
+        self.voice.say(level, text.as_bytes(), &mut self.consoles, &mut self.syslog, poll);
+    }
+
+    /// A process became known: its AUTO logs are made now, its other logs with its first start.
+    pub fn add(&mut self, id: ProcessId, process: &Process, settings: &Settings, poll: &mut Poll) {
+        self.add_stream(id, process, Stream::Stdout, &process.stdout, settings, poll);
+        if !process.redirect_stderr {
+            self.add_stream(id, process, Stream::Stderr, &process.stderr, settings, poll);
+        }
+    }
+
+    fn add_stream(
+        &mut self,
+        id: ProcessId,
+        process: &Process,
+        stream: Stream,
+        channel: &Channel,
+        settings: &Settings,
+        poll: &mut Poll,
+    ) {
+        let (maxbytes, backups) = (channel.maxbytes, channel.backups);
+        let sink = match &channel.logfile {
+            Logfile::None => Sink::None,
+            Logfile::Auto => match auto_log(&process.name, stream, settings) {
+                Ok(path) => Sink::Closed { path, maxbytes, backups, mode: logs::auto::AUTO_MODE },
+                Err(error) => {
+                    let text = format!("cannot create log of {} in `{}`: {error}", process.name, settings.childlogdir);
+                    self.log(LogLevel::Warn, &text, poll);
+                    Sink::None
+                }
+            },
+            Logfile::File(path) => match sys::console::parse_inherited(path) {
+                Some(fd) => match self.consoles.open(fd) {
+                    Ok(()) => Sink::Console(fd),
+                    Err(error) => {
+                        let text = format!("cannot write log `{path}` of {}: {error}", process.name);
+                        self.log(LogLevel::Warn, &text, poll);
+                        Sink::None
+                    }
+                },
+                None => Sink::Closed { path: PathBuf::from(path), maxbytes, backups, mode: LOG_MODE },
+            },
+        };
+        let outlet = Outlet {
+            process: process.name.clone(),
+            sink,
+            lines: channel.syslog.then(Lines::default),
+            strip: settings.strip_ansi.then(Stripper::default),
+        };
+        self.outlets.insert((id, stream), outlet);
+    }
+
+    /// A process is forgotten.
+    pub fn remove(&mut self, id: ProcessId) {
+        self.outlets.remove(&(id, Stream::Stdout));
+        self.outlets.remove(&(id, Stream::Stderr));
+    }
+
+    /// A process is about to start: its files are opened.
+    pub fn prepare(&mut self, id: ProcessId, poll: &mut Poll) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let trouble = self.outlets.get_mut(&(id, stream)).and_then(|outlet| outlet.sink.open());
+            if let Some(trouble) = trouble {
+                self.log(LogLevel::Warn, &trouble, poll);
+            }
+        }
+    }
+
+    /// The console that a stream leads to, when that is full: its pipe must rest.
+    pub fn full_console(&self, id: ProcessId, stream: Stream) -> Option<RawFd> {
+        match self.outlets.get(&(id, stream))?.sink {
+            Sink::Console(fd) if self.consoles.is_full(fd) => Some(fd),
+            Sink::Console(_) | Sink::None | Sink::Closed { .. } | Sink::File(_) => None,
+        }
+    }
+
+    /// A chunk of a child's output.
+    pub fn write(&mut self, id: ProcessId, stream: Stream, chunk: &[u8], now: Duration, poll: &mut Poll) {
+        let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return };
+        let chunk = match &mut outlet.strip {
+            None => chunk,
+            Some(strip) => {
+                self.stripped.clear();
+                strip.strip(chunk, &mut self.stripped);
+                self.stripped.as_slice()
+            }
+        };
+        let mut trouble = outlet.sink.open();
+        match &mut outlet.sink {
+            Sink::None | Sink::Closed { .. } => {}
+            Sink::File(file) => {
+                if let Some(problem) = file.write(chunk, now) {
+                    trouble = Some(problem.message);
+                }
+            }
+            Sink::Console(fd) => self.consoles.write(*fd, chunk, poll),
+        }
+        if let Some(lines) = &mut outlet.lines {
+            let (process, syslog) = (&outlet.process, &mut self.syslog);
+            lines.push(chunk, |piece| send_line(syslog, process, piece.text));
+        }
+        if self.voice.hears(LogLevel::Debug) {
+            let mut text = Vec::with_capacity(chunk.len().saturating_add(outlet.process.len()));
+            logs::format::child_output(&mut text, &outlet.process, stream.word(), chunk);
+            let line = text.strip_suffix(b"\n").unwrap_or(&text);
+            self.voice.say(LogLevel::Debug, line, &mut self.consoles, &mut self.syslog, poll);
+        }
+        if let Some(trouble) = trouble {
+            self.log(LogLevel::Warn, &trouble, poll);
+        }
+    }
+
+    /// A stream has ended: what waits for its newline is sent.
+    pub fn end(&mut self, id: ProcessId, stream: Stream) {
+        if let Some(outlet) = self.outlets.get_mut(&(id, stream))
+            && let Some(lines) = &mut outlet.lines
+        {
+            let (process, syslog) = (&outlet.process, &mut self.syslog);
+            lines.flush(|piece| send_line(syslog, process, piece.text));
+        }
+    }
+
+    /// The file behind a stream, if there is one.
+    pub fn path(&self, id: ProcessId, stream: Stream) -> Option<&Path> {
+        match &self.outlets.get(&(id, stream))?.sink {
+            Sink::Closed { path, .. } => Some(path),
+            Sink::File(file) => Some(file.path()),
+            Sink::None | Sink::Console(_) => None,
+        }
+    }
+
+    /// What status shows as the log's place.
+    pub fn shown_path(&self, id: ProcessId, stream: Stream) -> Option<String> {
+        match &self.outlets.get(&(id, stream))?.sink {
+            Sink::Closed { path, .. } => Some(path.display().to_string()),
+            Sink::File(file) => Some(file.path().display().to_string()),
+            Sink::Console(1) => Some("/dev/stdout".to_string()),
+            Sink::Console(2) => Some("/dev/stderr".to_string()),
+            Sink::Console(fd) => Some(format!("/dev/fd/{fd}")),
+            Sink::None => None,
+        }
+    }
+
+    /// Opens every open log anew, visor's own too.
+    pub fn reopen(&mut self, poll: &mut Poll) {
+        let mut troubles: Vec<String> = self.voice.reopen().into_iter().collect();
+        for outlet in self.outlets.values_mut() {
+            if let Sink::File(file) = &mut outlet.sink {
+                troubles.extend(file.reopen().map(|trouble| trouble.message));
+            }
+        }
+        for trouble in troubles {
+            self.log(LogLevel::Warn, &trouble, poll);
+        }
+    }
+
+    /// Empties the logs of a process.
+    ///
+    /// # Errors
+    /// A sentence for who asked.
+    pub fn clear(&mut self, id: ProcessId) -> Result<(), String> {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { continue };
+            match &mut outlet.sink {
+                Sink::None | Sink::Console(_) => {}
+                Sink::Closed { path, .. } => logs::clear_unopened(path).map_err(|error| error.to_string())?,
+                Sink::File(file) => match file.clear() {
+                    Some(trouble) if !trouble.is_over() => return Err(trouble.message),
+                    Some(_) | None => {}
+                },
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sink {
+    /// Opens a file that is not open yet.
+    fn open(&mut self) -> Option<String> {
+        let Sink::Closed { path, maxbytes, backups, mode } = self else { return None };
+        let (file, trouble) = LogFile::open(path, *maxbytes, *backups, *mode);
+        *self = Sink::File(file);
+        trouble.map(|trouble| trouble.message)
+    }
+}
+
+fn send_line(syslog: &mut Syslog, process: &str, line: &[u8]) {
+    let mut message = Vec::with_capacity(process.len().saturating_add(line.len()).saturating_add(1));
+    message.extend_from_slice(process.as_bytes());
+    message.push(b' ');
+    message.extend_from_slice(line);
+    let stamp = clock::stamp(sys::clock::wall());
+    let mut datagram = Vec::new();
+    logs::syslog_datagram(&mut datagram, &stamp, "supervisord", sys::process::pid(), &message);
+    syslog.send(&datagram);
+}
+
+/// Creates an AUTO log under a name that is free.
+fn auto_log(process: &str, stream: Stream, settings: &Settings) -> std::io::Result<PathBuf> {
+    let directory = Path::new(&settings.childlogdir);
+    let mut tries = 0;
+    loop {
+        let path = logs::auto::name(directory, process, stream.word(), &settings.identifier, random());
+        match logs::auto::create(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && tries < AUTO_TRIES => tries += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Eight unpredictable bytes: the standard library seeds its hashers from the kernel's randomness.
+fn random() -> [u8; logs::auto::RANDOM_BYTES] {
+    std::collections::hash_map::RandomState::new().build_hasher().finish().to_ne_bytes()
+}

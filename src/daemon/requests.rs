@@ -1,0 +1,303 @@
+//! What is asked over a connection: decisions go to the supervisor, the rest is answered here.
+
+use std::time::Duration;
+
+use super::children::Sent;
+use super::clients::Mode;
+use super::outputs::Outputs;
+use super::{Daemon, clock};
+use crate::config::{LogLevel, Signal};
+use crate::logs::TailReader;
+use crate::program::{Name, Now};
+use crate::protocol::{Code, Line, PROTOCOL_VERSION, Request, Stream};
+use crate::supervisor::{Ask, ClientId, Input, LogPaths, ProcessId, Surroundings, Target};
+use crate::sys::{self, reap};
+
+impl Surroundings for Outputs {
+    fn stamp(&self, wall: Duration) -> String {
+        clock::label(wall)
+    }
+
+    fn log_paths(&self, id: ProcessId) -> LogPaths {
+        LogPaths { stdout: self.shown_path(id, Stream::Stdout), stderr: self.shown_path(id, Stream::Stderr) }
+    }
+}
+
+impl Daemon {
+    /// Answers one request line, or has it answered.
+    pub(super) fn answer(&mut self, client: ClientId, line: &[u8], now: Now) {
+        match Request::parse(line) {
+            Err(error) => self.clients.reply(client, &Line::Error(error.code, error.text)),
+            Ok(request) => self.take(client, request, now),
+        }
+    }
+
+    fn take(&mut self, client: ClientId, request: Request, now: Now) {
+        match request {
+            Request::Hello => self.hello(client),
+            Request::Pid(names) => self.pids(client, &names),
+            Request::State => self.state(client),
+            Request::Status(names) => {
+                let clients = &mut self.clients;
+                self.supervisor.status(&names, now, &self.outputs, &mut |line| clients.reply(client, &line));
+                self.done(client);
+            }
+            Request::Start { names, wait } => self.ask(client, Ask::Start { names, wait }, now),
+            Request::Stop { names, wait } => self.ask(client, Ask::Stop { names, wait }, now),
+            Request::Restart(names) => self.ask(client, Ask::Restart(names), now),
+            Request::Signal { signal, names } => self.send_signal(client, &signal, &names),
+            Request::Reread => self.ask(client, Ask::Reread, now),
+            Request::Update(groups) => self.ask(client, Ask::Update(groups), now),
+            Request::Add(groups) => self.ask(client, Ask::Add(groups), now),
+            Request::Remove(groups) => self.ask(client, Ask::Remove(groups), now),
+            Request::Reload => self.ask(client, Ask::Reload, now),
+            Request::Shutdown => self.ask(client, Ask::Shutdown, now),
+            Request::Tail { name, stream, bytes } => self.tail(client, &name, stream, bytes),
+            Request::Follow { name, stream, bytes } => self.follow(client, &name, stream, bytes),
+            Request::Maintail { follow, bytes } => self.maintail(client, follow, bytes),
+            Request::Clear(names) => self.clear(client, &names),
+            Request::Send { name, data } => self.send(client, &name, &data),
+            Request::Watch(names) => self.watch(client, names),
+            Request::Config => {
+                let clients = &mut self.clients;
+                self.supervisor.configuration(&mut |line| clients.reply(client, &line));
+                self.done(client);
+            }
+            Request::Why(name) => {
+                for line in self.supervisor.why(&name, now) {
+                    self.clients.reply(client, &line);
+                }
+            }
+            Request::Ready(names) => {
+                for line in self.supervisor.ready(&names) {
+                    self.clients.reply(client, &line);
+                }
+            }
+            Request::Reopen => {
+                self.reopen_logs();
+                self.done(client);
+            }
+        }
+    }
+
+    fn ask(&mut self, client: ClientId, ask: Ask, now: Now) {
+        self.clients.set_mode(client, Mode::Waiting);
+        self.input(Input::Ask(client, ask), now);
+    }
+
+    fn done(&mut self, client: ClientId) {
+        self.clients.reply(client, &Line::Ok(String::new()));
+    }
+
+    fn refuse(&mut self, client: ClientId, code: Code, text: &str) {
+        self.clients.reply(client, &Line::Error(code, text.to_string()));
+    }
+
+    fn hello(&mut self, client: ClientId) {
+        let pairs = [
+            ("program", "visor".to_string()),
+            ("version", env!("CARGO_PKG_VERSION").to_string()),
+            ("protocol", PROTOCOL_VERSION.to_string()),
+            ("pid", sys::process::pid().to_string()),
+        ];
+        self.clients.reply(client, &line_of(&pairs));
+        self.done(client);
+    }
+
+    fn state(&mut self, client: ClientId) {
+        let pairs = [
+            ("state", self.supervisor.state_word().to_string()),
+            ("identifier", self.settings.daemon.identifier.clone()),
+        ];
+        self.clients.reply(client, &line_of(&pairs));
+        self.done(client);
+    }
+
+    fn pids(&mut self, client: ClientId, names: &[String]) {
+        if names.is_empty() {
+            self.clients.reply(client, &line_of(&[("pid", sys::process::pid().to_string())]));
+            return self.done(client);
+        }
+        let mut failure = None;
+        self.each(client, names, &mut failure, |daemon, id| {
+            let pid = daemon.supervisor.entry(id).and_then(|entry| entry.life.state.pid()).unwrap_or(0);
+            Ok(Some(("pid", pid.to_string())))
+        });
+        self.end(client, failure);
+    }
+
+    fn send_signal(&mut self, client: ClientId, word: &str, names: &[String]) {
+        let Ok(signal) = Signal::parse(word) else {
+            return self.refuse(client, Code::BadSignal, &format!("no such signal `{word}`"));
+        };
+        let mut failure = None;
+        self.each(client, names, &mut failure, |daemon, id| daemon.signal_one(id, signal));
+        self.end(client, failure);
+    }
+
+    fn signal_one(&mut self, id: ProcessId, signal: Signal) -> ItemResult {
+        let Some(entry) = self.supervisor.entry(id) else { return Ok(None) };
+        let name = entry.config.name.clone();
+        let pid = match (entry.life.state.name(), entry.life.state.pid()) {
+            (Name::Running | Name::Starting | Name::Stopping, Some(pid)) => pid,
+            _ => return Err((Code::NotRunning, "not running".to_string())),
+        };
+        self.log(LogLevel::Debug, &format!("sending {name} (pid {pid}) sig {}", signal.name()));
+        match reap::kill(pid, signal.0) {
+            Ok(()) => Ok(Some(("result", "signalled".to_string()))),
+            Err(error) => Err((Code::Failed, error.to_string())),
+        }
+    }
+
+    fn clear(&mut self, client: ClientId, names: &[String]) {
+        let mut failure = None;
+        self.each(client, names, &mut failure, |daemon, id| match daemon.outputs.clear(id) {
+            Ok(()) => Ok(Some(("result", "cleared".to_string()))),
+            Err(text) => Err((Code::Failed, text)),
+        });
+        self.end(client, failure);
+    }
+
+    /// Does something to each process that names mean and tells each result. Processes that came with a group and for
+    /// which there is nothing to do are passed over.
+    fn each(
+        &mut self,
+        client: ClientId,
+        names: &[String],
+        failure: &mut Option<(Code, String)>,
+        mut act: impl FnMut(&mut Daemon, ProcessId) -> ItemResult,
+    ) {
+        for target in self.supervisor.resolve(names) {
+            let (ids, named) = match target {
+                Target::Process(id) => (vec![id], true),
+                Target::Several(ids) => (ids, false),
+                Target::NoProcess(name) => {
+                    self.tell_failure(client, ("name", name), (Code::BadName, "no such process".to_string()), failure);
+                    continue;
+                }
+                Target::NoGroup(group) => {
+                    self.tell_failure(client, ("group", group), (Code::BadName, "no such group".to_string()), failure);
+                    continue;
+                }
+            };
+            for id in ids {
+                let Some(name) = self.supervisor.entry(id).map(|entry| entry.display_name()) else { continue };
+                match act(self, id) {
+                    Ok(None) => {}
+                    Ok(Some((key, value))) => self.clients.reply(client, &line_of(&[("name", name), (key, value)])),
+                    Err((Code::NotRunning, _)) if !named => {}
+                    Err(error) => self.tell_failure(client, ("name", name), error, failure),
+                }
+            }
+        }
+    }
+
+    fn tell_failure(
+        &mut self,
+        client: ClientId,
+        (key, name): (&'static str, String),
+        (code, text): (Code, String),
+        failure: &mut Option<(Code, String)>,
+    ) {
+        *failure = Some((code, format!("{name}: {text}")));
+        let pairs = [(key, name), ("error", code.word().to_string()), ("text", text)];
+        self.clients.reply(client, &line_of(&pairs));
+    }
+
+    fn end(&mut self, client: ClientId, failure: Option<(Code, String)>) {
+        let end = match failure {
+            None => Line::Ok(String::new()),
+            Some((code, text)) => Line::Error(code, text),
+        };
+        self.clients.reply(client, &end);
+    }
+
+    fn tail(&mut self, client: ClientId, name: &str, stream: Stream, bytes: u64) {
+        let Some(id) = self.supervisor.find(name) else {
+            return self.refuse(client, Code::BadName, &format!("no such process `{name}`"));
+        };
+        let Some(path) = self.outputs.path(id, stream) else {
+            return self.refuse(client, Code::NoFile, &format!("{name} has no {} log file", stream.word()));
+        };
+        match TailReader::open(path, bytes) {
+            Ok(reader) => self.clients.set_mode(client, Mode::Sending(reader)),
+            Err(error) => {
+                let text = format!("cannot open log `{}`: {error}", path.display());
+                self.refuse(client, Code::NoFile, &text);
+            }
+        }
+    }
+
+    fn follow(&mut self, client: ClientId, name: &str, stream: Stream, bytes: u64) {
+        let Some(id) = self.supervisor.find(name) else {
+            return self.refuse(client, Code::BadName, &format!("no such process `{name}`"));
+        };
+        let last = self.outputs.path(id, stream).map(|path| crate::logs::tail(path, bytes, MAX_FOLLOW_START));
+        if let Some(Ok(block)) = last.filter(|_| bytes > 0) {
+            self.clients.put(client, |out| crate::protocol::write_block(out, &block));
+        }
+        self.clients.follow(client, id, stream);
+    }
+
+    fn maintail(&mut self, client: ClientId, follow: bool, bytes: u64) {
+        let path = self.outputs.voice.path().map(std::path::Path::to_path_buf);
+        if follow {
+            let last = path.map(|path| crate::logs::tail(&path, bytes, MAX_FOLLOW_START));
+            if let Some(Ok(block)) = last.filter(|_| bytes > 0) {
+                self.clients.put(client, |out| crate::protocol::write_block(out, &block));
+            }
+            self.outputs.voice.followed.get_or_insert_with(Vec::new);
+            return self.clients.follow_main(client);
+        }
+        let reader = path.ok_or_else(|| "visor has no log file".to_string()).and_then(|path| {
+            TailReader::open(&path, bytes).map_err(|error| format!("cannot open log `{}`: {error}", path.display()))
+        });
+        match reader {
+            Ok(reader) => self.clients.set_mode(client, Mode::Sending(reader)),
+            Err(text) => self.refuse(client, Code::NoFile, &text),
+        }
+    }
+
+    fn send(&mut self, client: ClientId, name: &str, data: &[u8]) {
+        let Some(id) = self.supervisor.find(name) else {
+            return self.refuse(client, Code::BadName, &format!("no such process `{name}`"));
+        };
+        let runs = self
+            .supervisor
+            .entry(id)
+            .is_some_and(|entry| entry.life.state.pid().is_some() && entry.life.state.name() != Name::Stopping);
+        if !runs {
+            return self.refuse(client, Code::NotRunning, &format!("{name} is not running"));
+        }
+        match self.children.send(id, data, &mut self.poll) {
+            Sent::Taken => self.done(client),
+            Sent::Busy => self.refuse(client, Code::Busy, &format!("{name} has not read what was sent before")),
+            Sent::NoStdin => self.refuse(client, Code::NoFile, &format!("{name} has closed its stdin")),
+        }
+    }
+
+    fn watch(&mut self, client: ClientId, names: Vec<String>) {
+        for target in self.supervisor.resolve(&names) {
+            match target {
+                Target::Process(_) | Target::Several(_) => {}
+                Target::NoProcess(name) => {
+                    return self.refuse(client, Code::BadName, &format!("no such process `{name}`"));
+                }
+                Target::NoGroup(group) => {
+                    return self.refuse(client, Code::BadName, &format!("no such group `{group}`"));
+                }
+            }
+        }
+        self.clients.watch(client, names);
+    }
+}
+
+/// Bytes of a log that a follower may begin with.
+const MAX_FOLLOW_START: u64 = 1024 * 1024;
+
+/// What came of one item: a key and value for its line, nothing to tell, or a failure.
+type ItemResult = Result<Option<(&'static str, String)>, (Code, String)>;
+
+fn line_of(pairs: &[(&str, String)]) -> Line {
+    Line::Data(pairs.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect())
+}

@@ -1,0 +1,311 @@
+//! From a command line to a running loop. Here, and only here, an error may end visor with a message and a code.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::sys::signal::Signal as Number;
+
+use super::children::Children;
+use super::clients::Clients;
+use super::outputs::Outputs;
+use super::{Daemon, Machine, Poll, Token, clock};
+use crate::cli::{Exit, ExitCode, Personality};
+use crate::config::{self, Config, LogLevel, Mistake, Overrides, Owner, ServerAddress, Warning};
+use crate::logs;
+use crate::supervisor::{Input, Supervisor};
+use crate::sys::host::{Limit, raise_limit};
+use crate::sys::poll::Interest;
+use crate::sys::signals::SelfPipe;
+use crate::sys::socket::{BindError, Listener};
+use crate::sys::spawn::Credentials;
+use crate::sys::{fds, process, users};
+
+/// Mode of the control socket unless the configuration says otherwise.
+const SOCKET_MODE: u32 = 0o700;
+/// Where the control socket is for root.
+const ROOT_SOCKET: &str = "/run/visor.sock";
+/// Its name in `$XDG_RUNTIME_DIR` for everybody else.
+const USER_SOCKET: &str = "visor.sock";
+/// First descriptor that is nobody's standard one.
+const FIRST_FREE_DESCRIPTOR: i32 = 3;
+
+/// Signals the loop hears of.
+const SIGNALS: [Number; 7] = [
+    Number::SIGCHLD,
+    Number::SIGTERM,
+    Number::SIGINT,
+    Number::SIGQUIT,
+    Number::SIGHUP,
+    Number::SIGUSR1,
+    Number::SIGUSR2,
+];
+
+/// What the command line asks for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration file.
+    pub file: String,
+    /// What the command line sets over it.
+    pub overrides: Overrides,
+    /// Go to the background unless something says otherwise: what `supervisord` does.
+    pub daemonize: bool,
+}
+
+impl Options {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn read(&self, file: &str) -> Result<Config, Vec<Mistake>> {
+        config::read(&Machine, file, &self.overrides)
+    }
+}
+
+/// Runs visor until all is stopped.
+#[must_use]
+pub fn run(options: Options) -> ExitCode {
+    fds::open_missing_standard();
+    fds::close_on_exec_from(FIRST_FREE_DESCRIPTOR);
+    let config = match options.read(&options.file) {
+        Ok(config) => Arc::new(config),
+        Err(mistakes) => return tell_mistakes(&mistakes),
+    };
+    match set_up(options, config) {
+        Ok((mut daemon, pidfile)) => {
+            daemon.turn_until_gone();
+            daemon.say_farewell();
+            remove_pidfile(pidfile.as_deref());
+            ExitCode::Success
+        }
+        Err(text) => {
+            let _ = writeln!(std::io::stderr(), "visor: {text}");
+            ExitCode::Failure
+        }
+    }
+}
+
+/// The configuration file: as given, or the first that exists of the default places. Root does not take one from the
+/// current directory, which may be anybody's; as `supervisord` it does, for the original does.
+///
+/// # Errors
+/// What to print when there is none.
+pub fn find_config(argv: &[OsString], given: Option<String>, personality: Personality) -> Result<String, Exit> {
+    let argv0 = argv.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    let fail = |text: String| Exit {
+        code: ExitCode::Usage,
+        stdout: String::new(),
+        stderr: format!("Error: {text}\nFor help, use {argv0} -h\n"),
+    };
+    if let Some(file) = given {
+        let path = Path::new(&file);
+        return match std::fs::File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(fail(format!("could not find config file {file}")))
+            }
+            Err(_) => Err(fail(format!("could not read config file {file}"))),
+            Ok(_) if path.is_dir() => Err(fail(format!("could not read config file {file}"))),
+            Ok(_) => Ok(file),
+        };
+    }
+    let careful = personality == Personality::Own && users::effective_uid() == 0;
+    let mut places = config::search_paths(&argv0);
+    places.retain(|place| !careful || place.starts_with('/'));
+    match places.iter().find(|place| Path::new(place).is_file()) {
+        Some(place) => Ok(place.clone()),
+        None => Err(fail(format!(
+            "No config file found at default paths ({}); use the -c option to specify a config file at a different path",
+            places.join(", ")
+        ))),
+    }
+}
+
+/// Tells all mistakes of a configuration on stderr.
+#[must_use]
+pub fn tell_mistakes(mistakes: &[Mistake]) -> ExitCode {
+    for mistake in mistakes {
+        let _ = writeln!(std::io::stderr(), "Error: {mistake}");
+    }
+    ExitCode::Usage
+}
+
+/// A remark about the configuration as the log has it.
+#[must_use]
+pub fn warning_text(warning: &Warning) -> String {
+    match (warning.original, warning.line) {
+        (true, _) => warning.text.clone(),
+        (false, 0) => format!("{}: {}", warning.file, warning.text),
+        (false, line) => format!("{}:{line}: {}", warning.file, warning.text),
+    }
+}
+
+fn set_up(options: Options, config: Arc<Config>) -> Result<(Daemon, Option<PathBuf>), String> {
+    let settings = &config.daemon;
+    let background = options.daemonize && !settings.nodaemon && !process::is_pid1();
+    let mut notes = Vec::new();
+    become_user(&config)?;
+    raise_limits(&config, &mut notes);
+    let mut outputs = Outputs::new();
+    let mut poll = Poll::new();
+    notes.extend(outputs.voice.open(settings, !background, &mut outputs.consoles));
+    for warning in &config.warnings {
+        outputs.log(LogLevel::Warn, &warning_text(warning), &mut poll);
+    }
+    let listeners = listen(&config, &mut notes)?;
+    if !settings.nocleanup && is_directory(&settings.childlogdir) {
+        let left = logs::auto::clean(Path::new(&settings.childlogdir), &settings.identifier);
+        notes.extend(left.into_iter().map(|trouble| trouble.message));
+    }
+    let signals = SelfPipe::install(&SIGNALS.map(|signal| signal as i32))
+        .map_err(|error| format!("cannot catch signals: {error}"))?;
+    if background {
+        outputs.log(LogLevel::Info, "daemonizing the supervisord process", &mut poll);
+        process::daemonize(settings.directory.as_deref(), settings.umask).map_err(|error| error.to_string())?;
+    }
+    for note in &notes {
+        outputs.log(LogLevel::Warn, note, &mut poll);
+    }
+    let mut daemon = assemble(options, Arc::clone(&config), outputs, poll, signals, listeners);
+    let pidfile = daemon.write_pidfile(&settings.pidfile);
+    if !process::is_pid1()
+        && let Err(error) = process::become_subreaper()
+    {
+        daemon.log(LogLevel::Debug, &format!("orphans of programs will not be reaped here: {error}"));
+    }
+    let started = format!("supervisord started with pid {}", process::pid());
+    daemon.log(LogLevel::Info, &started);
+    let now = clock::now();
+    daemon.carry_out(now);
+    daemon.input(Input::Boot, now);
+    daemon.carry_out(now);
+    Ok((daemon, pidfile))
+}
+
+fn assemble(
+    options: Options,
+    config: Arc<Config>,
+    outputs: Outputs,
+    mut poll: Poll,
+    signals: SelfPipe,
+    listeners: Vec<Listener>,
+) -> Daemon {
+    poll.set(Token::Signals, signals.fd(), Interest::READ);
+    for (index, listener) in listeners.iter().enumerate() {
+        poll.set(Token::Listener(index), listener.fd(), Interest::READ);
+    }
+    let mut decided = Vec::new();
+    let supervisor = Supervisor::new(Arc::clone(&config), &mut decided);
+    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    Daemon {
+        supervisor,
+        settings: config,
+        options,
+        environment,
+        poll,
+        signals,
+        listeners,
+        listen_again: None,
+        children: Children::default(),
+        clients: Clients::default(),
+        outputs,
+        actions: VecDeque::from(decided),
+        decided: Vec::new(),
+        chunk: Vec::new(),
+        leaving: false,
+    }
+}
+
+/// `[supervisord] user`: fails closed.
+fn become_user(config: &Config) -> Result<(), String> {
+    let Some(user) = &config.daemon.user else { return Ok(()) };
+    let to = Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() };
+    if !to.differ_from_ours() {
+        return Ok(());
+    }
+    if users::effective_uid() != 0 {
+        return Err(format!("cannot become user `{}`: Can't drop privilege as nonroot user", user.name));
+    }
+    process::set_user(&to).map_err(|error| format!("cannot become user `{}`: {error}", user.name))
+}
+
+/// Wanted limits that cannot be had are a warning: nothing is needed to run.
+fn raise_limits(config: &Config, notes: &mut Vec<String>) {
+    let wanted =
+        [(Limit::OpenFiles, config.daemon.minfds, "minfds"), (Limit::Processes, config.daemon.minprocs, "minprocs")];
+    for (limit, wanted, key) in wanted {
+        if let Err(error) = raise_limit(limit, u64::try_from(wanted).unwrap_or(0)) {
+            notes.push(format!(
+                "cannot raise the limit to `{key}={wanted}`, it stays at {}: {}",
+                error.hard, error.cause
+            ));
+        }
+    }
+}
+
+/// Binds the control socket and the sockets of `[unix_http_server]`. Only somebody else's visor there ends us.
+fn listen(config: &Config, notes: &mut Vec<String>) -> Result<Vec<Listener>, String> {
+    let mut wanted: Vec<(PathBuf, u32, Owner)> = Vec::new();
+    let mode = config.visor.socket_mode.unwrap_or(SOCKET_MODE);
+    match config.visor.socket.as_ref().map(PathBuf::from).or_else(default_socket) {
+        Some(path) => wanted.push((path, mode, config.visor.socket_owner)),
+        None => notes.push("no control socket: neither `[visor] socket` nor XDG_RUNTIME_DIR is set".to_string()),
+    }
+    for server in &config.servers {
+        match &server.address {
+            ServerAddress::Unix { file, chmod, chown } => wanted.push((PathBuf::from(file), *chmod, *chown)),
+            ServerAddress::Inet { host, port } => {
+                notes.push(format!("[{}] `{host}:{port}` is not served: no visor-http here", server.section));
+            }
+        }
+    }
+    let mut listeners: Vec<Listener> = Vec::new();
+    for (path, mode, owner) in wanted {
+        if listeners.iter().any(|listener| listener.path() == path) {
+            continue;
+        }
+        match Listener::bind(&path, mode, (owner.uid, owner.gid)) {
+            Ok(listener) => listeners.push(listener),
+            Err(BindError::InUse) => {
+                return Err(format!("cannot listen on `{}`: another visor already answers there", path.display()));
+            }
+            Err(error) => notes.push(format!("cannot listen on `{}`: {error}", path.display())),
+        }
+    }
+    Ok(listeners)
+}
+
+/// Where the control socket is when nothing is said.
+#[must_use]
+pub fn default_socket() -> Option<PathBuf> {
+    if users::effective_uid() == 0 {
+        return Some(PathBuf::from(ROOT_SOCKET));
+    }
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty())?;
+    Some(Path::new(&runtime).join(USER_SOCKET))
+}
+
+fn is_directory(path: &str) -> bool {
+    Path::new(path).is_dir()
+}
+
+fn remove_pidfile(path: Option<&Path>) {
+    let Some(path) = path else { return };
+    let ours = std::fs::read_to_string(path).is_ok_and(|text| text.trim() == process::pid().to_string());
+    if ours {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+impl Daemon {
+    fn write_pidfile(&mut self, path: &str) -> Option<PathBuf> {
+        match std::fs::write(path, format!("{}\n", process::pid())) {
+            Ok(()) => Some(PathBuf::from(path)),
+            Err(error) => {
+                self.log(LogLevel::Warn, &format!("could not write pidfile {path}: {error}"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A process in words: Supervisor's description, and one sentence that says why.
+
+use std::time::Duration;
+
+use super::{Life, Name, Now, State, Wanted};
+use crate::config::{AutoRestart, Process};
+
+/// Supervisor's description of a process, as its status shows it. `stamp` words a wall-clock time (`Nov 22 11:22 AM`, local).
+#[must_use]
+pub fn describe(life: &Life, now: Now, stamp: &dyn Fn(Duration) -> String) -> String {
+    match &life.state {
+        State::Running { pid, since } => format!("pid {pid}, uptime {}", uptime(now.mono.saturating_sub(*since))),
+        State::Backoff { .. } | State::Fatal => match &life.error {
+            Some(error) => error.clone(),
+            None => "unknown error (try \"tail <name>\")".to_string(),
+        },
+        State::Stopped | State::Exited => match (life.ended, life.started) {
+            (Some(ended), _) => stamp(ended.wall),
+            (None, Some(started)) => stamp(started.wall),
+            (None, None) => "Not started".to_string(),
+        },
+        State::Spawning { .. }
+        | State::Launching { .. }
+        | State::Failing { .. }
+        | State::Starting { .. }
+        | State::Stopping { .. }
+        | State::Emptying { .. }
+        | State::Unknown { .. } => String::new(),
+    }
+}
+
+/// `H:MM:SS`, with days before it when there are any.
+fn uptime(time: Duration) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let seconds = time.as_secs();
+    let clock = format!("{}:{:02}:{:02}", seconds % DAY / HOUR, seconds % HOUR / MINUTE, seconds % MINUTE);
+    match seconds / DAY {
+        0 => clock,
+        1 => format!("1 day, {clock}"),
+        days => format!("{days} days, {clock}"),
+    }
+}
+
+/// One sentence: what the process waits for, why it is down, what comes next.
+#[must_use]
+pub fn why(policy: &Process, life: &Life, now: Now) -> String {
+    let in_seconds = |then: Duration| (then.saturating_sub(now.mono).as_millis() as f64 / 1000.0).max(0.0);
+    let cause = life.error.as_deref().unwrap_or("no error is known");
+    match &life.state {
+        State::Stopped => match (life.started, life.wanted) {
+            (None, _) if !policy.autostart => "not started: `autostart=false`, start it by hand".to_string(),
+            (None, _) => "not started yet".to_string(),
+            (Some(_), Wanted::Down) => "stopped on request; it stays down until it is started".to_string(),
+            (Some(_), Wanted::Up) => "stopped; it is about to start again".to_string(),
+        },
+        State::Spawning { .. } | State::Launching { .. } => "being started: its command is not yet running".to_string(),
+        State::Failing { error, .. } => format!("its start failed: {error}"),
+        State::Starting { since, .. } => format!(
+            "started {:.1} s ago; counts as running when it has stayed up for `startsecs={}`",
+            now.mono.saturating_sub(*since).as_millis() as f64 / 1000.0,
+            policy.startsecs
+        ),
+        State::Running { pid, since } => {
+            format!("running with pid {pid} for {}", uptime(now.mono.saturating_sub(*since)))
+        }
+        State::Backoff { until, tries } => format!(
+            "start {tries} failed ({cause}); the next try comes in {:.1} s, {} more before it is given up",
+            in_seconds(*until),
+            policy.startretries.saturating_sub(i64::from(*tries)).max(0).saturating_add(1)
+        ),
+        State::Stopping { pid, kill_at } => format!(
+            "waiting for pid {pid} to end after {}; KILL follows in {:.1} s",
+            policy.stopsignal.name(),
+            in_seconds(*kill_at)
+        ),
+        State::Emptying { group, kill_at, .. } => format!(
+            "pid {group} has ended, others of its process group have not; KILL follows in {:.1} s",
+            in_seconds(*kill_at)
+        ),
+        State::Exited => format!("{}; {}", exited_how(life), exited_next(policy, life)),
+        State::Fatal => {
+            format!(
+                "given up after {} failed starts: {cause}; start it by hand",
+                policy.startretries.max(0).saturating_add(1)
+            )
+        }
+        State::Unknown { pid } => format!("pid {pid} could not be signalled: {cause}"),
+    }
+}
+
+fn exited_how(life: &Life) -> String {
+    match life.exit {
+        Some(exit) => format!("ended by itself ({exit})"),
+        None => "ended by itself".to_string(),
+    }
+}
+
+fn exited_next(policy: &Process, life: &Life) -> &'static str {
+    match (policy.autorestart, life.exit.is_some_and(|exit| exit.is_expected(&policy.exitcodes))) {
+        (AutoRestart::Never, _) => "not started again: `autorestart=false`",
+        (AutoRestart::Unexpected, true) => "not started again: the exit code is in `exitcodes`",
+        (AutoRestart::Unexpected, false) | (AutoRestart::Always, _) => "not started again: visor is going down",
+    }
+}
+
+impl Life {
+    /// Whether it should run and does not. An end that its settings allow is no fault.
+    #[must_use]
+    pub fn is_missing(&self, policy: &Process) -> bool {
+        match (self.wanted, self.state.name()) {
+            (Wanted::Down, _) | (Wanted::Up, Name::Running) => false,
+            (Wanted::Up, Name::Exited) => !self.exit.is_some_and(|exit| exit.is_expected(&policy.exitcodes)),
+            (
+                Wanted::Up,
+                Name::Stopped | Name::Starting | Name::Backoff | Name::Stopping | Name::Fatal | Name::Unknown,
+            ) => true,
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The states of a process, each with just what it has.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Exit, Now};
+use crate::config::Process;
+
+/// Where a process is in its life. Several of these share one public [`Name`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum State {
+    /// Not started, or stopped on request.
+    Stopped,
+    /// STARTING: the fork was asked for and is not yet answered.
+    Spawning {
+        /// Failed starts before this one.
+        tries: u32,
+    },
+    /// STARTING: forked; the child has not yet executed its command.
+    Launching {
+        /// The child.
+        pid: i32,
+        /// When it was forked.
+        since: Duration,
+        /// Failed starts before this one.
+        tries: u32,
+    },
+    /// STARTING: forked, but the child said that it cannot execute its command; it is not reaped yet.
+    Failing {
+        /// The child.
+        pid: i32,
+        /// Failed starts before this one.
+        tries: u32,
+        /// What failed.
+        error: String,
+    },
+    /// STARTING: the command runs, not yet for `startsecs`.
+    Starting {
+        /// The child.
+        pid: i32,
+        /// When it was forked.
+        since: Duration,
+        /// Failed starts before this one.
+        tries: u32,
+    },
+    /// It stayed up for `startsecs`.
+    Running {
+        /// The child.
+        pid: i32,
+        /// When it was forked.
+        since: Duration,
+    },
+    /// A start failed; the next one is due.
+    Backoff {
+        /// When to try again.
+        until: Duration,
+        /// Failed starts so far.
+        tries: u32,
+    },
+    /// The stop signal was sent.
+    Stopping {
+        /// The child.
+        pid: i32,
+        /// When KILL is due.
+        kill_at: Duration,
+    },
+    /// STOPPING: the child is reaped; what is left of its process group is awaited.
+    Emptying {
+        /// The process group, named after the child that led it.
+        group: i32,
+        /// When KILL is due.
+        kill_at: Duration,
+        /// When to look again. Members that are not our children end without a sign to us.
+        look_at: Duration,
+        /// KILLs sent since the child is gone.
+        kills: u32,
+    },
+    /// It ended by itself.
+    Exited,
+    /// Too many starts failed.
+    Fatal,
+    /// It could not be signalled; it may live on.
+    Unknown {
+        /// The child.
+        pid: i32,
+    },
+}
+
+/// A state as people and clients know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Name {
+    /// `STOPPED`
+    Stopped,
+    /// `STARTING`
+    Starting,
+    /// `RUNNING`
+    Running,
+    /// `BACKOFF`
+    Backoff,
+    /// `STOPPING`
+    Stopping,
+    /// `EXITED`
+    Exited,
+    /// `FATAL`
+    Fatal,
+    /// `UNKNOWN`
+    Unknown,
+}
+
+impl Name {
+    /// Every name.
+    pub const ALL: [Name; 8] = [
+        Name::Stopped,
+        Name::Starting,
+        Name::Running,
+        Name::Backoff,
+        Name::Stopping,
+        Name::Exited,
+        Name::Fatal,
+        Name::Unknown,
+    ];
+
+    /// The word, in capitals.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Name::Stopped => "STOPPED",
+            Name::Starting => "STARTING",
+            Name::Running => "RUNNING",
+            Name::Backoff => "BACKOFF",
+            Name::Stopping => "STOPPING",
+            Name::Exited => "EXITED",
+            Name::Fatal => "FATAL",
+            Name::Unknown => "UNKNOWN",
+        }
+    }
+
+    /// Supervisor's number of the state.
+    #[must_use]
+    pub fn code(self) -> i32 {
+        match self {
+            Name::Stopped => 0,
+            Name::Starting => 10,
+            Name::Running => 20,
+            Name::Backoff => 30,
+            Name::Stopping => 40,
+            Name::Exited => 100,
+            Name::Fatal => 200,
+            Name::Unknown => 1000,
+        }
+    }
+
+    /// Supervisor's "running set": a start request finds nothing to do.
+    #[must_use]
+    pub fn is_up(self) -> bool {
+        matches!(self, Name::Starting | Name::Running | Name::Backoff)
+    }
+
+    /// Supervisor's "stopped set": a stop request finds nothing to do.
+    #[must_use]
+    pub fn is_down(self) -> bool {
+        matches!(self, Name::Stopped | Name::Exited | Name::Fatal | Name::Unknown)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl State {
+    /// The public name.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        match self {
+            State::Stopped => Name::Stopped,
+            State::Spawning { .. } | State::Launching { .. } | State::Failing { .. } | State::Starting { .. } => {
+                Name::Starting
+            }
+            State::Running { .. } => Name::Running,
+            State::Backoff { .. } => Name::Backoff,
+            State::Stopping { .. } | State::Emptying { .. } => Name::Stopping,
+            State::Exited => Name::Exited,
+            State::Fatal => Name::Fatal,
+            State::Unknown { .. } => Name::Unknown,
+        }
+    }
+
+    /// The child that lives and may be signalled.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        match self {
+            State::Launching { pid, .. }
+            | State::Failing { pid, .. }
+            | State::Starting { pid, .. }
+            | State::Running { pid, .. }
+            | State::Stopping { pid, .. }
+            | State::Unknown { pid } => Some(*pid),
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Backoff { .. }
+            | State::Emptying { .. }
+            | State::Exited
+            | State::Fatal => None,
+        }
+    }
+
+    /// When [`super::Input::Deadline`] is due.
+    #[must_use]
+    pub fn deadline(&self, policy: &Process) -> Option<Duration> {
+        match self {
+            State::Starting { since, .. } => Some(*since + seconds(policy.startsecs)),
+            State::Backoff { until, .. } => Some(*until),
+            State::Stopping { kill_at, .. } => Some(*kill_at),
+            State::Emptying { kill_at, look_at, .. } => Some(*kill_at.min(look_at)),
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Running { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => None,
+        }
+    }
+}
+
+/// Longest time any option can mean: far beyond any uptime, far from overflow.
+const MAX_SECONDS: u64 = 100 * 365 * 24 * 3600;
+
+/// A configured number of seconds; Supervisor lets negative ones pass and they mean none.
+pub(super) fn seconds(configured: i64) -> Duration {
+    Duration::from_secs(u64::try_from(configured).unwrap_or(0).min(MAX_SECONDS))
+}
+
+/// What is asked of a process, apart from what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// It should run.
+    Up,
+    /// It should not.
+    Down,
+}
+
+/// A process: its state, what is wanted of it, and what is remembered of its past.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Life {
+    /// Where it is.
+    pub state: State,
+    /// What is asked of it.
+    pub wanted: Wanted,
+    /// Last start.
+    pub started: Option<Now>,
+    /// Last end.
+    pub ended: Option<Now>,
+    /// How it ended last; forgotten by a new start.
+    pub exit: Option<Exit>,
+    /// What went wrong last; forgotten by a new start.
+    pub error: Option<String>,
+}
+
+impl Life {
+    /// A process that was never started.
+    #[must_use]
+    pub fn new() -> Life {
+        Life { state: State::Stopped, wanted: Wanted::Down, started: None, ended: None, exit: None, error: None }
+    }
+}
+
+impl Default for Life {
+    fn default() -> Life {
+        Life::new()
+    }
+}

@@ -1,0 +1,540 @@
+//! Every transition: `step(policy, life, input, now)` changes a life and says what is to be done.
+//!
+//! Every pair of state and input is decided here; there is no `_` arm over either.
+
+use std::time::Duration;
+
+use super::state::seconds;
+use super::{Exit, Life, Name, Now, Report, State, Wanted};
+use crate::config::{AutoRestart, Process, Signal};
+
+/// Pause after the n-th failed start is n times this.
+const BACKOFF_UNIT: Duration = Duration::from_secs(1);
+/// Shortest pause between two KILLs, whatever `stopwaitsecs` says.
+const MIN_KILL_PAUSE: Duration = Duration::from_secs(1);
+/// How often the rest of a process group is looked for while it is awaited.
+const GROUP_LOOK_PAUSE: Duration = Duration::from_millis(20);
+/// KILLs sent to the rest of a process group before it is given up (zombies of a foreign parent cannot be killed).
+const MAX_GROUP_KILLS: u32 = 3;
+
+const SIGCONT: Signal = Signal(nix::sys::signal::Signal::SIGCONT as i32);
+const SIGKILL: Signal = Signal(nix::sys::signal::Signal::SIGKILL as i32);
+
+/// What may happen to a process.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// It is asked to run.
+    Start,
+    /// It is asked to stop.
+    Stop,
+    /// visor goes down: it is not to be started any more, but its turn to stop has not come.
+    NoMoreStarts,
+    /// The fork succeeded.
+    Spawned {
+        /// The child.
+        pid: i32,
+    },
+    /// There is no child.
+    SpawnFailed(SpawnFailure),
+    /// The child runs its command.
+    Execed,
+    /// The child could not run its command and will exit.
+    ExecFailed(SpawnFailure),
+    /// The child was reaped.
+    Exited(Exit),
+    /// The answer to [`Action::LookForGroup`].
+    Group {
+        /// Whether any member is left.
+        alive: bool,
+    },
+    /// A signal of the stop could not be sent, for another reason than that nobody is there.
+    SignalFailed {
+        /// Which.
+        signal: Signal,
+        /// The system's words.
+        error: String,
+    },
+    /// [`State::deadline`] may have passed.
+    Deadline,
+}
+
+/// Why a process could not be started.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpawnFailure {
+    /// For the answer to a start request.
+    pub kind: SpawnFailureKind,
+    /// Supervisor's `spawnerr`.
+    pub text: String,
+}
+
+/// What a client is told about a failed start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpawnFailureKind {
+    /// The command does not exist.
+    NoFile,
+    /// The command may not be executed.
+    NotExecutable,
+    /// Anything else.
+    Other,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Fork and execute; answer with [`Input::Spawned`] or [`Input::SpawnFailed`].
+    Spawn,
+    /// Send a signal.
+    Signal {
+        /// The child, or the group it leads.
+        pid: i32,
+        /// To the group.
+        group: bool,
+        /// Which.
+        signal: Signal,
+    },
+    /// See whether the process group has members; answer with [`Input::Group`].
+    LookForGroup {
+        /// The group.
+        group: i32,
+    },
+    /// The public state changed.
+    Changed {
+        /// Before.
+        from: Name,
+        /// After.
+        to: Name,
+        /// Failed starts so far (STARTING, BACKOFF).
+        tries: u32,
+        /// The child it is about (0 = none).
+        pid: i32,
+        /// Whether an exit was expected.
+        expected: bool,
+    },
+    /// The log tells something.
+    Report(Report),
+    /// A start failed: what waits for it hears why.
+    Failed(SpawnFailureKind),
+}
+
+/// Actions in the order they are to be done. Kept by the caller and reused.
+pub type Actions = Vec<Action>;
+
+/// Lets `input` happen to `life` and adds what is to be done to `out`.
+pub fn step(policy: &Process, life: &mut Life, input: Input, now: Now, out: &mut Actions) {
+    Step { policy, life, now, out }.take(input);
+}
+
+struct Step<'a> {
+    policy: &'a Process,
+    life: &'a mut Life,
+    now: Now,
+    out: &'a mut Actions,
+}
+
+impl Step<'_> {
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Start => self.start(),
+            Input::Stop => self.stop(),
+            Input::NoMoreStarts => self.no_more_starts(),
+            Input::Spawned { pid } => self.spawned(pid),
+            Input::SpawnFailed(failure) => self.spawn_failed(failure),
+            Input::Execed => self.execed(),
+            Input::ExecFailed(failure) => self.exec_failed(failure),
+            Input::Exited(exit) => self.exited(exit),
+            Input::Group { alive } => self.group(alive),
+            Input::SignalFailed { signal, error } => self.signal_failed(signal, error),
+            Input::Deadline => self.deadline(),
+        }
+    }
+
+    fn start(&mut self) {
+        self.life.wanted = Wanted::Up;
+        match self.life.state {
+            State::Stopped | State::Exited | State::Fatal => self.spawn(0),
+            // A stop is under way: it is started again once it is gone.
+            State::Stopping { .. } | State::Emptying { .. } => {}
+            State::Spawning { .. }
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. } => {}
+            // Who cannot be signalled may live: a second instance is worse than none.
+            State::Unknown { .. } => {}
+        }
+    }
+
+    fn stop(&mut self) {
+        self.life.wanted = Wanted::Down;
+        match self.life.state {
+            State::Launching { pid, .. } | State::Starting { pid, .. } | State::Running { pid, .. } => {
+                self.send_stop(pid);
+            }
+            State::Backoff { .. } => self.enter(State::Stopped, 0),
+            // Its exit is due without our help.
+            State::Failing { .. } => {}
+            // Stopped as soon as its pid is known.
+            State::Spawning { .. } => {}
+            State::Stopped
+            | State::Stopping { .. }
+            | State::Emptying { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => {}
+        }
+    }
+
+    fn no_more_starts(&mut self) {
+        self.life.wanted = Wanted::Down;
+        match self.life.state {
+            State::Backoff { .. } => self.enter(State::Stopped, 0),
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping { .. }
+            | State::Emptying { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => {}
+        }
+    }
+
+    fn spawned(&mut self, pid: i32) {
+        match self.life.state {
+            State::Spawning { tries } => {
+                self.life.started = Some(self.now);
+                self.report(Report::Spawned { pid });
+                self.life.state = State::Launching { pid, since: self.now.mono, tries };
+                if self.life.wanted == Wanted::Down {
+                    self.send_stop(pid);
+                }
+            }
+            // Only the answer to Spawn says this; elsewhere it would be a second instance.
+            State::Stopped
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. }
+            | State::Emptying { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => {}
+        }
+    }
+
+    fn spawn_failed(&mut self, failure: SpawnFailure) {
+        match self.life.state {
+            State::Spawning { tries } => {
+                self.report(Report::SpawnError { error: failure.text.clone() });
+                self.out.push(Action::Failed(failure.kind));
+                self.back_off(tries, failure.text);
+            }
+            State::Stopped
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. }
+            | State::Emptying { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => {}
+        }
+    }
+
+    fn execed(&mut self) {
+        match self.life.state {
+            State::Launching { pid, since, tries } => {
+                self.life.state = State::Starting { pid, since, tries };
+                if seconds(self.policy.startsecs).is_zero() {
+                    self.succeed(pid, since);
+                }
+            }
+            // A stop overtook it.
+            State::Stopping { .. } => {}
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Emptying { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => {}
+        }
+    }
+
+    fn exec_failed(&mut self, failure: SpawnFailure) {
+        match self.life.state {
+            State::Launching { pid, tries, .. } => {
+                self.report(Report::SpawnError { error: failure.text.clone() });
+                self.out.push(Action::Failed(failure.kind));
+                self.life.state = State::Failing { pid, tries, error: failure.text };
+            }
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. }
+            | State::Emptying { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => {}
+        }
+    }
+
+    fn exited(&mut self, exit: Exit) {
+        match &self.life.state {
+            // The end can be seen before the word that the command runs.
+            State::Launching { pid, since, tries } | State::Starting { pid, since, tries } => {
+                let (pid, since, tries) = (*pid, *since, *tries);
+                self.ended(exit);
+                if self.now.mono < since + seconds(self.policy.startsecs) {
+                    self.report(Report::Exited { exit, expected: false });
+                    self.life.exit = None;
+                    self.back_off(tries, "Exited too quickly (process log may have details)".to_string());
+                } else {
+                    self.life.state = State::Starting { pid, since, tries };
+                    self.enter(State::Running { pid, since }, 0);
+                    self.ended_by_itself(pid, exit);
+                }
+            }
+            State::Failing { tries, error, .. } => {
+                let (tries, error) = (*tries, error.clone());
+                self.ended(exit);
+                self.report(Report::Exited { exit, expected: false });
+                self.life.exit = None;
+                self.back_off(tries, error);
+            }
+            State::Running { pid, .. } => {
+                let pid = *pid;
+                self.ended(exit);
+                self.ended_by_itself(pid, exit);
+            }
+            State::Stopping { pid, kill_at } => {
+                let (pid, kill_at) = (*pid, *kill_at);
+                self.ended(exit);
+                let expected = exit.is_expected(&self.policy.exitcodes);
+                self.report(Report::Stopped { exit, expected });
+                if self.policy.stopasgroup || self.policy.killasgroup {
+                    let look_at = self.now.mono + GROUP_LOOK_PAUSE;
+                    self.life.state = State::Emptying { group: pid, kill_at, look_at, kills: 0 };
+                    self.out.push(Action::LookForGroup { group: pid });
+                } else {
+                    self.stopped(pid);
+                }
+            }
+            State::Unknown { pid } => {
+                let pid = *pid;
+                self.ended(exit);
+                self.report(Report::Stopped { exit, expected: exit.is_expected(&self.policy.exitcodes) });
+                self.stopped(pid);
+            }
+            // Nobody of ours is alive in these: the pid was not this process' any more.
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Backoff { .. }
+            | State::Emptying { .. }
+            | State::Exited
+            | State::Fatal => {}
+        }
+    }
+
+    fn group(&mut self, alive: bool) {
+        match self.life.state {
+            State::Emptying { group, .. } if !alive => self.stopped(group),
+            State::Emptying { group, kill_at, kills, .. } => {
+                let look_at = self.now.mono + GROUP_LOOK_PAUSE;
+                self.life.state = State::Emptying { group, kill_at, look_at, kills };
+            }
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => {}
+        }
+    }
+
+    fn signal_failed(&mut self, signal: Signal, error: String) {
+        match self.life.state {
+            State::Stopping { pid, .. } => {
+                self.report(Report::SignalFailed { pid, signal, error });
+                self.enter(State::Unknown { pid }, 0);
+            }
+            State::Emptying { group, .. } => {
+                self.report(Report::GroupLeft { group });
+                self.stopped(group);
+            }
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => {}
+        }
+    }
+
+    fn deadline(&mut self) {
+        let now = self.now.mono;
+        match self.life.state {
+            State::Starting { pid, since, .. } => {
+                if now >= since + seconds(self.policy.startsecs) {
+                    self.succeed(pid, since);
+                }
+            }
+            State::Backoff { until, tries } => {
+                if now >= until {
+                    self.spawn(tries);
+                }
+            }
+            State::Stopping { pid, kill_at } => {
+                if now >= kill_at {
+                    self.report(Report::Killing { pid });
+                    self.signal(pid, self.policy.killasgroup, SIGKILL);
+                    self.life.state = State::Stopping { pid, kill_at: now + self.kill_pause() };
+                }
+            }
+            State::Emptying { group, kill_at, look_at, kills } => self.look(group, kill_at, look_at, kills),
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Running { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => {}
+        }
+    }
+
+    /// The rest of a group is still there: look again, kill when patience is over, give up in the end.
+    fn look(&mut self, group: i32, kill_at: Duration, look_at: Duration, kills: u32) {
+        let now = self.now.mono;
+        if now >= kill_at && kills >= MAX_GROUP_KILLS {
+            self.report(Report::GroupLeft { group });
+            self.stopped(group);
+        } else if now >= kill_at {
+            self.report(Report::Killing { pid: group });
+            self.signal(group, true, SIGKILL);
+            let (kill_at, look_at) = (now + MIN_KILL_PAUSE, now + GROUP_LOOK_PAUSE);
+            self.life.state = State::Emptying { group, kill_at, look_at, kills: kills.saturating_add(1) };
+        } else if now >= look_at {
+            self.life.state = State::Emptying { group, kill_at, look_at: now + GROUP_LOOK_PAUSE, kills };
+            self.out.push(Action::LookForGroup { group });
+        }
+    }
+
+    fn spawn(&mut self, tries: u32) {
+        self.life.exit = None;
+        self.life.error = None;
+        self.enter(State::Spawning { tries }, tries);
+        self.out.push(Action::Spawn);
+    }
+
+    fn succeed(&mut self, pid: i32, since: Duration) {
+        self.enter(State::Running { pid, since }, 0);
+        self.report(Report::Success { startsecs: self.policy.startsecs });
+    }
+
+    fn send_stop(&mut self, pid: i32) {
+        let kill_at = self.now.mono + seconds(self.policy.stopwaitsecs);
+        self.enter(State::Stopping { pid, kill_at }, 0);
+        self.signal(pid, self.policy.stopasgroup, self.policy.stopsignal);
+        // A process that was stopped by a signal would never see ours.
+        if self.policy.stopsignal != SIGCONT && self.policy.stopsignal != SIGKILL {
+            self.out.push(Action::Signal { pid, group: self.policy.stopasgroup, signal: SIGCONT });
+        }
+    }
+
+    fn signal(&mut self, pid: i32, group: bool, signal: Signal) {
+        self.report(Report::Signalling { pid, group, signal });
+        self.out.push(Action::Signal { pid, group, signal });
+    }
+
+    fn kill_pause(&self) -> Duration {
+        seconds(self.policy.stopwaitsecs).max(MIN_KILL_PAUSE)
+    }
+
+    fn ended(&mut self, exit: Exit) {
+        self.life.ended = Some(self.now);
+        self.life.exit = Some(exit);
+    }
+
+    /// RUNNING → EXITED, and on from there when it is to run again.
+    fn ended_by_itself(&mut self, pid: i32, exit: Exit) {
+        let expected = exit.is_expected(&self.policy.exitcodes);
+        if !expected {
+            self.life.error = Some(format!("Bad exit code {}", exit.status()));
+        }
+        self.report(Report::Exited { exit, expected });
+        self.change(State::Exited, 0, pid, expected);
+        let again = match self.policy.autorestart {
+            AutoRestart::Always => true,
+            AutoRestart::Never => false,
+            AutoRestart::Unexpected => !expected,
+        };
+        if again && self.life.wanted == Wanted::Up {
+            self.spawn(0);
+        }
+    }
+
+    /// STOPPING → STOPPED, and on from there when a start was asked for meanwhile.
+    fn stopped(&mut self, pid: i32) {
+        self.change(State::Stopped, 0, pid, true);
+        if self.life.wanted == Wanted::Up {
+            self.spawn(0);
+        }
+    }
+
+    /// STARTING → BACKOFF, and on to FATAL when patience is over, or STOPPED when it is not wanted any more.
+    fn back_off(&mut self, tries: u32, error: String) {
+        let tries = tries.saturating_add(1);
+        self.life.error = Some(error);
+        let pause = BACKOFF_UNIT.saturating_mul(tries);
+        self.enter(State::Backoff { until: self.now.mono + pause, tries }, tries);
+        if self.life.wanted == Wanted::Down {
+            self.enter(State::Stopped, 0);
+        } else if i64::from(tries) > self.policy.startretries {
+            self.report(Report::GaveUp);
+            self.enter(State::Fatal, 0);
+        }
+    }
+
+    fn enter(&mut self, to: State, tries: u32) {
+        let pid = to.pid().or(self.life.state.pid()).unwrap_or(0);
+        self.change(to, tries, pid, true);
+    }
+
+    /// The one door: changes the state and says so.
+    fn change(&mut self, to: State, tries: u32, pid: i32, expected: bool) {
+        let from = self.life.state.name();
+        self.life.state = to;
+        let to = self.life.state.name();
+        if from != to {
+            self.out.push(Action::Changed { from, to, tries, pid, expected });
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        self.out.push(Action::Report(report));
+    }
+}

@@ -1,0 +1,445 @@
+//! Requests that take time: what each waits for, and the lines it answers as results come.
+//!
+//! A job is a row of stages done one after the other. A stage looks at nothing but the changes of the processes it waits for.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::reload::Swap;
+use super::table::{ProcessId, Target};
+use super::{Action, ClientId, Phase, Supervisor};
+use crate::config::LogLevel;
+use crate::program::{self, Name, Now, SpawnFailureKind, State, Wanted};
+use crate::protocol::{Code, Line};
+
+/// One request under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u64);
+
+/// How often the log tells again what a stop waits for.
+const REMIND_PAUSE: Duration = Duration::from_secs(2);
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// Who hears of it; none for our own and for clients that left.
+    pub client: Option<ClientId>,
+    pub stages: VecDeque<Stage>,
+    /// The last failure of an item decides how the reply ends.
+    pub failure: Option<(Code, String)>,
+}
+
+/// One step of a job.
+#[derive(Debug)]
+pub(super) enum Stage {
+    Stop(StopStage),
+    Start(StartStage),
+    /// The configuration is being read.
+    Read(super::reload::Purpose),
+    /// Groups become as configured.
+    Swap(Swap),
+    /// visor goes.
+    Leave,
+}
+
+/// Processes stopped wave by wave, the last to start first.
+#[derive(Debug)]
+pub(super) struct StopStage {
+    /// In start order: taken from the end.
+    pub waves: Vec<Vec<ProcessId>>,
+    pub awaited: BTreeSet<ProcessId>,
+    /// Awaited until gone, or only signalled.
+    pub wait: bool,
+    /// Results are told.
+    pub told: bool,
+}
+
+/// Processes started at once.
+#[derive(Debug)]
+pub(super) struct StartStage {
+    /// Not yet asked to start, in start order.
+    pub due: Vec<(ProcessId, Named)>,
+    pub awaited: BTreeSet<ProcessId>,
+    pub wait: bool,
+}
+
+/// Whether a process was named itself or came with its group: only the former makes "nothing to do" an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    Itself,
+    WithOthers,
+}
+
+impl Supervisor {
+    pub(super) fn add_job(&mut self, client: Option<ClientId>, stages: VecDeque<Stage>) -> JobId {
+        let id = JobId(self.next_job);
+        self.next_job = self.next_job.wrapping_add(1);
+        self.jobs.insert(id, Job { client, stages, failure: None });
+        id
+    }
+
+    pub(super) fn ask_start(&mut self, client: ClientId, names: &[String], wait: bool, out: &mut Vec<Action>) {
+        let id = self.add_job(Some(client), VecDeque::new());
+        let stage = self.start_stage(id, names, wait, out);
+        self.push_stage(id, stage);
+    }
+
+    pub(super) fn ask_stop(&mut self, client: ClientId, names: &[String], wait: bool, out: &mut Vec<Action>) {
+        let id = self.add_job(Some(client), VecDeque::new());
+        let stage = self.stop_stage(id, names, wait, out);
+        self.push_stage(id, stage);
+    }
+
+    pub(super) fn ask_restart(&mut self, client: ClientId, names: &[String], out: &mut Vec<Action>) {
+        let id = self.add_job(Some(client), VecDeque::new());
+        let stop = self.stop_stage(id, names, true, out);
+        // Names that mean nothing were told once by the stop; the original tells them twice, and so does the start.
+        let start = self.start_stage(id, names, true, out);
+        self.push_stage(id, stop);
+        self.push_stage(id, start);
+    }
+
+    fn push_stage(&mut self, id: JobId, stage: Stage) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.stages.push_back(stage);
+        }
+    }
+
+    fn start_stage(&mut self, job: JobId, names: &[String], wait: bool, out: &mut Vec<Action>) -> Stage {
+        let mut named = self.targets(job, names, out);
+        let ids: Vec<ProcessId> = named.keys().copied().collect();
+        let in_order = self.table.waves(&ids).into_iter().flatten();
+        let due = in_order.filter_map(|id| named.remove(&id).map(|named| (id, named))).collect();
+        Stage::Start(StartStage { due, awaited: BTreeSet::new(), wait })
+    }
+
+    fn stop_stage(&mut self, job: JobId, names: &[String], wait: bool, out: &mut Vec<Action>) -> Stage {
+        let mut ids = Vec::new();
+        for (id, named) in self.targets(job, names, out) {
+            let down = self.table.entry(id).is_some_and(|entry| entry.life.state.name().is_down());
+            match (down, named) {
+                (false, _) => ids.push(id),
+                (true, Named::Itself) => self.tell_failure(job, id, Code::NotRunning, "not running", out),
+                (true, Named::WithOthers) => {}
+            }
+        }
+        Stage::Stop(StopStage { waves: self.table.waves(&ids), awaited: BTreeSet::new(), wait, told: true })
+    }
+
+    /// The processes that names mean; names that mean nothing are told.
+    fn targets(&mut self, job: JobId, names: &[String], out: &mut Vec<Action>) -> BTreeMap<ProcessId, Named> {
+        let mut found = BTreeMap::new();
+        for target in self.table.resolve(names) {
+            match target {
+                Target::Process(id) => {
+                    found.insert(id, Named::Itself);
+                }
+                Target::Several(ids) => {
+                    for id in ids {
+                        found.entry(id).or_insert(Named::WithOthers);
+                    }
+                }
+                Target::NoProcess(name) => self.tell_item(job, "name", name, Code::BadName, "no such process", out),
+                Target::NoGroup(group) => self.tell_item(job, "group", group, Code::BadName, "no such group", out),
+            }
+        }
+        found
+    }
+
+    /// Goes on with every job as far as it goes.
+    pub(super) fn advance(&mut self, now: Now, out: &mut Vec<Action>) {
+        let mut moved = true;
+        while moved {
+            moved = false;
+            let ids: Vec<JobId> = self.jobs.keys().copied().collect();
+            for id in ids {
+                moved |= self.advance_job(id, now, out);
+            }
+        }
+    }
+
+    /// One step of a job; whether there was one.
+    fn advance_job(&mut self, id: JobId, now: Now, out: &mut Vec<Action>) -> bool {
+        let Some(job) = self.jobs.get_mut(&id) else { return false };
+        match job.stages.front_mut() {
+            None => {
+                self.finish(id, out);
+                true
+            }
+            Some(Stage::Read(_)) => false,
+            Some(Stage::Stop(stage)) if !stage.awaited.is_empty() => false,
+            Some(Stage::Stop(stage)) => {
+                match stage.waves.pop() {
+                    Some(wave) => self.stop_wave(id, wave, now, out),
+                    None => {
+                        job.stages.pop_front();
+                    }
+                }
+                true
+            }
+            Some(Stage::Start(stage)) => {
+                let due = std::mem::take(&mut stage.due);
+                let idle = stage.awaited.is_empty();
+                if due.is_empty() && idle {
+                    job.stages.pop_front();
+                    return true;
+                }
+                let any = !due.is_empty();
+                self.start_due(id, due, now, out);
+                any
+            }
+            Some(Stage::Swap(_)) => {
+                if let Some(Stage::Swap(swap)) = job.stages.pop_front() {
+                    self.swap(id, swap, now, out);
+                }
+                true
+            }
+            Some(Stage::Leave) => {
+                job.stages.pop_front();
+                self.phase = Phase::Gone;
+                self.remind_at = None;
+                out.push(Action::Leave);
+                true
+            }
+        }
+    }
+
+    fn finish(&mut self, id: JobId, out: &mut Vec<Action>) {
+        let Some(job) = self.jobs.remove(&id) else { return };
+        if let Some(client) = job.client {
+            let end = match job.failure {
+                None => Line::Ok(String::new()),
+                Some((code, text)) => Line::Error(code, text),
+            };
+            out.push(Action::Reply(client, end));
+        }
+    }
+
+    fn stop_wave(&mut self, job: JobId, wave: Vec<ProcessId>, now: Now, out: &mut Vec<Action>) {
+        let wave: Vec<ProcessId> = wave
+            .into_iter()
+            .filter(|id| self.table.entry(*id).is_some_and(|entry| !entry.life.state.name().is_down()))
+            .collect();
+        if let Some(Stage::Stop(stage)) = self.jobs.get_mut(&job).and_then(|job| job.stages.front_mut()) {
+            stage.awaited.extend(wave.iter().copied());
+        }
+        for id in wave {
+            self.step(id, program::Input::Stop, now, out);
+            self.remind_of(id, out);
+            let unawaited = match self.jobs.get_mut(&job).and_then(|job| job.stages.front_mut()) {
+                Some(Stage::Stop(stage)) => !stage.wait && stage.awaited.remove(&id),
+                _ => false,
+            };
+            if unawaited {
+                self.tell_result(job, id, "stopped", out);
+            }
+        }
+        if self.jobs.get(&job).is_some_and(|job| job.awaits_stop()) {
+            self.remind_at.get_or_insert(now.mono + REMIND_PAUSE);
+        }
+    }
+
+    fn start_due(&mut self, job: JobId, due: Vec<(ProcessId, Named)>, now: Now, out: &mut Vec<Action>) {
+        for (id, named) in due {
+            let Some(entry) = self.table.entry(id) else { continue };
+            let name = entry.life.state.name();
+            if name.is_up() {
+                if named == Named::Itself {
+                    self.tell_failure(job, id, Code::AlreadyStarted, "already started", out);
+                }
+                continue;
+            }
+            if name == Name::Unknown {
+                let text = format!("{} is in an unknown process state", entry.display_name());
+                self.tell_failure(job, id, Code::Failed, &text, out);
+                continue;
+            }
+            if let Some(Stage::Start(stage)) = self.jobs.get_mut(&job).and_then(|job| job.stages.front_mut()) {
+                stage.awaited.insert(id);
+            }
+            self.step(id, program::Input::Start, now, out);
+        }
+    }
+
+    /// A process changed its state: who waits for that hears of it.
+    pub(super) fn state_changed(&mut self, id: ProcessId, to: Name, out: &mut Vec<Action>) {
+        let wanted = self.table.entry(id).map_or(Wanted::Down, |entry| entry.life.wanted);
+        let mut results = Vec::new();
+        for (job_id, job) in &mut self.jobs {
+            match job.stages.front_mut() {
+                Some(Stage::Stop(stage)) => {
+                    if to.is_down() && stage.awaited.remove(&id) && stage.told {
+                        results.push((*job_id, stop_result(to)));
+                    }
+                }
+                Some(Stage::Start(stage)) => {
+                    if stage.awaited.contains(&id)
+                        && let Some(result) = start_result(to, wanted)
+                    {
+                        stage.awaited.remove(&id);
+                        results.push((*job_id, result));
+                    }
+                }
+                Some(Stage::Read(_) | Stage::Swap(_) | Stage::Leave) | None => {}
+            }
+        }
+        for (job, result) in results {
+            match result {
+                Ok(word) => self.tell_result(job, id, word, out),
+                Err((code, text)) => self.tell_failure(job, id, code, text, out),
+            }
+        }
+    }
+
+    /// A start failed for a reason that has a code of its own; the change of state that follows is then old news.
+    pub(super) fn start_failed(&mut self, id: ProcessId, kind: SpawnFailureKind, out: &mut Vec<Action>) {
+        let (code, text) = match kind {
+            SpawnFailureKind::NoFile => (Code::NoFile, "no such file"),
+            SpawnFailureKind::NotExecutable => (Code::NotExecutable, "file is not executable"),
+            SpawnFailureKind::Other => (Code::SpawnError, "spawn error"),
+        };
+        for job in self.take_starters(id, |_| true) {
+            self.tell_failure(job, id, code, text, out);
+        }
+    }
+
+    /// A start that is answered when forked is answered.
+    pub(super) fn forked(&mut self, id: ProcessId, out: &mut Vec<Action>) {
+        if self.jobs.is_empty()
+            || !self.table.entry(id).is_some_and(|entry| matches!(entry.life.state, State::Launching { .. }))
+        {
+            return;
+        }
+        for job in self.take_starters(id, |stage| !stage.wait) {
+            self.tell_result(job, id, "started", out);
+        }
+    }
+
+    fn take_starters(&mut self, id: ProcessId, which: impl Fn(&StartStage) -> bool) -> Vec<JobId> {
+        let mut found = Vec::new();
+        for (job_id, job) in &mut self.jobs {
+            if let Some(Stage::Start(stage)) = job.stages.front_mut()
+                && which(stage)
+                && stage.awaited.remove(&id)
+            {
+                found.push(*job_id);
+            }
+        }
+        found
+    }
+
+    pub(super) fn client_gone(&mut self, client: ClientId) {
+        for job in self.jobs.values_mut() {
+            if job.client == Some(client) {
+                job.client = None;
+            }
+        }
+    }
+
+    /// Ends every job: visor goes down and nobody is to wait for what will not happen.
+    pub(super) fn abandon_jobs(&mut self, out: &mut Vec<Action>) {
+        for (_, job) in std::mem::take(&mut self.jobs) {
+            if let Some(client) = job.client {
+                out.push(Action::Reply(client, super::shutting_down()));
+            }
+        }
+    }
+
+    /// Tells the log again what stops wait for.
+    pub(super) fn remind(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.remind_at.is_none_or(|at| at > now.mono) {
+            return;
+        }
+        self.remind_at = None;
+        if self.phase == Phase::ShuttingDown {
+            self.remind_of_shutdown(now, out);
+            return;
+        }
+        let awaited: BTreeSet<ProcessId> = self.jobs.values().flat_map(Job::awaited_stops).collect();
+        for id in &awaited {
+            self.remind_of(*id, out);
+        }
+        if !awaited.is_empty() {
+            self.remind_at = Some(now.mono + REMIND_PAUSE);
+        }
+    }
+
+    fn remind_of(&self, id: ProcessId, out: &mut Vec<Action>) {
+        if let Some(entry) = self.table.entry(id)
+            && entry.life.state.name() == Name::Stopping
+            && self.phase == Phase::Running
+        {
+            out.push(Action::Log(LogLevel::Info, format!("waiting for {} to stop", entry.config.name)));
+        }
+    }
+
+    pub(super) fn tell_result(&self, job: JobId, id: ProcessId, word: &str, out: &mut Vec<Action>) {
+        if let Some(client) = self.jobs.get(&job).and_then(|job| job.client)
+            && let Some(entry) = self.table.entry(id)
+        {
+            out.push(Action::Reply(client, data(&[("name", &entry.display_name()), ("result", word)])));
+        }
+    }
+
+    fn tell_failure(&mut self, job: JobId, id: ProcessId, code: Code, text: &str, out: &mut Vec<Action>) {
+        if let Some(entry) = self.table.entry(id) {
+            let name = entry.display_name();
+            self.tell_item(job, "name", name, code, text, out);
+        }
+    }
+
+    /// One item of a request failed.
+    pub(super) fn tell_item(
+        &mut self,
+        job: JobId,
+        key: &str,
+        name: String,
+        code: Code,
+        text: &str,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(job) = self.jobs.get_mut(&job) else { return };
+        if let Some(client) = job.client {
+            out.push(Action::Reply(client, data(&[(key, &name), ("error", code.word()), ("text", text)])));
+        }
+        job.failure = Some((code, format!("{name}: {text}")));
+    }
+}
+
+impl Job {
+    fn awaits_stop(&self) -> bool {
+        matches!(self.stages.front(), Some(Stage::Stop(stage)) if !stage.awaited.is_empty())
+    }
+
+    fn awaited_stops(&self) -> Vec<ProcessId> {
+        match self.stages.front() {
+            Some(Stage::Stop(stage)) => stage.awaited.iter().copied().collect(),
+            Some(Stage::Start(_) | Stage::Read(_) | Stage::Swap(_) | Stage::Leave) | None => Vec::new(),
+        }
+    }
+}
+
+type ItemResult = Result<&'static str, (Code, &'static str)>;
+
+fn stop_result(to: Name) -> ItemResult {
+    if to == Name::Unknown { Err((Code::Failed, "it could not be signalled")) } else { Ok("stopped") }
+}
+
+/// What a new state means for who waits for a start; `None` = wait on.
+fn start_result(to: Name, wanted: Wanted) -> Option<ItemResult> {
+    match (to, wanted) {
+        (Name::Starting, _) => None,
+        // A stop that was under way has ended; the start follows.
+        (Name::Stopped, Wanted::Up) => None,
+        (Name::Running, _) => Some(Ok("started")),
+        (Name::Backoff | Name::Fatal, _) => Some(Err((Code::SpawnError, "spawn error"))),
+        (Name::Stopped, Wanted::Down) | (Name::Stopping | Name::Exited | Name::Unknown, _) => {
+            Some(Err((Code::AbnormalTermination, "abnormal termination")))
+        }
+    }
+}
+
+/// A data line of a few keys.
+pub(super) fn data(pairs: &[(&str, &str)]) -> Line {
+    Line::Data(pairs.iter().map(|(key, value)| ((*key).to_string(), (*value).to_string())).collect())
+}

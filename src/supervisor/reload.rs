@@ -1,0 +1,279 @@
+//! A new configuration: what differs from what is active, and making it so.
+//!
+//! The file is read whole before anything changes. Processes whose settings are the same live on, whatever happens to
+//! their group's other members.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::jobs::{JobId, Stage, StopStage, data};
+use super::table::ProcessId;
+use super::{Action, ClientId, Supervisor};
+use crate::config::{Config, Group, LogLevel};
+use crate::event::Event;
+use crate::program::{self, Now};
+use crate::protocol::Code;
+
+/// Why the configuration is read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Purpose {
+    /// To say what differs.
+    Tell,
+    /// To make these groups so; empty = all.
+    Update(Vec<String>),
+    /// To make everything so, visor's own settings included.
+    Reload,
+}
+
+/// Groups that are to become as configured. What that means is worked out anew each time something was awaited:
+/// others may have changed things meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Swap {
+    /// Empty = all.
+    groups: Vec<String>,
+    /// Groups of which something was stopped for this.
+    stopped: BTreeSet<String>,
+    /// (group, process) that ran before and runs again with its new settings.
+    restart: BTreeSet<(String, String)>,
+    /// visor's own settings too.
+    adopt: bool,
+}
+
+/// How the active groups differ from the configured ones.
+#[derive(Debug, Default)]
+struct Plan {
+    removed: Vec<String>,
+    changed: Vec<Group>,
+    added: Vec<Group>,
+}
+
+impl Supervisor {
+    pub(super) fn ask_reread(&mut self, client: ClientId, out: &mut Vec<Action>) {
+        self.read(Some(client), Purpose::Tell, out);
+    }
+
+    pub(super) fn ask_update(&mut self, client: ClientId, groups: Vec<String>, out: &mut Vec<Action>) {
+        let groups = if groups.iter().any(|group| group == "all") { Vec::new() } else { groups };
+        self.read(Some(client), Purpose::Update(groups), out);
+    }
+
+    pub(super) fn ask_reload(&mut self, client: Option<ClientId>, out: &mut Vec<Action>) {
+        self.read(client, Purpose::Reload, out);
+    }
+
+    fn read(&mut self, client: Option<ClientId>, purpose: Purpose, out: &mut Vec<Action>) {
+        let job = self.add_job(client, VecDeque::from([Stage::Read(purpose)]));
+        out.push(Action::ReadConfig(job));
+    }
+
+    pub(super) fn config_read(
+        &mut self,
+        id: JobId,
+        result: Result<Box<Config>, Vec<String>>,
+        _now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(Stage::Read(_)) = job.stages.front() else { return };
+        let Some(Stage::Read(purpose)) = job.stages.pop_front() else { return };
+        match result {
+            Err(mistakes) => {
+                for mistake in &mistakes {
+                    out.push(Action::Log(LogLevel::Error, format!("cannot read the configuration: {mistake}")));
+                }
+                job.failure = Some((Code::CannotReread, mistakes.join("; ")));
+            }
+            Ok(config) => {
+                self.configured = Arc::from(config);
+                self.configuration_read(id, purpose, out);
+            }
+        }
+    }
+
+    fn configuration_read(&mut self, id: JobId, purpose: Purpose, out: &mut Vec<Action>) {
+        let swap = match purpose {
+            Purpose::Tell => return self.tell_changes(id, out),
+            Purpose::Update(groups) => Swap { groups, ..Swap::default() },
+            Purpose::Reload => Swap { adopt: true, ..Swap::default() },
+        };
+        for group in &swap.groups {
+            let known = self.table.group(group).is_some() || self.configured.groups.iter().any(|g| g.name == *group);
+            if !known {
+                self.tell_item(id, "group", group.clone(), Code::BadName, "no such group", out);
+            }
+        }
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.stages.push_back(Stage::Swap(swap));
+        }
+    }
+
+    fn tell_changes(&self, id: JobId, out: &mut Vec<Action>) {
+        let plan = self.plan(&[]);
+        let mut changes: Vec<(&str, &str)> = Vec::new();
+        changes.extend(plan.added.iter().map(|group| (group.name.as_str(), "added")));
+        changes.extend(plan.changed.iter().map(|group| (group.name.as_str(), "changed")));
+        changes.extend(plan.removed.iter().map(|group| (group.as_str(), "removed")));
+        changes.sort_unstable();
+        if let Some(client) = self.jobs.get(&id).and_then(|job| job.client) {
+            for (group, change) in changes {
+                out.push(Action::Reply(client, data(&[("group", group), ("change", change)])));
+            }
+        }
+    }
+
+    fn plan(&self, only: &[String]) -> Plan {
+        let chosen = |name: &String| only.is_empty() || only.contains(name);
+        let mut plan = Plan::default();
+        for group in self.configured.groups.iter().filter(|group| chosen(&group.name)) {
+            match self.table.group(&group.name) {
+                None => plan.added.push(group.clone()),
+                Some(active) if active != group => plan.changed.push(group.clone()),
+                Some(_) => {}
+            }
+        }
+        let configured: BTreeSet<&str> = self.configured.groups.iter().map(|group| group.name.as_str()).collect();
+        for active in self.table.active().filter(|active| chosen(&active.name)) {
+            if !configured.contains(active.name.as_str()) {
+                plan.removed.push(active.name.clone());
+            }
+        }
+        plan
+    }
+
+    /// Processes that the plan forgets, for their group is removed or their settings change.
+    fn forgotten(&self, plan: &Plan) -> Vec<ProcessId> {
+        let removed = plan.removed.iter().flat_map(|group| self.table.members(group).iter().copied());
+        let changed = plan.changed.iter().flat_map(|group| {
+            self.table
+                .members(&group.name)
+                .iter()
+                .copied()
+                .filter(|id| self.table.entry(*id).is_some_and(|entry| !group.processes.contains(&entry.config)))
+        });
+        removed.chain(changed).collect()
+    }
+
+    /// Stops what is to be forgotten; once all of it is down, makes the groups so.
+    pub(super) fn swap(&mut self, id: JobId, mut swap: Swap, now: Now, out: &mut Vec<Action>) {
+        let plan = self.plan(&swap.groups);
+        let forgotten = self.forgotten(&plan);
+        let mut up = Vec::new();
+        for process in &forgotten {
+            let Some(entry) = self.table.entry(*process) else { continue };
+            swap.stopped.insert(entry.group.clone());
+            if !entry.life.state.name().is_down() {
+                swap.restart.insert((entry.group.clone(), entry.config.name.clone()));
+                up.push(*process);
+            }
+        }
+        if up.is_empty() {
+            self.apply(id, plan, &swap, now, out);
+            return;
+        }
+        let stop = StopStage { waves: self.table.waves(&up), awaited: BTreeSet::new(), wait: true, told: false };
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.stages.push_front(Stage::Swap(swap));
+            job.stages.push_front(Stage::Stop(stop));
+        }
+    }
+
+    fn apply(&mut self, id: JobId, plan: Plan, swap: &Swap, now: Now, out: &mut Vec<Action>) {
+        let mut started = Vec::new();
+        for group in &plan.removed {
+            self.tell_group(id, group, "stopped", out);
+            self.remove_group(group, out);
+            self.tell_group(id, group, "removed", out);
+        }
+        for group in &plan.changed {
+            if swap.stopped.contains(&group.name) {
+                self.tell_group(id, &group.name, "stopped", out);
+            }
+            let (forgotten, added) = self.table.replace_group(group);
+            out.extend(forgotten.into_iter().map(Action::Removed));
+            out.extend(added.iter().copied().map(Action::Added));
+            started.extend(added);
+            self.tell_group(id, &group.name, "updated", out);
+        }
+        for group in &plan.added {
+            started.extend(self.add_group(group, out));
+            self.tell_group(id, &group.name, "added", out);
+        }
+        for process in self.table.waves(&started).into_iter().flatten() {
+            let again = self.table.entry(process).is_some_and(|entry| {
+                entry.config.autostart || swap.restart.contains(&(entry.group.clone(), entry.config.name.clone()))
+            });
+            if again {
+                self.step(process, program::Input::Start, now, out);
+            }
+        }
+        if swap.adopt {
+            out.push(Action::Adopt(Arc::clone(&self.configured)));
+        }
+    }
+
+    fn add_group(&mut self, group: &Group, out: &mut Vec<Action>) -> Vec<ProcessId> {
+        let ids = self.table.add_group(group);
+        out.extend(ids.iter().copied().map(Action::Added));
+        out.push(Action::Event(Event::GroupAdded { group: group.name.clone() }));
+        ids
+    }
+
+    fn remove_group(&mut self, group: &str, out: &mut Vec<Action>) {
+        out.extend(self.table.remove_group(group).into_iter().map(Action::Removed));
+        out.push(Action::Event(Event::GroupRemoved { group: group.to_string() }));
+    }
+
+    pub(super) fn ask_add(&mut self, client: ClientId, groups: &[String], now: Now, out: &mut Vec<Action>) {
+        let id = self.add_job(Some(client), VecDeque::new());
+        for name in groups {
+            let group = self.configured.groups.iter().find(|group| group.name == *name).cloned();
+            match group {
+                None => self.tell_item(id, "group", name.clone(), Code::BadName, "no such process/group", out),
+                Some(_) if self.table.group(name).is_some() => {
+                    self.tell_item(
+                        id,
+                        "group",
+                        name.clone(),
+                        Code::AlreadyStarted,
+                        "process group already active",
+                        out,
+                    );
+                }
+                Some(group) => {
+                    let added = self.add_group(&group, out);
+                    self.tell_group(id, name, "added", out);
+                    for process in self.table.waves(&added).into_iter().flatten() {
+                        if self.table.entry(process).is_some_and(|entry| entry.config.autostart) {
+                            self.step(process, program::Input::Start, now, out);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn ask_remove(&mut self, client: ClientId, groups: &[String], out: &mut Vec<Action>) {
+        let id = self.add_job(Some(client), VecDeque::new());
+        for name in groups {
+            let up = self
+                .table
+                .members(name)
+                .iter()
+                .any(|process| self.table.entry(*process).is_some_and(|entry| !entry.life.state.name().is_down()));
+            if self.table.group(name).is_none() {
+                self.tell_item(id, "group", name.clone(), Code::BadName, "no such process/group", out);
+            } else if up {
+                self.tell_item(id, "group", name.clone(), Code::Busy, "process/group still running", out);
+            } else {
+                self.remove_group(name, out);
+                self.tell_group(id, name, "removed", out);
+            }
+        }
+    }
+
+    fn tell_group(&self, id: JobId, group: &str, result: &str, out: &mut Vec<Action>) {
+        if let Some(client) = self.jobs.get(&id).and_then(|job| job.client) {
+            out.push(Action::Reply(client, data(&[("group", group), ("result", result)])));
+        }
+    }
+}

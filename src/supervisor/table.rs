@@ -1,0 +1,271 @@
+//! Groups and processes by name, id and pid. No decisions.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::config::{Group, Process};
+use crate::program::{Life, State};
+
+/// One process for as long as it is known. Numbers are never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId(pub u32);
+
+/// A process that is known.
+#[derive(Debug)]
+pub struct Entry {
+    /// Name of its group.
+    pub group: String,
+    /// Priority of its group.
+    pub group_priority: i64,
+    /// Its settings.
+    pub config: Arc<Process>,
+    /// Its life.
+    pub life: Life,
+    /// The pid it is indexed under.
+    pid: Option<i32>,
+}
+
+impl Entry {
+    /// As people write it: `name` when it has its group's name, else `group:name`.
+    #[must_use]
+    pub fn display_name(&self) -> String {
+        display_name(&self.group, &self.config.name)
+    }
+
+    /// Lower starts first and stops last.
+    fn wave(&self) -> (i64, i64) {
+        (self.group_priority, self.config.priority)
+    }
+}
+
+/// As people write a process: `name` when it has its group's name, else `group:name`.
+#[must_use]
+pub fn display_name(group: &str, name: &str) -> String {
+    if group == name { name.to_string() } else { format!("{group}:{name}") }
+}
+
+/// What a name means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// One process, named itself.
+    Process(ProcessId),
+    /// Processes named by their group or by `all`.
+    Several(Vec<ProcessId>),
+    /// No such process.
+    NoProcess(String),
+    /// No such group.
+    NoGroup(String),
+}
+
+/// Groups and processes.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    entries: BTreeMap<ProcessId, Entry>,
+    groups: BTreeMap<String, ActiveGroup>,
+    pids: HashMap<i32, ProcessId>,
+    /// Processes whose leader is gone and whose process group is awaited.
+    emptying: BTreeMap<ProcessId, i32>,
+    next_id: u32,
+}
+
+#[derive(Debug)]
+struct ActiveGroup {
+    config: Group,
+    /// In the order of the configuration.
+    members: Vec<ProcessId>,
+}
+
+impl Table {
+    pub fn entry(&self, id: ProcessId) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    pub fn entry_mut(&mut self, id: ProcessId) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = (ProcessId, &Entry)> {
+        self.entries.iter().map(|(id, entry)| (*id, entry))
+    }
+
+    pub fn by_pid(&self, pid: i32) -> Option<ProcessId> {
+        self.pids.get(&pid).copied()
+    }
+
+    /// Brings the indexes in line with a process' state; a pid is forgotten as soon as the process has none.
+    pub fn reindex(&mut self, id: ProcessId) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let pid = entry.life.state.pid();
+        if entry.pid != pid {
+            if let Some(old) = entry.pid {
+                self.pids.remove(&old);
+            }
+            if let Some(new) = pid {
+                self.pids.insert(new, id);
+            }
+            entry.pid = pid;
+        }
+        match entry.life.state {
+            State::Emptying { group, .. } => {
+                self.emptying.insert(id, group);
+            }
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => {
+                self.emptying.remove(&id);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: ProcessId) {
+        if let Some(Entry { pid: Some(pid), .. }) = self.entries.remove(&id) {
+            self.pids.remove(&pid);
+        }
+        self.emptying.remove(&id);
+    }
+
+    /// Adds a group with all its processes.
+    pub fn add_group(&mut self, config: &Group) -> Vec<ProcessId> {
+        let members: Vec<ProcessId> =
+            config.processes.iter().map(|process| self.add_process(&config.name, config.priority, process)).collect();
+        let group = ActiveGroup { config: config.clone(), members: members.clone() };
+        self.groups.insert(config.name.clone(), group);
+        members
+    }
+
+    fn add_process(&mut self, group: &str, group_priority: i64, config: &Arc<Process>) -> ProcessId {
+        let id = ProcessId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        let entry = Entry {
+            group: group.to_string(),
+            group_priority,
+            config: Arc::clone(config),
+            life: Life::new(),
+            pid: None,
+        };
+        self.entries.insert(id, entry);
+        id
+    }
+
+    /// Forgets a group and returns its processes' ids.
+    pub fn remove_group(&mut self, name: &str) -> Vec<ProcessId> {
+        let Some(group) = self.groups.remove(name) else { return Vec::new() };
+        for id in &group.members {
+            self.forget(*id);
+        }
+        group.members
+    }
+
+    /// Gives an active group its new settings: processes with the same settings keep their lives, others are
+    /// forgotten or new. Returns (forgotten, new).
+    pub fn replace_group(&mut self, config: &Group) -> (Vec<ProcessId>, Vec<ProcessId>) {
+        let Some(old) = self.groups.remove(&config.name) else { return (Vec::new(), self.add_group(config)) };
+        let mut left = old.members;
+        let mut added = Vec::new();
+        let mut members = Vec::new();
+        for process in &config.processes {
+            let kept = left.iter().position(|id| self.entries.get(id).is_some_and(|e| e.config == *process));
+            let id = match kept {
+                Some(index) => left.remove(index),
+                None => {
+                    let id = self.add_process(&config.name, config.priority, process);
+                    added.push(id);
+                    id
+                }
+            };
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.group_priority = config.priority;
+            }
+            members.push(id);
+        }
+        for id in &left {
+            self.forget(*id);
+        }
+        self.groups.insert(config.name.clone(), ActiveGroup { config: config.clone(), members });
+        (left, added)
+    }
+
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.get(name).map(|group| &group.config)
+    }
+
+    pub fn members(&self, name: &str) -> &[ProcessId] {
+        self.groups.get(name).map_or(&[], |group| group.members.as_slice())
+    }
+
+    /// Settings of all active groups.
+    pub fn active(&self) -> impl Iterator<Item = &Group> {
+        self.groups.values().map(|group| &group.config)
+    }
+
+    /// Names of all groups in start order.
+    pub fn group_names(&self) -> Vec<String> {
+        let mut groups: Vec<&Group> = self.active().collect();
+        groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        groups.into_iter().map(|group| group.name.clone()).collect()
+    }
+
+    /// All processes in start order: group priority, group name, process priority, order of the configuration.
+    pub fn in_start_order(&self) -> Vec<ProcessId> {
+        let mut ids = Vec::with_capacity(self.entries.len());
+        for name in self.group_names() {
+            let start = ids.len();
+            ids.extend_from_slice(self.members(&name));
+            if let Some(members) = ids.get_mut(start..) {
+                members.sort_by_key(|id| self.entries.get(id).map(|entry| entry.config.priority));
+            }
+        }
+        ids
+    }
+
+    /// Processes whose leader is gone and whose process group is awaited, with that group.
+    pub fn emptying(&self) -> Vec<(ProcessId, i32)> {
+        self.emptying.iter().map(|(id, group)| (*id, *group)).collect()
+    }
+
+    /// Splits processes into waves of equal priority, those to start first first.
+    pub fn waves(&self, ids: &[ProcessId]) -> Vec<Vec<ProcessId>> {
+        let mut waves: BTreeMap<(i64, i64), Vec<ProcessId>> = BTreeMap::new();
+        for id in ids {
+            if let Some(entry) = self.entries.get(id) {
+                waves.entry(entry.wave()).or_default().push(*id);
+            }
+        }
+        waves.into_values().collect()
+    }
+
+    /// The process a single name means.
+    pub fn find(&self, name: &str) -> Option<ProcessId> {
+        let (group, process) = name.split_once(':').unwrap_or((name, name));
+        self.members(group).iter().copied().find(|id| self.entries.get(id).is_some_and(|e| e.config.name == process))
+    }
+
+    /// What each name means; `all` anywhere means everything, and nothing else then counts.
+    pub fn resolve(&self, names: &[String]) -> Vec<Target> {
+        if names.iter().any(|name| name == "all") {
+            return vec![Target::Several(self.in_start_order())];
+        }
+        names.iter().map(|name| self.resolve_one(name)).collect()
+    }
+
+    fn resolve_one(&self, name: &str) -> Target {
+        match name.split_once(':') {
+            Some((group, "" | "*")) => match self.groups.get(group) {
+                Some(active) => Target::Several(active.members.clone()),
+                None => Target::NoGroup(group.to_string()),
+            },
+            _ => match self.find(name) {
+                Some(id) => Target::Process(id),
+                None => Target::NoProcess(name.to_string()),
+            },
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What can be seen without deciding anything: status, why, what is configured, whether all is well.
+
+use std::time::Duration;
+
+use super::jobs::data;
+use super::table::{ProcessId, Target, display_name};
+use super::{Entry, Phase, Supervisor};
+use crate::config::{AutoRestart, Group, Logfile, Process};
+use crate::program::{self, Now, State, Wanted};
+use crate::protocol::{Code, Line};
+
+/// Where the logs of a process are, for its status line.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct LogPaths {
+    /// `None` = there is none.
+    pub stdout: Option<String>,
+    /// `None` = there is none.
+    pub stderr: Option<String>,
+}
+
+/// What a view asks of its caller.
+pub trait Surroundings {
+    /// A wall-clock time as `Nov 22 11:22 AM`, local.
+    fn stamp(&self, wall: Duration) -> String;
+    /// Paths of a process' logs.
+    fn log_paths(&self, id: ProcessId) -> LogPaths;
+}
+
+impl Supervisor {
+    /// The word for where visor is in its life.
+    #[must_use]
+    pub fn state_word(&self) -> &'static str {
+        match self.phase {
+            Phase::Starting | Phase::Running => "RUNNING",
+            Phase::ShuttingDown | Phase::Gone => "SHUTDOWN",
+        }
+    }
+
+    /// Status lines of what `names` mean (none = everything), each through `line`; errors first, as the original has them.
+    pub fn status(&self, names: &[String], now: Now, around: &dyn Surroundings, line: &mut dyn FnMut(Line)) {
+        let everything = names.is_empty() || names.iter().any(|name| name == "all");
+        if everything {
+            let mut entries: Vec<(ProcessId, &Entry)> = self.table.entries().collect();
+            entries.sort_by(|(_, a), (_, b)| (&a.group, &a.config.name).cmp(&(&b.group, &b.config.name)));
+            for (id, entry) in entries {
+                line(status_line(id, entry, now, around));
+            }
+            return;
+        }
+        let targets = self.table.resolve(names);
+        for target in &targets {
+            match target {
+                Target::NoProcess(name) => line(no_such("name", name, "no such process")),
+                Target::NoGroup(group) => line(no_such("group", group, "no such group")),
+                Target::Process(_) | Target::Several(_) => {}
+            }
+        }
+        for target in &targets {
+            let ids: &[ProcessId] = match target {
+                Target::Process(id) => std::slice::from_ref(id),
+                Target::Several(ids) => ids,
+                Target::NoProcess(_) | Target::NoGroup(_) => &[],
+            };
+            for id in ids {
+                if let Some(entry) = self.table.entry(*id) {
+                    line(status_line(*id, entry, now, around));
+                }
+            }
+        }
+    }
+
+    /// The reply to `why`.
+    #[must_use]
+    pub fn why(&self, name: &str, now: Now) -> Vec<Line> {
+        let Some(entry) = self.table.find(name).and_then(|id| self.table.entry(id)) else {
+            return vec![Line::Error(Code::BadName, format!("no such process `{name}`"))];
+        };
+        let text = program::why(&entry.config, &entry.life, now);
+        let state = entry.life.state.name().word();
+        vec![data(&[("name", &entry.display_name()), ("state", state), ("text", &text)]), Line::Ok(String::new())]
+    }
+
+    /// The reply to `ready`: what should run and does not.
+    #[must_use]
+    pub fn ready(&self, names: &[String]) -> Vec<Line> {
+        let mut lines = Vec::new();
+        let mut missing = 0_usize;
+        let mut look = |id: ProcessId, named: bool, lines: &mut Vec<Line>| {
+            let Some(entry) = self.table.entry(id) else { return };
+            let down = entry.life.wanted == Wanted::Down;
+            if entry.life.is_missing(&entry.config) || (named && down) {
+                missing = missing.saturating_add(1);
+                let state = entry.life.state.name().word();
+                lines.push(data(&[("name", &entry.display_name()), ("state", state)]));
+            }
+        };
+        if names.is_empty() {
+            self.table.in_start_order().into_iter().for_each(|id| look(id, false, &mut lines));
+        }
+        for target in self.table.resolve(names) {
+            match target {
+                Target::Process(id) => look(id, true, &mut lines),
+                Target::Several(ids) => ids.into_iter().for_each(|id| look(id, false, &mut lines)),
+                Target::NoProcess(name) => {
+                    return vec![Line::Error(Code::BadName, format!("no such process `{name}`"))];
+                }
+                Target::NoGroup(group) => return vec![Line::Error(Code::BadName, format!("no such group `{group}`"))],
+            }
+        }
+        lines.push(match missing {
+            0 => Line::Ok(String::new()),
+            1 => Line::Error(Code::NotRunning, "1 process that should run does not".to_string()),
+            more => Line::Error(Code::NotRunning, format!("{more} processes that should run do not")),
+        });
+        lines
+    }
+
+    /// A line per configured process.
+    pub fn configuration(&self, line: &mut dyn FnMut(Line)) {
+        for group in &self.configured.groups {
+            let active = self.table.group(&group.name).is_some();
+            for process in &group.processes {
+                line(config_line(group, process, active));
+            }
+        }
+    }
+}
+
+fn no_such(key: &str, name: &str, text: &str) -> Line {
+    data(&[(key, name), ("error", Code::BadName.word()), ("text", text)])
+}
+
+fn status_line(id: ProcessId, entry: &Entry, now: Now, around: &dyn Surroundings) -> Line {
+    let life = &entry.life;
+    let epoch = |time: Option<Now>| time.map_or(0, |time| time.wall.as_secs()).to_string();
+    let mut pairs: Vec<(String, String)> = Vec::with_capacity(crate::protocol::STATUS_KEYS.len());
+    let mut put = |key: &str, value: String| pairs.push((key.to_string(), value));
+    put("name", entry.display_name());
+    put("group", entry.group.clone());
+    put("process", entry.config.name.clone());
+    put("state", life.state.name().word().to_string());
+    put("pid", life.state.pid().unwrap_or(0).to_string());
+    put("start", epoch(life.started));
+    put("stop", epoch(life.ended));
+    put("now", now.wall.as_secs().to_string());
+    if let Some(exit) = life.exit {
+        put("exit", exit.status().to_string());
+    }
+    if let Some(error) = &life.error {
+        put("error", error.clone());
+    }
+    if let State::Running { since, .. } = life.state {
+        put("uptime", now.mono.saturating_sub(since).as_secs().to_string());
+    }
+    put("wanted", if life.wanted == Wanted::Up { "up" } else { "down" }.to_string());
+    let paths = around.log_paths(id);
+    if let Some(path) = paths.stdout {
+        put("stdout", path);
+    }
+    if let Some(path) = paths.stderr {
+        put("stderr", path);
+    }
+    put("description", program::describe(life, now, &|wall| around.stamp(wall)));
+    Line::Data(pairs)
+}
+
+fn config_line(group: &Group, process: &Process, active: bool) -> Line {
+    let yes = |value: bool| if value { "yes" } else { "no" }.to_string();
+    let logfile = |logfile: &Logfile| match logfile {
+        Logfile::Auto => "auto".to_string(),
+        Logfile::None => "none".to_string(),
+        Logfile::File(path) => path.clone(),
+    };
+    let autorestart = match process.autorestart {
+        AutoRestart::Always => "true",
+        AutoRestart::Never => "false",
+        AutoRestart::Unexpected => "unexpected",
+    };
+    let exitcodes: Vec<String> = process.exitcodes.iter().map(ToString::to_string).collect();
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    let mut put = |key: &str, value: String| pairs.push((key.to_string(), value));
+    put("name", display_name(&group.name, &process.name));
+    put("group", group.name.clone());
+    put("process", process.name.clone());
+    put("inuse", yes(active));
+    put("autostart", yes(process.autostart));
+    put("group_priority", group.priority.to_string());
+    put("priority", process.priority.to_string());
+    put("command", process.command.clone());
+    put("autorestart", autorestart.to_string());
+    put("directory", process.directory.clone().unwrap_or_default());
+    put("uid", process.user.as_ref().map(|user| user.uid.to_string()).unwrap_or_default());
+    put("exitcodes", exitcodes.join(","));
+    put("startsecs", process.startsecs.to_string());
+    put("startretries", process.startretries.to_string());
+    put("stopsignal", process.stopsignal.name());
+    put("stopwaitsecs", process.stopwaitsecs.to_string());
+    put("stopasgroup", yes(process.stopasgroup));
+    put("killasgroup", yes(process.killasgroup));
+    put("redirect_stderr", yes(process.redirect_stderr));
+    for (stream, channel) in [("stdout", &process.stdout), ("stderr", &process.stderr)] {
+        put(&format!("{stream}_logfile"), logfile(&channel.logfile));
+        put(&format!("{stream}_logfile_maxbytes"), channel.maxbytes.to_string());
+        put(&format!("{stream}_logfile_backups"), channel.backups.to_string());
+        put(&format!("{stream}_capture_maxbytes"), channel.capture_maxbytes.to_string());
+        put(&format!("{stream}_events_enabled"), yes(channel.events_enabled));
+        put(&format!("{stream}_syslog"), yes(channel.syslog));
+    }
+    put("serverurl", process.serverurl.clone().unwrap_or_default());
+    Line::Data(pairs)
+}

@@ -1,0 +1,161 @@
+//! What a forked child does before it becomes the program, in this order: own process group, signals as new,
+//! descriptors, user, directory, umask, exec.
+//!
+//! Everything here runs between fork and exec: async-signal-safe calls only, no allocation, no lock, no panic, no
+//! return. All strings, arrays and ids were made ready by `spawn`. The first step that fails is told to the parent
+//! through the status pipe, and the child leaves.
+
+use std::convert::Infallible;
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::os::fd::RawFd;
+
+use libc::{c_char, c_int};
+use nix::errno::Errno;
+
+use super::fds;
+use super::signals;
+use super::spawn::{Credentials, Stage};
+
+/// Code of a child that could not become its program, as shells and Supervisor have it.
+const NOT_STARTED: c_int = 127;
+/// A failed step as the status pipe carries it: its stage, then errno in the machine's byte order.
+pub(super) const REPORT_BYTES: usize = 1 + size_of::<c_int>();
+
+/// A failed step and why.
+type Failure = (Stage, c_int);
+
+/// Everything the child needs, made ready before the fork.
+pub(super) struct Plan<'a> {
+    /// The file to execute.
+    pub path: &'a CStr,
+    /// Its arguments; the last pointer is null.
+    pub argv: &'a [*const c_char],
+    /// Its environment, `KEY=value`; the last pointer is null.
+    pub envp: &'a [*const c_char],
+    /// Where it runs.
+    pub directory: Option<&'a CStr>,
+    /// Its umask.
+    pub umask: Option<libc::mode_t>,
+    /// Whom it becomes; `None` when it stays who we are.
+    pub credentials: Option<&'a Credentials>,
+    /// What becomes its descriptors 0, 1 and 2.
+    pub stdio: [RawFd; 3],
+    /// Write end of the status pipe, closed on exec.
+    pub status: RawFd,
+}
+
+/// Become the program, or report and leave.
+pub(super) fn run(plan: &Plan) -> ! {
+    let status = match above_standard(plan.status) {
+        Ok(status) => status,
+        Err(_) => leave(),
+    };
+    let Err((stage, errno)) = become_program(plan);
+    let [a, b, c, d] = errno.to_ne_bytes();
+    let report: [u8; REPORT_BYTES] = [stage as u8, a, b, c, d];
+    // SAFETY: the report is valid for its length; a pipe takes so few bytes whole or not at all.
+    unsafe { libc::write(status, report.as_ptr().cast(), report.len()) };
+    leave()
+}
+
+fn leave() -> ! {
+    // SAFETY: leaves at once and runs nothing of the copied parent.
+    unsafe { libc::_exit(NOT_STARTED) }
+}
+
+fn become_program(plan: &Plan) -> Result<Infallible, Failure> {
+    // SAFETY: takes two numbers; the parent does the same, so whoever is first wins and neither waits.
+    step(Stage::Group, unsafe { libc::setpgid(0, 0) })?;
+    reset_signals();
+    place_standard(plan.stdio).map_err(|errno| (Stage::Descriptors, errno))?;
+    if !fds::close_range_on_exec(fds::FIRST_PRIVATE) {
+        fds::close_on_exec_one_by_one(fds::FIRST_PRIVATE);
+    }
+    if let Some(credentials) = plan.credentials {
+        switch_user(credentials)?;
+    }
+    if let Some(directory) = plan.directory {
+        // SAFETY: the path is a C string.
+        step(Stage::Directory, unsafe { libc::chdir(directory.as_ptr()) })?;
+    }
+    if let Some(umask) = plan.umask {
+        // SAFETY: takes a number and cannot fail.
+        unsafe { libc::umask(umask) };
+    }
+    // SAFETY: path and every pointer of both arrays are C strings that live in the copied memory; both arrays end
+    // in null (made so by `spawn`). The call returns only on failure.
+    unsafe { libc::execve(plan.path.as_ptr(), plan.argv.as_ptr(), plan.envp.as_ptr()) };
+    Err((Stage::Exec, Errno::last_raw()))
+}
+
+fn step(stage: Stage, result: c_int) -> Result<(), Failure> {
+    if result < 0 { Err((stage, Errno::last_raw())) } else { Ok(()) }
+}
+
+/// Every signal gets its default action, then none is blocked any more. In this order: our handlers must not run in the
+/// child, where they would write into the parent's pipe. Ignored ones (SIGPIPE) would otherwise survive the exec.
+fn reset_signals() {
+    for signal in 1..=signals::HIGHEST {
+        // KILL, STOP and the C library's own two refuse, and have nothing to reset.
+        // SAFETY: all zeros is the default action with an empty mask and no flags.
+        unsafe {
+            let action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+    }
+    let mut none = MaybeUninit::uninit();
+    // SAFETY: sigemptyset fills the set before it is read.
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Put the three descriptors on 0, 1 and 2. Sources with small numbers are moved out of the way first, or an earlier
+/// placement could overwrite a later source.
+fn place_standard(sources: [RawFd; 3]) -> Result<(), c_int> {
+    let mut moved = sources;
+    for (target, source) in (0..).zip(&mut moved) {
+        if *source != target {
+            *source = above_standard(*source)?;
+        }
+    }
+    for (target, source) in (0..).zip(moved) {
+        // SAFETY: both calls take numbers only. A source that is already in place is kept open over the exec; dup2
+        // makes copies that are.
+        let result = unsafe {
+            if source == target { libc::fcntl(target, libc::F_SETFD, 0) } else { libc::dup2(source, target) }
+        };
+        if result < 0 {
+            return Err(Errno::last_raw());
+        }
+    }
+    Ok(())
+}
+
+/// The descriptor itself, or a copy with a number above the standard three.
+fn above_standard(fd: RawFd) -> Result<RawFd, c_int> {
+    if fd >= fds::FIRST_PRIVATE {
+        return Ok(fd);
+    }
+    // SAFETY: takes numbers only.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, fds::FIRST_PRIVATE) };
+    if copy < 0 { Err(Errno::last_raw()) } else { Ok(copy) }
+}
+
+/// Groups, then group, then user: each needs the rights that the next gives up. Any failure ends the attempt: nothing
+/// may run as somebody it was not meant to be.
+pub(super) fn switch_user(to: &Credentials) -> Result<(), Failure> {
+    // SAFETY: the group list is valid for its length; the other calls take numbers.
+    unsafe {
+        step(Stage::Groups, libc::setgroups(to.groups.len() as _, to.groups.as_ptr()))?;
+        step(Stage::GroupId, libc::setgid(to.gid))?;
+        step(Stage::UserId, libc::setuid(to.uid))?;
+        // A kernel that answers success without having done it is not trusted.
+        if libc::getuid() != to.uid || libc::geteuid() != to.uid {
+            return Err((Stage::UserId, libc::EPERM));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,355 @@
+//! Runs a scene on one side, the original or visor, and tells what was seen.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::case::{Case, Scene, Step};
+use super::normal::{Places, is_about};
+use super::original;
+use super::support::{Connection, Foreground, SVC, TIMEOUT, VISOR, clean_command, descendants, in_directory, run};
+
+/// What was seen, by subject.
+pub type Seen = BTreeMap<String, Vec<String>>;
+
+/// The original's listener: says every event on its stderr, from where it comes into the main log at debug level.
+const LISTENER: &str = r#"
+import sys
+while True:
+    sys.stdout.write('READY\n'); sys.stdout.flush()
+    head = dict(word.split(':') for word in sys.stdin.readline().split())
+    body = sys.stdin.read(int(head['len']))
+    sys.stderr.write('EVENT %s %s\n' % (head['eventname'], body)); sys.stderr.flush()
+    sys.stdout.write('RESULT 2\nOK'); sys.stdout.flush()
+"#;
+/// Sections of the original's configuration only.
+const LISTENER_CONF: &str = "[eventlistener:zz_listener]\ncommand=$PYTHON $DIR/listener.py\nevents=PROCESS_STATE\n\
+                             buffer_size=1000\nstartsecs=0\n";
+/// Started last in a scene that watches states: its event tells that all before have come.
+const LAST: &str = "zz_last";
+const LAST_CONF: &str = "[program:zz_last]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\n";
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The program from the package index.
+    Original,
+    /// Ours, under the original's names.
+    Visor,
+}
+
+impl Side {
+    /// The directory with this side's `supervisord` and `supervisorctl`.
+    pub fn programs(self, place: &Path) -> PathBuf {
+        match self {
+            Side::Original => original::programs().expect("asked for before").to_owned(),
+            Side::Visor => {
+                let programs = place.join("bin");
+                std::fs::create_dir_all(&programs).expect("a directory");
+                symlink(VISOR, programs.join("supervisord")).expect("a link");
+                symlink(SVC, programs.join("supervisorctl")).expect("a link");
+                programs
+            }
+        }
+    }
+}
+
+/// A running daemon of either side.
+struct Bench {
+    side: Side,
+    directory: tempfile::TempDir,
+    programs: PathBuf,
+    daemon: Foreground,
+}
+
+impl Bench {
+    fn start(side: Side, scene: &Scene) -> Bench {
+        let directory = tempfile::Builder::new().prefix("compat-").tempdir().expect("a temporary directory");
+        let place = directory.path();
+        let programs = side.programs(place);
+        for (name, mode, content) in scene.cases.iter().flat_map(|case| &case.given) {
+            let path = place.join(name);
+            std::fs::write(&path, in_directory(content, place)).expect("a given file");
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(*mode)).expect("its mode");
+        }
+        std::fs::write(place.join("listener.py"), LISTENER).expect("the listener");
+        let sections: String = scene.cases.iter().map(|case| case.conf.as_str()).collect();
+        write_conf(side, scene, place, &programs, &sections);
+        let mut command = clean_command(programs.join("supervisord"));
+        command.arg("-c").arg(place.join("supervisord.conf")).current_dir(place);
+        let daemon = Foreground::start(command, false);
+        daemon.wait_for_log("supervisord started with pid");
+        Bench { side, directory, programs, daemon }
+    }
+
+    fn places(&self) -> Places<'_> {
+        Places { directory: self.directory.path(), programs: &self.programs }
+    }
+
+    fn ctl(&self, arguments: &str) -> Vec<String> {
+        let mut command = clean_command(self.programs.join("supervisorctl"));
+        command.arg("-c").arg(self.directory.path().join("supervisord.conf")).args(arguments.split(' '));
+        screen(&self.places(), command)
+    }
+
+    fn step(&self, scene: &Scene, step: &Step) -> Vec<String> {
+        match step {
+            Step::Ctl(arguments) => self.ctl(arguments),
+            Step::CtlSorted(arguments) => {
+                let mut lines = self.ctl(arguments);
+                lines.sort();
+                lines
+            }
+            Step::Background(_) => Vec::new(),
+            Step::Until(phrase, count) => {
+                self.daemon.wait_for_log_count(phrase, *count);
+                Vec::new()
+            }
+            Step::Kill(process, signal) => {
+                kill(Pid::from_raw(self.pid_of(process)), *signal).expect("the process can be signalled");
+                Vec::new()
+            }
+            Step::SignalDaemon(signal) => {
+                self.daemon.signal(*signal);
+                Vec::new()
+            }
+            Step::Alive(pid_file) => {
+                let text = std::fs::read_to_string(self.directory.path().join(pid_file)).expect("a pid file");
+                let pid: i32 = text.trim().parse().expect("a pid");
+                vec![format!("alive: {}", is_alive(pid))]
+            }
+            Step::Rewrite(sections) => {
+                write_conf(self.side, scene, self.directory.path(), &self.programs, sections);
+                Vec::new()
+            }
+            Step::Rename(from, to) => {
+                let place = self.directory.path();
+                std::fs::rename(place.join(from), place.join(to)).expect("a file to rename");
+                Vec::new()
+            }
+            Step::File(name) => self.file(name),
+        }
+    }
+
+    /// What a file holds; long ones by their length and hash-like ends only.
+    fn file(&self, name: &str) -> Vec<String> {
+        match std::fs::read(self.directory.path().join(name)) {
+            Ok(bytes) => {
+                let text = self.places().text(&String::from_utf8_lossy(&bytes));
+                text.split_inclusive('\n').map(|line| format!("{line:?}")).collect()
+            }
+            Err(error) => vec![format!("{}", error.kind())],
+        }
+    }
+
+    /// The pid of the last start.
+    fn pid_of(&self, process: &str) -> i32 {
+        let phrase = format!("spawned: '{process}' with pid ");
+        let log = self.daemon.log();
+        let last = log.iter().rev().find_map(|line| line.split_once(&phrase));
+        last.and_then(|(_, pid)| pid.parse().ok()).unwrap_or_else(|| panic!("`{process}` was spawned"))
+    }
+
+    fn play(&self, scene: &Scene, case: &Case) -> Seen {
+        let mut seen = Seen::new();
+        thread::scope(|scope| {
+            let mut background = Vec::new();
+            for (at, step) in case.steps.iter().enumerate() {
+                let at = at + 1;
+                let lines = self.step(scene, step);
+                let subject = match step {
+                    Step::Ctl(arguments) | Step::CtlSorted(arguments) => format!("step {at}: ctl {arguments}"),
+                    Step::Alive(name) | Step::File(name) => format!("step {at}: file {name}"),
+                    Step::Background(arguments) => {
+                        let subject = format!("step {at}: ctl {arguments}");
+                        background.push((subject, scope.spawn(|| self.ctl(arguments))));
+                        continue;
+                    }
+                    Step::Until(..) | Step::Kill(..) | Step::SignalDaemon(..) => continue,
+                    Step::Rewrite(..) | Step::Rename(..) => continue,
+                };
+                seen.insert(subject, lines);
+            }
+            for (subject, player) in background {
+                seen.insert(subject, player.join().unwrap_or_else(|panic| vec![message(panic)]));
+            }
+        });
+        for process in &case.processes {
+            let mut lines = self.log_about(|message| is_about(message, process));
+            lines.retain(|line| !case.except.iter().any(|(phrase, _)| line.contains(phrase)));
+            lines.retain(|line| case.slow_stop || !line.contains(" to stop"));
+            seen.insert(format!("log of {process}"), lines);
+        }
+        seen
+    }
+
+    /// The log without its times, without repetitions of a line, and without what belongs to the machinery of either side.
+    fn log_about(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let places = self.places();
+        let mut lines: Vec<String> = self.daemon.log().iter().filter_map(|line| places.log_line(line)).collect();
+        // How output is cut into pieces and when its end is seen is not compared, nor what names many processes.
+        let machinery = |line: &str| {
+            line.starts_with("DEBG fd ")
+                || line.ends_with(" output:")
+                || line.contains("zz_l")
+                || line.contains(" to die")
+        };
+        lines.retain(|line| !machinery(line) && wanted(line));
+        lines.dedup();
+        lines
+    }
+
+    /// The states of each process, in order, once `LAST` came.
+    fn states(&self, watch: Option<thread::JoinHandle<Vec<(String, String)>>>) -> Seen {
+        self.ctl(&format!("start {LAST}"));
+        let pairs = match watch {
+            Some(watch) => watch.join().unwrap_or_default(),
+            None => {
+                self.daemon.wait_for_log(&format!("EVENT PROCESS_STATE_RUNNING processname:{LAST}"));
+                self.daemon.log().iter().filter_map(|line| listener_event(line)).collect()
+            }
+        };
+        let mut seen = Seen::new();
+        for (process, state) in pairs {
+            seen.entry(format!("states of {process}")).or_default().push(state);
+        }
+        seen
+    }
+
+    /// Follows visor's events up to `LAST`, from before anything was started.
+    fn watch(&self) -> Option<thread::JoinHandle<Vec<(String, String)>>> {
+        if self.side == Side::Original {
+            return None;
+        }
+        let mut watch = Connection::open(&self.directory.path().join("visor.sock"));
+        watch.send("watch");
+        // Its reply has no first line to wait for; one request later on another connection it is in place.
+        let hello = Connection::open(&self.directory.path().join("visor.sock")).request("hello");
+        assert!(hello.is_ok(), "{hello:?}");
+        Some(thread::spawn(move || {
+            let mut pairs = Vec::new();
+            while let Some(event) = watch.event() {
+                let state = event.get("event").and_then(|event| event.strip_prefix("PROCESS_STATE_"));
+                let (Some(name), Some(state)) = (event.get("name"), state) else { continue };
+                let process = name.split_once(':').map_or(name.as_str(), |(_, process)| process);
+                if process == LAST && state == "RUNNING" {
+                    break;
+                }
+                let from = event.get("from").map_or("", String::as_str);
+                pairs.push((process.to_owned(), format!("{from} -> {state}")));
+            }
+            pairs
+        }))
+    }
+}
+
+/// `EVENT PROCESS_STATE_RUNNING processname:a groupname:a from_state:STARTING pid:1` → (a, STARTING -> RUNNING).
+fn listener_event(line: &str) -> Option<(String, String)> {
+    let (state, rest) = line.split_once("EVENT PROCESS_STATE_")?.1.split_once(' ')?;
+    let value = |key: &str| rest.split(' ').find_map(|word| word.strip_prefix(key));
+    let name = value("processname:")?;
+    (name != LAST && name != "zz_listener")
+        .then(|| (name.to_owned(), format!("{} -> {state}", value("from_state:").unwrap_or(""))))
+}
+
+fn is_alive(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+fn write_conf(side: Side, scene: &Scene, place: &Path, programs: &Path, sections: &str) {
+    let head = "[supervisord]\nnodaemon=true\nlogfile=$DIR/main.log\npidfile=$DIR/main.pid\nchildlogdir=$DIR\n\
+                loglevel=debug\n";
+    let control = "[unix_http_server]\nfile=$DIR/ctl.sock\n[supervisorctl]\nserverurl=unix://$DIR/ctl.sock\n\
+                   [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=\
+                   supervisor.rpcinterface:make_main_rpcinterface\n[visor]\nsocket=$DIR/visor.sock\n";
+    let mut text = format!("{head}{}\n{control}{sections}\n", scene.supervisord);
+    if scene.watch_states {
+        text += LAST_CONF;
+        if side == Side::Original {
+            text += LISTENER_CONF;
+        }
+    }
+    let text = in_directory(&text, place).replace("$PYTHON", &programs.join("python3").to_string_lossy());
+    std::fs::write(place.join("supervisord.conf"), text).expect("the configuration is written");
+}
+
+/// What a command wrote and its exit code.
+pub fn screen(places: &Places<'_>, command: Command) -> Vec<String> {
+    let output = run(command);
+    let mut lines = places.screen(&String::from_utf8_lossy(&output.stdout));
+    let errors = places.screen(&String::from_utf8_lossy(&output.stderr));
+    lines.extend(errors.into_iter().map(|line| format!("stderr: {line}")));
+    lines.push(format!("exit code: {:?}", output.status.code()));
+    lines
+}
+
+/// What one side showed: per case what was seen, or why it broke off; the last entry is the scene's own.
+pub fn one_side(side: Side, scene: &Scene) -> (Vec<Result<Seen, String>>, String) {
+    let bench = Bench::start(side, scene);
+    let watch = if scene.watch_states { bench.watch() } else { None };
+    let mut seen: Vec<Result<Seen, String>> = thread::scope(|scope| {
+        let players: Vec<_> = scene.cases.iter().map(|case| scope.spawn(|| bench.play(scene, case))).collect();
+        players.into_iter().map(|player| player.join().map_err(message)).collect()
+    });
+    if scene.watch_states {
+        let states = bench.states(watch);
+        for (case, seen) in scene.cases.iter().zip(&mut seen) {
+            let Ok(seen) = seen else { continue };
+            for process in &case.processes {
+                let subject = format!("states of {process}");
+                let lines = states.get(&subject).cloned().unwrap_or_default();
+                seen.insert(subject, lines);
+            }
+        }
+    }
+    if let Some(signal) = scene.stop {
+        let mut ended = thread::scope(|scope| scope.spawn(|| bench.stop(signal)).join().map_err(message));
+        let excepted =
+            |line: &String| scene.cases.iter().flat_map(|case| &case.except).any(|(phrase, _)| line.contains(phrase));
+        if let Some(lines) = ended.as_mut().ok().and_then(|seen| seen.get_mut("whole log")) {
+            lines.retain(|line| !excepted(line));
+        }
+        seen.push(ended);
+    }
+    let log = bench.daemon.log().join("\n") + "\n" + &bench.daemon.errors();
+    (seen, log)
+}
+
+impl Bench {
+    fn stop(&self, signal: Signal) -> Seen {
+        let place = self.directory.path();
+        let pid_is_ours = |text: String| text == format!("{}\n", self.daemon.pid());
+        let pid_file = std::fs::read_to_string(place.join("main.pid")).map(pid_is_ours);
+        let children = descendants(self.daemon.pid());
+        self.daemon.signal(signal);
+        let exit = self.daemon.wait_exit(TIMEOUT);
+        let left: Vec<_> = children.into_iter().filter(|pid| is_alive(*pid)).collect();
+        let log = self.daemon.log();
+        let places = self.places();
+        let lines = log.iter().filter_map(|line| places.log_line(line));
+        let lines = lines.filter(|line| !line.starts_with("DEBG fd ") && !line.ends_with(" output:"));
+        let on_disk = std::fs::read_to_string(place.join("main.log")).unwrap_or_default();
+        let missing = |line: &&String| !on_disk.lines().any(|other| other == line.as_str());
+        Seen::from([
+            ("exit".to_owned(), vec![exit.to_string()]),
+            ("whole log".to_owned(), lines.collect()),
+            ("lines missing in the log file".to_owned(), log.iter().filter(missing).cloned().collect()),
+            ("pid file while running".to_owned(), vec![format!("{pid_file:?}")]),
+            ("pid file afterwards".to_owned(), vec![format!("exists: {}", place.join("main.pid").exists())]),
+            ("socket afterwards".to_owned(), vec![format!("exists: {}", place.join("ctl.sock").exists())]),
+            ("processes left".to_owned(), vec![left.len().to_string()]),
+        ])
+    }
+}
+
+/// What a panic said.
+pub fn message(panic: Box<dyn std::any::Any + Send>) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
