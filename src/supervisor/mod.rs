@@ -83,6 +83,8 @@ pub enum Input {
     ConfigRead(JobId, Result<Box<Config>, Vec<String>>),
     /// A signal that means stop.
     StopSignal(Signal),
+    /// What visor was started for has ended: stop everything and leave.
+    ShutDown,
     /// The signal that means reload.
     ReloadSignal,
     /// [`Supervisor::next_deadline`] has passed.
@@ -194,6 +196,11 @@ impl Supervisor {
             Input::ClientGone(client) => self.client_gone(client),
             Input::ConfigRead(job, result) => self.config_read(job, result, now, out),
             Input::StopSignal(signal) => self.stop_signal(signal, now, out),
+            Input::ShutDown => {
+                if matches!(self.phase, Phase::Starting | Phase::Running) {
+                    self.shut_down(now, out);
+                }
+            }
             Input::ReloadSignal => self.reload_signal(out),
             Input::Deadline => self.deadline(now, out),
         }
