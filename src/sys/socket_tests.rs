@@ -153,20 +153,30 @@ fn dropped_listener_removes_its_own_file_only() {
 
 #[test]
 fn many_starters_at_once_leave_exactly_one() {
+    const STARTERS: usize = 8;
     testing::alone(|| {
         let (_folder, path) = place();
         leave_stale_socket(&path);
-        let barrier = std::sync::Barrier::new(8);
-        let bound: Vec<_> = std::thread::scope(|scope| {
-            let start = || {
-                barrier.wait();
-                Listener::bind(&path, 0o600, OURS)
-            };
-            let starters: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
-            starters.into_iter().map(|starter| starter.join().unwrap()).collect()
-        });
-        assert_eq!(bound.iter().filter(|result| result.is_ok()).count(), 1);
-        assert!(bound.iter().flatten().all(Listener::is_in_place));
+        let (go_reader, go_writer) = fds::pipe().unwrap();
+        let (end_reader, end_writer) = fds::pipe().unwrap();
+        let (told_reader, told_writer) = fds::pipe().unwrap();
+        let starter = || {
+            let _ = read(&go_reader, &mut [0; 1]);
+            let bound = Listener::bind(&path, 0o600, OURS);
+            fds::write(&told_writer, if bound.is_ok() { b"y" } else { b"n" }).unwrap();
+            // Hold what was bound until all have tried.
+            let _ = read(&end_reader, &mut [0; 1]);
+            bound.as_ref().is_ok_and(Listener::is_in_place) || matches!(bound, Err(BindError::InUse))
+        };
+        let pids: Vec<i32> = (0..STARTERS).map(|_| testing::start(starter)).collect();
+        fds::write(&go_writer, &[0; STARTERS]).unwrap();
+        let mut told = [0; STARTERS];
+        File::from(told_reader).read_exact(&mut told).unwrap();
+        assert_eq!(told.iter().filter(|&&answer| answer == b'y').count(), 1);
+        fds::write(&end_writer, &[0; STARTERS]).unwrap();
+        for pid in pids {
+            assert_eq!(testing::wait_for(pid), crate::sys::reap::WaitStatus::Exited(0));
+        }
     });
 }
 

@@ -25,8 +25,13 @@ pub fn alone(test: impl FnOnce()) {
 }
 
 /// Run `check` in a forked copy of the process and answer what it answered; a panic or a crash counts as false.
-/// Other threads are gone there.
+/// Other threads are gone there, and no new ones should be made: the C library does not promise that it works.
 pub fn in_fork(check: impl FnOnce() -> bool) -> bool {
+    wait_for(start(check)) == WaitStatus::Exited(0)
+}
+
+/// Fork a copy that runs `check` and exits with 0 if it is true; its pid.
+pub fn start(check: impl FnOnce() -> bool) -> i32 {
     // SAFETY: the copy runs `check` and leaves by _exit; it never returns into the test harness.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "cannot fork");
@@ -39,7 +44,7 @@ pub fn in_fork(check: impl FnOnce() -> bool) -> bool {
         // SAFETY: leaves at once, running nothing of the copied process.
         unsafe { libc::_exit(code) };
     }
-    wait_for(pid) == WaitStatus::Exited(0)
+    pid
 }
 
 /// Tell the person at stderr; the harness's capture is lost in a copy.
