@@ -38,8 +38,11 @@ pub fn start(check: impl FnOnce() -> bool) -> i32 {
     if pid == 0 {
         // SAFETY: takes a number.
         unsafe { libc::alarm(PATIENCE_SECONDS) };
-        std::panic::set_hook(Box::new(|panic| say(&format!("{panic}\n"))));
         let passed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check));
+        if let Err(panic) = &passed {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            say(text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panicked"));
+        }
         let code = i32::from(!matches!(passed, Ok(true)));
         // SAFETY: leaves at once, running nothing of the copied process.
         unsafe { libc::_exit(code) };
@@ -49,8 +52,10 @@ pub fn start(check: impl FnOnce() -> bool) -> i32 {
 
 /// Tell the person at stderr; the harness's capture is lost in a copy.
 fn say(text: &str) {
-    // SAFETY: the text is valid for its length.
-    unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
+    for part in ["in a forked copy: ", text, "\n"] {
+        // SAFETY: the text is valid for its length.
+        unsafe { libc::write(2, part.as_ptr().cast(), part.len()) };
+    }
 }
 
 /// Wait until that child of ours is dead.
