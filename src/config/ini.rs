@@ -249,6 +249,9 @@ fn without_comment(raw: &str) -> Option<&str> {
     if raw.trim_start().starts_with([';', '#']) {
         return None;
     }
+    if !raw.contains([';', '#']) {
+        return Some(raw);
+    }
     match comment_start(raw) {
         Some(start) => raw.get(..start),
         None => Some(raw),

@@ -185,12 +185,12 @@ fn server_url(host: &dyn Host, text: &str) -> Result<String, String> {
     })
 }
 
-/// The client's section of a main file; a mistake in it is told, but never stops the daemon.
-pub(super) fn ctl_of(host: &dyn Host, document: &Document, here: &str) -> (Option<Ctl>, Vec<Mistake>) {
+/// The client's section of a main file, before anything is included.
+pub(super) fn ctl_of(host: &dyn Host, document: &Document, here: &str) -> Result<Option<Ctl>, Vec<Mistake>> {
     let Some(section) = document.section("supervisorctl") else {
-        return (None, Vec::new());
+        return Ok(None);
     };
     let mut reader = Reader::new(host, document, here);
     let ctl = ctl(&mut reader, section);
-    if reader.mistakes.is_empty() { (Some(ctl), Vec::new()) } else { (None, reader.mistakes) }
+    if reader.mistakes.is_empty() { Ok(Some(ctl)) } else { Err(reader.mistakes) }
 }
