@@ -137,7 +137,7 @@ fn told(mistakes: &[Mistake], error: &str) -> bool {
             .all(|line| lines.contains(&line));
     }
     // The original puts the wrong section before this: the last program of the group that was found.
-    let core = |text: &str| match text.split_once("] names unknown program") {
+    let core = |text: &str| match text.split_once("] name") {
         Some((_, rest)) => rest.to_owned(),
         None => text.to_owned(),
     };
