@@ -206,6 +206,21 @@ impl State {
         }
     }
 
+    /// Whether `pid` is the child that lives, or the process group that is awaited.
+    #[must_use]
+    pub fn holds(&self, pid: i32) -> bool {
+        match self {
+            State::Launching { pid: own, .. }
+            | State::Failing { pid: own, .. }
+            | State::Starting { pid: own, .. }
+            | State::Running { pid: own, .. }
+            | State::Stopping { pid: own, .. }
+            | State::Emptying { group: own, .. }
+            | State::Unknown { pid: own } => *own == pid,
+            State::Stopped | State::Spawning { .. } | State::Backoff { .. } | State::Exited | State::Fatal => false,
+        }
+    }
+
     /// When [`super::Input::Deadline`] is due.
     #[must_use]
     pub fn deadline(&self, policy: &Process) -> Option<Duration> {

@@ -238,6 +238,13 @@ impl Supervisor {
         self.table.find(name)
     }
 
+    /// Whether `pid` still is the living child of process `id`, or the process group it waits for. Ask right before a signal is
+    /// sent: what was decided a moment ago may be about a child that is reaped by now, and its number may be somebody else's.
+    #[must_use]
+    pub fn holds(&self, id: ProcessId, pid: i32) -> bool {
+        self.table.entry(id).is_some_and(|entry| entry.life.state.holds(pid))
+    }
+
     /// The configuration as read last.
     #[must_use]
     pub fn configured(&self) -> &Arc<Config> {
