@@ -15,6 +15,8 @@ pub enum State {
     Spawning {
         /// Failed starts before this one.
         tries: u32,
+        /// A stop was asked for meanwhile: it is stopped as soon as its pid is known, even if it is wanted again by then.
+        stop: bool,
     },
     /// STARTING: forked; the child has not yet executed its command.
     Launching {

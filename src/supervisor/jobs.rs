@@ -243,7 +243,8 @@ impl Supervisor {
         for (id, named) in due {
             let Some(entry) = self.table.entry(id) else { continue };
             let name = entry.life.state.name();
-            if name.is_up() {
+            // One that is up and not wanted was asked to stop a moment ago: it starts again after that.
+            if name.is_up() && entry.life.wanted == Wanted::Up {
                 if named == Named::Itself {
                     self.tell_failure(job, id, Code::AlreadyStarted, "already started", out);
                 }
@@ -429,11 +430,11 @@ fn stop_result(to: Name) -> ItemResult {
 fn start_result(to: Name, wanted: Wanted) -> Option<ItemResult> {
     match (to, wanted) {
         (Name::Starting, _) => None,
-        // A stop that was under way has ended; the start follows.
-        (Name::Stopped, Wanted::Up) => None,
+        // A stop is under way or has ended; the start follows.
+        (Name::Stopping | Name::Stopped, Wanted::Up) => None,
         (Name::Running, _) => Some(Ok("started")),
         (Name::Backoff | Name::Fatal, _) => Some(Err((Code::SpawnError, "spawn error"))),
-        (Name::Stopped, Wanted::Down) | (Name::Stopping | Name::Exited | Name::Unknown, _) => {
+        (Name::Stopping | Name::Stopped, Wanted::Down) | (Name::Exited | Name::Unknown, _) => {
             Some(Err((Code::AbnormalTermination, "abnormal termination")))
         }
     }

@@ -414,7 +414,8 @@ impl World {
         loop {
             self.turn()?;
             self.carry_out_all()?;
-            let busy = !self.watch.open.is_empty() || !self.reads.is_empty();
+            let unread = !self.kernel.words.is_empty() || !self.kernel.zombies().is_empty() || !self.queue.is_empty();
+            let busy = !self.watch.open.is_empty() || !self.reads.is_empty() || unread;
             if self.kernel.next().is_none() && self.sup.next_deadline().is_none() && !busy {
                 break;
             }
