@@ -208,18 +208,22 @@ impl State {
         }
     }
 
-    /// Whether `pid` is the child that lives, or the process group that is awaited.
+    /// The process group whose leader is reaped and whose end is awaited.
     #[must_use]
-    pub fn holds(&self, pid: i32) -> bool {
+    pub fn awaited_group(&self) -> Option<i32> {
         match self {
-            State::Launching { pid: own, .. }
-            | State::Failing { pid: own, .. }
-            | State::Starting { pid: own, .. }
-            | State::Running { pid: own, .. }
-            | State::Stopping { pid: own, .. }
-            | State::Emptying { group: own, .. }
-            | State::Unknown { pid: own } => *own == pid,
-            State::Stopped | State::Spawning { .. } | State::Backoff { .. } | State::Exited | State::Fatal => false,
+            State::Emptying { group, .. } => Some(*group),
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => None,
         }
     }
 

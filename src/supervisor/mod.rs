@@ -238,11 +238,15 @@ impl Supervisor {
         self.table.find(name)
     }
 
-    /// Whether `pid` still is the living child of process `id`, or the process group it waits for. Ask right before a signal is
-    /// sent: what was decided a moment ago may be about a child that is reaped by now, and its number may be somebody else's.
+    /// Whether `pid` still is the living child of process `id` or, for a signal to a `group`, the process group it waits for. Ask right
+    /// before a signal is sent: what was decided a moment ago may be about a child that is reaped by now, and its number may be
+    /// somebody else's.
     #[must_use]
-    pub fn holds(&self, id: ProcessId, pid: i32) -> bool {
-        self.table.entry(id).is_some_and(|entry| entry.life.state.holds(pid))
+    pub fn holds(&self, id: ProcessId, pid: i32, group: bool) -> bool {
+        self.table.entry(id).is_some_and(|entry| {
+            let state = &entry.life.state;
+            state.pid() == Some(pid) || (group && state.awaited_group() == Some(pid))
+        })
     }
 
     /// The configuration as read last.

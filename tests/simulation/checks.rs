@@ -46,6 +46,8 @@ pub struct Watch {
     pub untold: BTreeSet<ProcessId>,
     /// A `remove` is being answered.
     pub removing: bool,
+    /// Processes whose stop was asked for before all goes down and comes as soon as they have a pid.
+    stop_due: BTreeSet<ProcessId>,
     going_down: bool,
     left: bool,
 }
@@ -94,6 +96,8 @@ impl Watch {
                 Action::Event(Event::SupervisorStopping) => {
                     hold!(!self.going_down, "it goes down twice");
                     self.going_down = true;
+                    let due = sup.entries().filter(|(_, e)| matches!(e.life.state, State::Spawning { stop: true, .. }));
+                    self.stop_due = due.map(|(id, _)| id).collect();
                 }
                 Action::Log(_, text) if text.contains("that cannot be killed") => {
                     left_over.extend(self.known.values().map(|known| known.config.name.clone()).filter(|name| {
@@ -194,7 +198,7 @@ impl Watch {
 
     /// While all goes down, who is stopped waits for everybody who started later.
     fn in_order(&self, sup: &Supervisor, id: ProcessId, to: Name) -> Broken {
-        if !self.going_down || to != Name::Stopping {
+        if !self.going_down || to != Name::Stopping || self.stop_due.contains(&id) {
             return Ok(());
         }
         let wave = |id: ProcessId| sup.entry(id).map(|entry| (entry.group_priority, entry.config.priority));

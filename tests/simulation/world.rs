@@ -99,7 +99,8 @@ impl World {
         let patience = self.mono + REST;
         while self.sup.phase() != Phase::Gone {
             if self.mono > patience {
-                return Err(format!("it does not leave: {:?}", self.sup));
+                let states: Vec<_> = self.sup.entries().map(|(id, entry)| (id, &entry.life.state)).collect();
+                return Err(format!("it does not leave: {states:?}"));
             }
             self.turn()?;
         }
@@ -287,7 +288,7 @@ impl World {
 
     /// A signal reaches only the process it is meant for, or what is left of its group.
     fn signal(&mut self, id: ProcessId, pid: i32, group: bool, signal: Signal) -> Broken {
-        if !self.sup.holds(id, pid) {
+        if !self.sup.holds(id, pid, group) {
             return Ok(());
         }
         let targets = self.kernel.targets(pid, group);
@@ -328,7 +329,8 @@ impl World {
     }
 
     fn go_down(&mut self) -> Broken {
-        if self.rng.chance(30) && self.sup.phase() == Phase::Running {
+        let may_ask = self.watch.open.len() < MAX_CLIENTS && self.sup.phase() == Phase::Running;
+        if may_ask && self.rng.chance(30) {
             return self.ask_as(Ask::Shutdown);
         }
         let signal = self.rng.pick(&[Signal(15), Signal(2), Signal(3)]);
