@@ -11,8 +11,8 @@ use crate::rng::Rng;
 
 /// First pid handed out.
 const FIRST_PID: i32 = 2;
-/// Pids are below this; more processes never live at once.
-const PID_END: i32 = 90;
+/// How many pids there are; fewer processes live at once.
+const PIDS: usize = 64;
 /// The supervisor's own process group.
 const OUR_GROUP: i32 = 1;
 const SIGKILL: Signal = Signal(9);
@@ -83,7 +83,6 @@ pub struct Kernel {
     /// From now on every new child is well-behaved.
     pub calm: bool,
     to_come: BTreeSet<(Duration, u64, Happening)>,
-    next_pid: i32,
     next_serial: u64,
 }
 
@@ -103,14 +102,10 @@ impl Kernel {
         self.to_come.insert((at, self.next_serial, what));
     }
 
-    /// A number that names neither a process nor a group.
-    fn free_pid(&mut self) -> i32 {
+    /// A number that names neither a process nor a group; any, for real ones wrap around too.
+    fn free_pid(&self, rng: &mut Rng) -> i32 {
         loop {
-            self.next_pid += 1;
-            if !(FIRST_PID..PID_END).contains(&self.next_pid) {
-                self.next_pid = FIRST_PID;
-            }
-            let pid = self.next_pid;
+            let pid = FIRST_PID + i32::try_from(rng.below(PIDS)).unwrap();
             if !self.procs.contains_key(&pid) && self.procs.values().all(|proc| proc.pgid != pid) {
                 return pid;
             }
@@ -118,7 +113,7 @@ impl Kernel {
     }
 
     fn full(&self) -> bool {
-        self.procs.len() * 2 > usize::try_from(PID_END).unwrap()
+        self.procs.len() * 2 > PIDS
     }
 
     fn temper(&self, rng: &mut Rng) -> Temper {
@@ -134,7 +129,7 @@ impl Kernel {
         if self.full() || (!self.calm && rng.chance(8)) {
             return Err(failure(rng));
         }
-        let pid = self.free_pid();
+        let pid = self.free_pid(rng);
         self.next_serial += 1;
         let serial = self.next_serial;
         let untouchable = !self.calm && rng.below(400) == 0;
@@ -214,7 +209,7 @@ impl Kernel {
         if self.full() {
             return;
         }
-        let pid = self.free_pid();
+        let pid = self.free_pid(rng);
         self.next_serial += 1;
         let serial = self.next_serial;
         let temper = self.temper(rng);
@@ -233,7 +228,7 @@ impl Kernel {
         if self.full() {
             return;
         }
-        let pid = self.free_pid();
+        let pid = self.free_pid(rng);
         self.next_serial += 1;
         let serial = self.next_serial;
         let stranger = Proc {
