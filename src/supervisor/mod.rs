@@ -187,7 +187,12 @@ impl Supervisor {
     pub fn handle(&mut self, input: Input, now: Now, out: &mut Vec<Action>) {
         match input {
             Input::Boot => self.boot(now, out),
-            Input::Process(id, input) => self.step(id, input, now, out),
+            Input::Process(id, input) => {
+                if let program::Input::Spawned { pid } = input {
+                    self.number_used_again(pid, now, out);
+                }
+                self.step(id, input, now, out);
+            }
             Input::Died { pid, exit } => self.died(pid, exit, now, out),
             Input::Ask(client, ask) => self.ask(client, ask, now, out),
             Input::ClientGone(client) => self.client_gone(client),
@@ -280,6 +285,16 @@ impl Supervisor {
         // It may have been the last of a group that is awaited.
         for (id, group) in self.table.emptying() {
             out.push(Action::LookForGroup { id, group });
+        }
+    }
+
+    /// The kernel gives a number away only when no process group has it: an awaited group of that number has ended. Nobody else would
+    /// tell us, and the next look would find the new child in its place.
+    fn number_used_again(&mut self, pid: i32, now: Now, out: &mut Vec<Action>) {
+        for (id, group) in self.table.emptying() {
+            if group == pid {
+                self.step(id, program::Input::Group { alive: false }, now, out);
+            }
         }
     }
 
