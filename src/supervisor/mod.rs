@@ -355,7 +355,7 @@ impl Supervisor {
             out.push(Action::Reply(client, shutting_down()));
             return;
         }
-        if self.jobs.len() >= MAX_JOBS {
+        if self.jobs.len() >= MAX_JOBS && ask != Ask::Shutdown {
             let text = format!("{MAX_JOBS} requests are under way");
             out.push(Action::Reply(client, Line::Error(Code::Busy, text)));
             return;
