@@ -7,8 +7,8 @@ use std::time::Duration;
 use visor::config::{Group, Process};
 use visor::event::Event;
 use visor::program::{Name, State};
-use visor::protocol::Line;
-use visor::supervisor::{Action, Ask, ClientId, Phase, ProcessId, Supervisor, display_name};
+use visor::protocol::{Code, Line};
+use visor::supervisor::{Action, Ask, ClientId, Phase, ProcessId, Supervisor, Target, display_name};
 
 use crate::kernel::Kernel;
 
@@ -33,13 +33,53 @@ struct Known {
     failed: (Duration, u32),
 }
 
+/// A request not yet answered.
+#[derive(Debug)]
+pub struct Open {
+    ask: Ask,
+    /// Processes of which a line must come.
+    due: BTreeSet<ProcessId>,
+    /// Processes of which a line came.
+    told: BTreeSet<ProcessId>,
+}
+
+impl Open {
+    /// Just asked.
+    pub fn new(ask: Ask, sup: &Supervisor) -> Open {
+        let (names, finds_nothing): (&[String], fn(Name) -> bool) = match &ask {
+            Ask::Start { names, .. } => (names, Name::is_up),
+            Ask::Stop { names, .. } => (names, Name::is_down),
+            Ask::Restart(_)
+            | Ask::Reread
+            | Ask::Update(_)
+            | Ask::Add(_)
+            | Ask::Remove(_)
+            | Ask::Reload
+            | Ask::Shutdown => (&[], Name::is_up),
+        };
+        let mut due = BTreeSet::new();
+        // No names mean nothing, not everything.
+        for target in sup.resolve(names) {
+            match target {
+                Target::Process(id) => due.extend([id]),
+                Target::Several(ids) => due.extend(
+                    ids.into_iter()
+                        .filter(|id| sup.entry(*id).is_some_and(|entry| !finds_nothing(entry.life.state.name()))),
+                ),
+                Target::NoProcess(_) | Target::NoGroup(_) => {}
+            }
+        }
+        Open { ask, due, told: BTreeSet::new() }
+    }
+}
+
 /// Remembers what was seen, to judge what comes.
 #[derive(Default)]
 pub struct Watch {
     known: BTreeMap<ProcessId, Known>,
     ever: BTreeSet<ProcessId>,
     /// Requests not yet answered.
-    pub open: BTreeMap<ClientId, Ask>,
+    pub open: BTreeMap<ClientId, Open>,
     /// Processes that could not be signalled; nothing is promised of their children.
     unknown: BTreeSet<(String, String)>,
     /// Dead children that are reaped and not yet told of.
@@ -143,10 +183,7 @@ impl Watch {
     fn removed(&mut self, sup: &Supervisor, kernel: &Kernel, id: ProcessId) -> Broken {
         let Some(known) = self.known.remove(&id) else { return Err(format!("{id:?} was removed and never added")) };
         hold!(known.state.is_down(), "{id:?} was removed while {}", known.state);
-        hold!(
-            known.state == Name::Unknown || kernel.leader(id).is_none(),
-            "{id:?} was removed and its child lives"
-        );
+        hold!(known.state == Name::Unknown || kernel.leader(id).is_none(), "{id:?} was removed and its child lives");
         let same = |group: &Group| group.name == known.group && group.processes.contains(&known.config);
         hold!(
             self.removing || !sup.configured().groups.iter().any(same),
@@ -231,7 +268,9 @@ impl Watch {
     }
 
     fn replied(&mut self, kernel: &Kernel, client: ClientId, line: &Line, running: &BTreeSet<ProcessId>) -> Broken {
-        let Some(ask) = self.open.get(&client) else { return Err(format!("{client:?} waits for nothing: {line:?}")) };
+        let Some(open) = self.open.get_mut(&client) else {
+            return Err(format!("{client:?} waits for nothing: {line:?}"));
+        };
         match line {
             Line::Data(pairs) => {
                 let value = |key: &str| pairs.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
@@ -240,10 +279,10 @@ impl Watch {
                 let found = self.known.iter().find(|(_, known)| same(known));
                 let Some((id, known)) = found else { return Ok(()) };
                 let unknown = self.unknown.contains(&(known.group.clone(), known.config.name.clone()));
-                let waits = matches!(
-                    ask,
-                    Ask::Start { wait: true, .. } | Ask::Stop { wait: true, .. } | Ask::Restart(_)
-                );
+                let is_new = open.told.insert(*id);
+                hold!(is_new || matches!(open.ask, Ask::Restart(_)), "{client:?} hears twice of {name}");
+                let waits =
+                    matches!(open.ask, Ask::Start { wait: true, .. } | Ask::Stop { wait: true, .. } | Ask::Restart(_));
                 match value("result") {
                     Some("stopped") if waits && !unknown => {
                         hold!(kernel.leader(*id).is_none(), "{name} is told stopped and lives");
@@ -258,7 +297,12 @@ impl Watch {
                 }
             }
             Line::Bytes(_) => return Err("bytes in an answer of the supervisor".to_string()),
+            Line::Error(Code::ShuttingDown, _) => {
+                self.open.remove(&client);
+            }
             Line::Ok(_) | Line::Error(..) => {
+                let mut untold = open.due.difference(&open.told).filter(|id| self.known.contains_key(id));
+                hold!(untold.next().is_none(), "{open:?} ends and does not tell of all");
                 self.open.remove(&client);
             }
         }

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use visor::config::{Group, Signal};
-use visor::program::{Now, Input as Happened};
+use visor::program::{Input as Happened, Now};
 use visor::protocol::Line;
-use visor::supervisor::{
-    Action, Ask, ClientId, Input, JobId, LogPaths, Phase, ProcessId, Supervisor, Surroundings,
-};
+use visor::supervisor::{Action, Ask, ClientId, Input, JobId, LogPaths, Phase, ProcessId, Supervisor, Surroundings};
 
-use crate::checks::{Broken, Watch};
+use crate::checks::{Broken, Open, Watch};
 use crate::kernel::Kernel;
 use crate::rng::Rng;
 use crate::settings::{self, GROUPS};
@@ -381,7 +379,7 @@ impl World {
         }
         let client = ClientId(self.next_client);
         self.next_client += 1;
-        self.watch.open.insert(client, ask.clone());
+        self.watch.open.insert(client, Open::new(ask.clone(), &self.sup));
         self.feed(Input::Ask(client, ask))
     }
 
