@@ -20,6 +20,8 @@ pub use time::Now;
 #[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod wording_tests;
