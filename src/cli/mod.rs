@@ -58,7 +58,7 @@ pub fn program_name(argv0: Option<&OsString>, default: &str) -> String {
 }
 
 /// An error of usage as Supervisor words it: on stderr, exit code 2.
-fn usage_error(argv: &[OsString], default_name: &str, message: &str) -> Exit {
+pub(crate) fn usage_error(argv: &[OsString], default_name: &str, message: &str) -> Exit {
     let invoked = argv.first().map_or(OsStr::new(default_name), OsString::as_os_str).to_string_lossy();
     Exit {
         code: ExitCode::Usage,

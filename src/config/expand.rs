@@ -105,7 +105,7 @@ pub(super) fn expand(text: &str, scope: &Scope) -> Result<String, Failure> {
         return Ok(text.to_owned());
     }
     let mut out = String::with_capacity(text.len());
-    let mut rest = Cursor { text, byte: 0, index: 0 };
+    let mut rest = Cursor { text, byte: 0, index: 0, mapping_used: false };
     while let Some(c) = rest.next() {
         if c == '%' {
             conversion(&mut rest, scope, &mut out)?;
@@ -121,6 +121,9 @@ struct Cursor<'a> {
     text: &'a str,
     byte: usize,
     index: usize,
+    /// Whether a conversion came before: the first one without a name is given the whole mapping, a later
+    /// one nothing.
+    mapping_used: bool,
 }
 
 impl Cursor<'_> {
@@ -155,30 +158,44 @@ fn malformed(reason: impl Into<String>) -> Failure {
 /// What follows a `%`.
 fn conversion(rest: &mut Cursor, scope: &Scope, out: &mut String) -> Result<(), Failure> {
     let mut meaning = None;
-    if rest.peek() == Some('(') {
-        rest.next();
-        let name = key(rest)?;
-        meaning = Some(scope.get(&name).ok_or(Failure::UnknownName(name))?);
+    match rest.peek() {
+        Some('%') => {
+            rest.next();
+            out.push('%');
+            return Ok(());
+        }
+        Some('(') => {
+            rest.next();
+            let name = key(rest)?;
+            meaning = Some(scope.get(&name).ok_or(Failure::UnknownName(name))?);
+        }
+        Some(_) | None => {}
     }
     let format = flags(rest)?;
-    let Some(kind) = rest.next() else {
-        return Err(malformed("incomplete format"));
-    };
-    if kind == '%' {
-        out.push('%');
-        return Ok(());
+    let kind = rest.next().ok_or_else(|| malformed("incomplete format"))?;
+    let first = !std::mem::replace(&mut rest.mapping_used, true);
+    if meaning.is_none() && !first {
+        return Err(malformed("not enough arguments for format string"));
     }
     if !"diouxXeEfFgGcrsa".contains(kind) {
-        return Err(malformed(format!(
-            "unsupported format character '{}' ({:#x}) at index {}",
-            if kind.is_ascii() { kind } else { '?' },
-            u32::from(kind),
-            rest.index.saturating_sub(1)
-        )));
+        let shown = if kind.is_ascii() { kind } else { '?' };
+        let (code, index) = (u32::from(kind), rest.index.saturating_sub(1));
+        return Err(malformed(format!("unsupported format character '{shown}' ({code:#x}) at index {index}")));
     }
-    let meaning = meaning.ok_or_else(|| malformed("format requires a name in parentheses"))?;
+    let meaning = meaning.ok_or_else(|| nameless(kind))?;
     out.push_str(&pad(&body(kind, meaning, &format)?, kind, &format));
     Ok(())
+}
+
+/// Why a conversion needs a name. Where Python would write down the whole mapping, we refuse.
+fn nameless(kind: char) -> Failure {
+    match kind {
+        'd' | 'i' | 'u' => malformed(format!("%{kind} format: a real number is required, not dict")),
+        'o' | 'x' | 'X' => malformed(format!("%{kind} format: an integer is required, not dict")),
+        'c' => malformed("%c requires int or char"),
+        's' | 'r' | 'a' => malformed("format requires a name in parentheses"),
+        _ => malformed("must be real number, not dict"),
+    }
 }
 
 /// The name between parentheses, which may nest.
@@ -361,7 +378,6 @@ mod tests {
         assert_eq!(good("[%(program_name)r]"), "['web']");
         assert_eq!(good("[%(process_num).1f]"), "[7.0]");
         assert_eq!(good("[%(process_num)e]"), "[7.000000e+00]");
-        assert_eq!(good("[%(process_num)5%]"), "[%]");
     }
 
     #[test]
@@ -386,6 +402,9 @@ mod tests {
         assert!(bad("50%").ends_with("badly formatted: incomplete format"));
         assert!(bad("%(a").ends_with("incomplete format key"));
         assert!(bad("%s").ends_with("a name in parentheses"));
+        assert!(bad("%d").ends_with("a real number is required, not dict"));
+        assert!(bad("%(process_num)d%z").ends_with("not enough arguments for format string"));
+        assert!(bad("%(process_num)5%").ends_with("unsupported format character '%' (0x25) at index 15"));
         assert!(bad("%(program_name)d").ends_with("a real number is required, not str"));
         assert!(bad("%(process_num)99999999999999999999d").ends_with("width too big"));
         assert!(bad("%(process_num)*d").ends_with("* wants int"));

@@ -108,14 +108,6 @@ pub(super) fn processes<'a>(reader: &mut Reader<'a>, section: &'a Section, group
     let common = program.common(&names);
     let template = program.process_name();
     let numbers = program.numbers(&names, template.as_deref().unwrap_or(PROCESS_NUM));
-    if !program.has("command") {
-        let reason = format!("program section {} does not specify a command", section.name);
-        // The original asks for the command once for each process, so never when there is none.
-        if !numbers.is_empty() {
-            program.reader.mistakes.push(section.mistake(Some("command"), reason));
-        }
-        return Vec::new();
-    }
     let count = numbers.end - numbers.start;
     let mut made = Vec::new();
     let mut earlier = BTreeMap::new();
@@ -133,10 +125,6 @@ pub(super) fn processes<'a>(reader: &mut Reader<'a>, section: &'a Section, group
 }
 
 impl<'a> Program<'_, 'a> {
-    fn has(&self, key: &str) -> bool {
-        self.reader.entry(self.section, key).is_some()
-    }
-
     fn get<T>(&mut self, key: &str, names: &Names, parse: fn(&dyn Host, &str) -> Result<T, String>) -> Option<T> {
         self.reader.value(self.section, key, names, parse)
     }
@@ -252,7 +240,7 @@ impl<'a> Program<'_, 'a> {
             }
             stderr.logfile = Logfile::None;
         }
-        let command = self.get("command", names, |_, text| Ok(text.to_owned()));
+        let command = self.command(names);
         let name = template.and_then(|template| self.expanded_name(template, names));
         self.reader.environment_incomplete = incomplete;
         let own = own.unwrap_or_default();
@@ -286,6 +274,14 @@ impl<'a> Program<'_, 'a> {
             environment: own,
             serverurl: common.serverurl.clone(),
         })
+    }
+
+    fn command(&mut self, names: &Names) -> Option<String> {
+        if self.reader.entry(self.section, "command").is_none() {
+            let reason = format!("program section {} does not specify a command", self.section.name);
+            self.reader.refuse(self.section, "command", reason);
+        }
+        self.get("command", names, |_, text| Ok(text.to_owned()))
     }
 
     /// The section's own environment for one process; `None` when it is wrong.

@@ -250,7 +250,7 @@ impl Daemon {
     }
 
     /// Reaps until nobody is left. What a child wrote is read before its end is told.
-    fn reap(&mut self, now: Now) {
+    pub(super) fn reap(&mut self, now: Now) {
         while let Some((pid, status)) = reap::reap() {
             let exit = match status {
                 WaitStatus::Exited(code) => Exit::Code(code),

@@ -88,6 +88,8 @@ impl Daemon {
     /// The loop: until all is stopped.
     fn turn_until_gone(&mut self) {
         let mut events: Vec<Event<Token>> = Vec::new();
+        // Whoever started us may have left zombies, of which no signal tells.
+        self.reap(clock::now());
         while !self.leaving {
             let timeout = self.patience();
             if let Err(error) = self.poll.wait(timeout, &mut events) {

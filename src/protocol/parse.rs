@@ -156,3 +156,62 @@ fn decode(bytes: &[u8]) -> Result<Vec<u8>, RequestError> {
 fn text(bytes: &[u8]) -> Result<String, RequestError> {
     String::from_utf8(decode(bytes)?).map_err(|_| bad_request(&format!("not UTF-8: `{}`", bytes.escape_ascii())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What lines are made of, in an order that a seed decides: the parts that matter, broken and whole.
+    const PIECES: &[&[u8]] = &[
+        b"start",
+        b"stop",
+        b"signal",
+        b"tail",
+        b"follow",
+        b"maintail",
+        b"send",
+        b"status",
+        b" ",
+        b" ",
+        b" ",
+        b"--no-wait",
+        b"stderr",
+        b"all",
+        b"g:*",
+        b"%",
+        b"%2",
+        b"%zz",
+        b"%00",
+        b"%ff",
+        b"%e2%82",
+        b"18446744073709551616",
+        b"0",
+        b"-1",
+        b"\0",
+        b"\r",
+        b"\n",
+        b"\xff",
+        b"=",
+        b"\x7f",
+    ];
+
+    #[test]
+    fn any_line_is_refused_or_survives_the_round_trip() {
+        let mut seed: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut random = |limit: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            usize::try_from(seed >> 33).unwrap() % limit
+        };
+        let mut accepted = 0;
+        for _ in 0..50_000 {
+            let line: Vec<u8> = (0..random(9)).flat_map(|_| PIECES[random(PIECES.len())]).copied().collect();
+            let Ok(request) = Request::parse(&line) else { continue };
+            accepted += 1;
+            let again = request.to_line().unwrap();
+            assert_eq!(Request::parse(&again), Ok(request), "{}", line.escape_ascii());
+        }
+        assert!(accepted > 500, "{accepted}");
+    }
+}

@@ -17,7 +17,7 @@ pub use jobs::JobId;
 pub use table::{Entry, ProcessId, Target, display_name};
 pub use view::{LogPaths, Surroundings};
 
-use crate::config::{Config, LogLevel, Signal};
+use crate::config::{Config, Group, GroupKind, LogLevel, Signal};
 use crate::event::Event;
 use crate::program::{self, Exit, Now};
 use crate::protocol::{Code, Line};
@@ -168,7 +168,8 @@ impl Supervisor {
     #[must_use]
     pub fn new(config: Arc<Config>, out: &mut Vec<Action>) -> Supervisor {
         let mut table = Table::default();
-        for group in &config.groups {
+        tell_unserved(&config, out);
+        for group in config.groups.iter().filter(|group| is_served(group)) {
             out.extend(table.add_group(group).into_iter().map(Action::Added));
         }
         Supervisor {
@@ -354,6 +355,27 @@ impl Supervisor {
                 self.shut_down(now, out);
             }
         }
+    }
+}
+
+/// Whether programs of this kind of group are run. Listeners without events and FastCGI programs without their socket would
+/// only seem to work.
+fn is_served(group: &Group) -> bool {
+    match group.kind {
+        GroupKind::Group | GroupKind::Program => true,
+        GroupKind::EventListener { .. } | GroupKind::FcgiProgram { .. } => false,
+    }
+}
+
+fn tell_unserved(config: &Config, out: &mut Vec<Action>) {
+    for group in config.groups.iter().filter(|group| !is_served(group)) {
+        let kind = match group.kind {
+            GroupKind::EventListener { .. } => "event listeners",
+            GroupKind::FcgiProgram { .. } => "fcgi-programs",
+            GroupKind::Group | GroupKind::Program => continue,
+        };
+        let text = format!("`{}` is not run: {kind} are not supported by this version", group.name);
+        out.push(Action::Log(LogLevel::Warn, text));
     }
 }
 

@@ -84,6 +84,7 @@ impl Supervisor {
                 job.failure = Some((Code::CannotReread, mistakes.join("; ")));
             }
             Ok(config) => {
+                super::tell_unserved(&config, out);
                 self.configured = Arc::from(config);
                 self.configuration_read(id, purpose, out);
             }
@@ -124,7 +125,7 @@ impl Supervisor {
     fn plan(&self, only: &[String]) -> Plan {
         let chosen = |name: &String| only.is_empty() || only.contains(name);
         let mut plan = Plan::default();
-        for group in self.configured.groups.iter().filter(|group| chosen(&group.name)) {
+        for group in self.configured.groups.iter().filter(|group| super::is_served(group) && chosen(&group.name)) {
             match self.table.group(&group.name) {
                 None => plan.added.push(group.clone()),
                 Some(active) if active != group => plan.changed.push(group.clone()),
@@ -226,7 +227,8 @@ impl Supervisor {
     pub(super) fn ask_add(&mut self, client: ClientId, groups: &[String], now: Now, out: &mut Vec<Action>) {
         let id = self.add_job(Some(client), VecDeque::new());
         for name in groups {
-            let group = self.configured.groups.iter().find(|group| group.name == *name).cloned();
+            let group =
+                self.configured.groups.iter().find(|group| super::is_served(group) && group.name == *name).cloned();
             match group {
                 None => self.tell_item(id, "group", name.clone(), Code::BadName, "no such process/group", out),
                 Some(_) if self.table.group(name).is_some() => {

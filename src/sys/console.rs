@@ -134,9 +134,8 @@ fn plain_write(fd: RawFd, bytes: &[u8]) -> Write {
 }
 
 fn send(fd: RawFd, bytes: &[u8]) -> Write {
-    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the bytes are valid for reads of their own length during the call.
-    outcome(count(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) }))
+    outcome(count(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), fds::SEND_FLAGS) }))
 }
 
 fn outcome(result: io::Result<usize>) -> Write {
@@ -173,6 +172,7 @@ pub fn parse_inherited(path: &str) -> Option<RawFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::testing;
     use std::os::unix::net::UnixStream;
 
     fn is_nonblocking(fd: RawFd) -> bool {
@@ -210,23 +210,27 @@ mod tests {
 
     #[test]
     fn full_pipe_that_cannot_be_opened_again_says_full() {
-        let (reader, writer) = fds::pipe().unwrap();
-        let mut console = Console { inherited: writer.as_raw_fd(), way: Way::AskFirst };
-        fills_and_recovers(&mut console, &reader);
-        assert!(!is_nonblocking(writer.as_raw_fd()));
-        drop(reader);
-        assert_eq!(console.write(b"x"), Write::Gone(libc::EPIPE));
+        testing::alone(|| {
+            let (reader, writer) = fds::pipe().unwrap();
+            let mut console = Console { inherited: writer.as_raw_fd(), way: Way::AskFirst };
+            fills_and_recovers(&mut console, &reader);
+            assert!(!is_nonblocking(writer.as_raw_fd()));
+            drop(reader);
+            assert_eq!(console.write(b"x"), Write::Gone(libc::EPIPE));
+        });
     }
 
     #[test]
     fn full_socket_says_full_and_a_closed_one_is_gone() {
-        let (near, far) = UnixStream::pair().unwrap();
-        let far = OwnedFd::from(far);
-        let mut console = Console::inherit(near.as_raw_fd()).unwrap();
-        assert!(matches!(console.way, Way::Send));
-        fills_and_recovers(&mut console, &far);
-        drop(far);
-        assert_eq!(console.write(b"x"), Write::Gone(libc::EPIPE));
+        testing::alone(|| {
+            let (near, far) = UnixStream::pair().unwrap();
+            let far = OwnedFd::from(far);
+            let mut console = Console::inherit(near.as_raw_fd()).unwrap();
+            assert!(matches!(console.way, Way::Send));
+            fills_and_recovers(&mut console, &far);
+            drop(far);
+            assert_eq!(console.write(b"x"), Write::Gone(libc::EPIPE));
+        });
     }
 
     #[test]

@@ -81,6 +81,13 @@ pub(super) fn write_outcome(result: io::Result<usize>) -> io::Result<Written> {
     }
 }
 
+/// Neither wait nor raise SIGPIPE.
+#[cfg(not(target_vendor = "apple"))]
+pub(super) const SEND_FLAGS: c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+/// Do not wait; SIGPIPE is ignored by us anyway, and there is no flag against it.
+#[cfg(target_vendor = "apple")]
+pub(super) const SEND_FLAGS: c_int = libc::MSG_DONTWAIT;
+
 pub(super) fn would_block(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
@@ -267,26 +274,30 @@ mod tests {
 
     #[test]
     fn nonblocking_pipe_answers_would_block_then_bytes_then_end() {
-        let (reader, writer) = pipe().unwrap();
-        set_nonblocking(&reader, true).unwrap();
-        let mut buffer = [0; 8];
-        assert_eq!(read(&reader, &mut buffer).unwrap(), Read::WouldBlock);
-        assert_eq!(write(&writer, b"abc").unwrap(), Written::Bytes(3));
-        assert_eq!(read(&reader, &mut buffer).unwrap(), Read::Bytes(3));
-        assert_eq!(&buffer[..3], b"abc");
-        drop(writer);
-        assert_eq!(read(&reader, &mut buffer).unwrap(), Read::End);
-        assert_eq!(read(&reader, &mut []).unwrap(), Read::WouldBlock);
+        testing::alone(|| {
+            let (reader, writer) = pipe().unwrap();
+            set_nonblocking(&reader, true).unwrap();
+            let mut buffer = [0; 8];
+            assert_eq!(read(&reader, &mut buffer).unwrap(), Read::WouldBlock);
+            assert_eq!(write(&writer, b"abc").unwrap(), Written::Bytes(3));
+            assert_eq!(read(&reader, &mut buffer).unwrap(), Read::Bytes(3));
+            assert_eq!(&buffer[..3], b"abc");
+            drop(writer);
+            assert_eq!(read(&reader, &mut buffer).unwrap(), Read::End);
+            assert_eq!(read(&reader, &mut []).unwrap(), Read::WouldBlock);
+        });
     }
 
     #[test]
     fn write_without_reader_is_gone_and_full_pipe_would_block() {
-        let (reader, writer) = pipe().unwrap();
-        set_nonblocking(&writer, true).unwrap();
-        let block = [0u8; 65_536];
-        while write(&writer, &block).unwrap() != Written::WouldBlock {}
-        drop(reader);
-        assert_eq!(write(&writer, b"x").unwrap(), Written::Gone);
+        testing::alone(|| {
+            let (reader, writer) = pipe().unwrap();
+            set_nonblocking(&writer, true).unwrap();
+            let block = [0u8; 65_536];
+            while write(&writer, &block).unwrap() != Written::WouldBlock {}
+            drop(reader);
+            assert_eq!(write(&writer, b"x").unwrap(), Written::Gone);
+        });
     }
 
     #[test]

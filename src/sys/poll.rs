@@ -184,7 +184,7 @@ fn raw_poll(fds: &mut [pollfd], timeout: Option<Duration>) -> libc::c_int {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::fds;
+    use crate::sys::{fds, testing};
     use std::os::fd::AsRawFd;
     use std::time::Instant;
 
@@ -209,32 +209,38 @@ mod tests {
 
     #[test]
     fn pipe_whose_writer_is_gone_is_readable() {
-        let (reader, writer) = fds::pipe().unwrap();
-        let mut poll = Poll::new();
-        poll.set(1, reader.as_raw_fd(), Interest::READ);
-        drop(writer);
-        let seen = events(&mut poll);
-        assert!(matches!(seen[..], [Event { token: 1, readable: true, writable: false, hangup: true, .. }]));
+        testing::alone(|| {
+            let (reader, writer) = fds::pipe().unwrap();
+            let mut poll = Poll::new();
+            poll.set(1, reader.as_raw_fd(), Interest::READ);
+            drop(writer);
+            let seen = events(&mut poll);
+            assert!(matches!(seen[..], [Event { token: 1, readable: true, writable: false, hangup: true, .. }]));
+        });
     }
 
     #[test]
     fn resting_descriptor_reports_not_even_hangup() {
-        let (reader, writer) = fds::pipe().unwrap();
-        let mut poll = Poll::new();
-        poll.set(1, reader.as_raw_fd(), Interest::NONE);
-        drop(writer);
-        assert_eq!(events(&mut poll), []);
-        poll.set(1, reader.as_raw_fd(), Interest::READ);
-        assert_eq!(events(&mut poll).len(), 1);
+        testing::alone(|| {
+            let (reader, writer) = fds::pipe().unwrap();
+            let mut poll = Poll::new();
+            poll.set(1, reader.as_raw_fd(), Interest::NONE);
+            drop(writer);
+            assert_eq!(events(&mut poll), []);
+            poll.set(1, reader.as_raw_fd(), Interest::READ);
+            assert_eq!(events(&mut poll).len(), 1);
+        });
     }
 
     #[test]
     fn pipe_whose_reader_is_gone_is_writable_not_readable() {
-        let (reader, writer) = fds::pipe().unwrap();
-        let mut poll = Poll::new();
-        poll.set(1, writer.as_raw_fd(), Interest::WRITE);
-        drop(reader);
-        assert!(matches!(events(&mut poll)[..], [Event { readable: false, writable: true, hangup: true, .. }]));
+        testing::alone(|| {
+            let (reader, writer) = fds::pipe().unwrap();
+            let mut poll = Poll::new();
+            poll.set(1, writer.as_raw_fd(), Interest::WRITE);
+            drop(reader);
+            assert!(matches!(events(&mut poll)[..], [Event { readable: false, writable: true, hangup: true, .. }]));
+        });
     }
 
     #[test]

@@ -41,16 +41,29 @@ impl SignalSet {
     }
 
     /// Its numbers, lowest first.
-    pub fn iter(self) -> impl Iterator<Item = i32> {
-        (1..=HIGHEST).filter(move |&signal| self.contains(signal))
+    pub fn iter(self) -> Signals {
+        Signals(self)
     }
 }
 
 impl IntoIterator for SignalSet {
     type Item = i32;
-    type IntoIter = Box<dyn Iterator<Item = i32>>;
-    fn into_iter(self) -> Self::IntoIter {
-        Box::new(self.iter())
+    type IntoIter = Signals;
+    fn into_iter(self) -> Signals {
+        self.iter()
+    }
+}
+
+/// The numbers of a [`SignalSet`], lowest first.
+#[derive(Debug, Clone)]
+pub struct Signals(SignalSet);
+
+impl Iterator for Signals {
+    type Item = i32;
+    fn next(&mut self) -> Option<i32> {
+        let next = (1..=HIGHEST).find(|&signal| self.0.contains(signal))?;
+        self.0.0 &= !bit(next);
+        Some(next)
     }
 }
 

@@ -97,7 +97,8 @@ pub struct Listener {
 impl Listener {
     /// Listen at `path` with that mode and owner (uid, gid; `None`: ours). A socket there that refuses connections was
     /// left over and is replaced. Two that start at once are kept apart by a lock on the directory. The umask of the
-    /// process is changed meanwhile: only while there is one thread. A relative path is made absolute.
+    /// process is changed meanwhile: only while there is one thread. A relative path is made absolute. While another
+    /// starter holds the lock this waits, at most a second.
     ///
     /// # Errors
     /// See [`BindError`].
@@ -359,9 +360,8 @@ pub fn peer(connection: impl AsFd) -> io::Result<Peer> {
 /// As [`fds::write`]; ENOTSOCK for what is no socket.
 pub fn write(socket: impl AsFd, bytes: &[u8]) -> io::Result<Written> {
     let fd = socket.as_fd().as_raw_fd();
-    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     // SAFETY: the bytes are valid for reads of their own length during the call.
-    fds::write_outcome(count(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) }))
+    fds::write_outcome(count(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), fds::SEND_FLAGS) }))
 }
 
 #[cfg(test)]

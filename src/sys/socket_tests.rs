@@ -21,24 +21,32 @@ fn place() -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
+/// A socket whose listener died without a word.
+fn leave_stale_socket(path: &Path) {
+    testing::alone(|| drop(UnixListener::bind(path).unwrap()));
+    assert!(path.exists());
+}
+
 #[test]
 fn client_connects_is_accepted_with_its_identity_and_bytes() {
-    let _turn = turn();
-    let (_folder, path) = place();
-    let mut listener = Listener::bind(&path, 0o600, OURS).unwrap();
-    assert!(listener.accept().unwrap().is_none());
-    let mut client = UnixStream::connect(&path).unwrap();
-    let (connection, peer) = listener.accept().unwrap().unwrap();
-    assert_eq!((peer.pid, peer.uid), (std::process::id() as i32, nix::unistd::geteuid().as_raw()));
-    let mut buffer = [0; 8];
-    assert_eq!(read(&connection, &mut buffer).unwrap(), Read::WouldBlock);
-    client.write_all(b"hi").unwrap();
-    assert_eq!(read(&connection, &mut buffer).unwrap(), Read::Bytes(2));
-    assert_eq!(write(&connection, b"yo").unwrap(), Written::Bytes(2));
-    client.read_exact(&mut buffer[..2]).unwrap();
-    drop(client);
-    assert_eq!(read(&connection, &mut buffer).unwrap(), Read::End);
-    assert_eq!(write(&connection, b"x").unwrap(), Written::Gone);
+    testing::alone(|| {
+        let _turn = turn();
+        let (_folder, path) = place();
+        let mut listener = Listener::bind(&path, 0o600, OURS).unwrap();
+        assert!(listener.accept().unwrap().is_none());
+        let mut client = UnixStream::connect(&path).unwrap();
+        let (connection, peer) = listener.accept().unwrap().unwrap();
+        assert_eq!((peer.pid, peer.uid), (std::process::id() as i32, nix::unistd::geteuid().as_raw()));
+        let mut buffer = [0; 8];
+        assert_eq!(read(&connection, &mut buffer).unwrap(), Read::WouldBlock);
+        client.write_all(b"hi").unwrap();
+        assert_eq!(read(&connection, &mut buffer).unwrap(), Read::Bytes(2));
+        assert_eq!(write(&connection, b"yo").unwrap(), Written::Bytes(2));
+        client.read_exact(&mut buffer[..2]).unwrap();
+        drop(client);
+        assert_eq!(read(&connection, &mut buffer).unwrap(), Read::End);
+        assert_eq!(write(&connection, b"x").unwrap(), Written::Gone);
+    });
 }
 
 #[test]
@@ -86,8 +94,7 @@ fn second_listener_is_told_it_is_in_use_and_the_first_lives_on() {
 fn stale_socket_is_taken_over() {
     let _turn = turn();
     let (_folder, path) = place();
-    drop(UnixListener::bind(&path).unwrap());
-    assert!(path.exists());
+    leave_stale_socket(&path);
     let mut listener = Listener::bind(&path, 0o600, OURS).unwrap();
     let _client = UnixStream::connect(&path).unwrap();
     assert!(listener.accept().unwrap().is_some());
@@ -148,7 +155,7 @@ fn dropped_listener_removes_its_own_file_only() {
 fn many_starters_at_once_leave_exactly_one() {
     let _turn = turn();
     let (_folder, path) = place();
-    drop(UnixListener::bind(&path).unwrap());
+    leave_stale_socket(&path);
     let barrier = std::sync::Barrier::new(8);
     let bound: Vec<_> = std::thread::scope(|scope| {
         let start = || {

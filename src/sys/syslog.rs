@@ -52,6 +52,7 @@ fn connect(path: &Path) -> io::Result<UnixDatagram> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::testing;
 
     fn received(log: &UnixDatagram) -> Vec<u8> {
         let mut buffer = [0; 64];
@@ -61,19 +62,21 @@ mod tests {
 
     #[test]
     fn log_that_comes_goes_and_returns_gets_what_is_sent_while_it_is_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let mut syslog = Syslog::new(&path);
-        assert!(!syslog.send(b"nobody"));
-        let first = UnixDatagram::bind(&path).unwrap();
-        assert!(syslog.send(b"one"));
-        assert_eq!(received(&first), b"one");
-        drop(first);
-        assert!(!syslog.send(b"lost"));
-        std::fs::remove_file(&path).unwrap();
-        let second = UnixDatagram::bind(&path).unwrap();
-        assert!(syslog.send(b"two"));
-        assert_eq!(received(&second), b"two");
+        testing::alone(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("log");
+            let mut syslog = Syslog::new(&path);
+            assert!(!syslog.send(b"nobody"));
+            let first = UnixDatagram::bind(&path).unwrap();
+            assert!(syslog.send(b"one"));
+            assert_eq!(received(&first), b"one");
+            drop(first);
+            assert!(!syslog.send(b"lost"));
+            std::fs::remove_file(&path).unwrap();
+            let second = UnixDatagram::bind(&path).unwrap();
+            assert!(syslog.send(b"two"));
+            assert_eq!(received(&second), b"two");
+        });
     }
 
     #[test]

@@ -136,7 +136,12 @@ fn told(mistakes: &[Mistake], error: &str) -> bool {
             .filter_map(|part| part.split_once(']')?.0.trim().parse().ok())
             .all(|line| lines.contains(&line));
     }
-    mistakes.iter().any(|mistake| error.starts_with(&mistake.reason))
+    // The original puts the wrong section before this: the last program of the group that was found.
+    let core = |text: &str| match text.split_once("] names unknown program") {
+        Some((_, rest)) => rest.to_owned(),
+        None => text.to_owned(),
+    };
+    mistakes.iter().any(|mistake| core(error).starts_with(&core(&mistake.reason)))
 }
 
 /// The answer without what is said elsewhere or decided later by the original.
@@ -346,7 +351,7 @@ fn group_json(table: &Table, group: &Group) -> Value {
     let mut value = json!({
         "name": group.name,
         "priority": group.priority,
-        "processes": group.processes.iter().map(|p| process_json(p)).collect::<Vec<_>>(),
+        "processes": group.processes.iter().map(|p| process_json(table, p)).collect::<Vec<_>>(),
     });
     let map = value.as_object_mut().unwrap();
     let kind = match &group.kind {
@@ -375,7 +380,7 @@ fn group_json(table: &Table, group: &Group) -> Value {
     value
 }
 
-fn process_json(process: &Process) -> Value {
+fn process_json(table: &Table, process: &Process) -> Value {
     let mut value = json!({
         "autorestart": match process.autorestart {
             AutoRestart::Always => json!(true),
@@ -399,7 +404,7 @@ fn process_json(process: &Process) -> Value {
         "stopsignal": process.stopsignal.name().trim_start_matches("SIG"),
         "stopwaitsecs": process.stopwaitsecs,
         "umask": process.umask.map(umask),
-        "user": process.user.as_ref().map(|user| &user.name),
+        "user": process.user.as_ref().map(|user| table.name_of(user.uid)),
     });
     let map = value.as_object_mut().unwrap();
     match &process.argv {

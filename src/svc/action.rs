@@ -1,0 +1,198 @@
+//! The actions a person can name, and how a line names one.
+
+/// What a person can ask for. `Quit` has three names: `quit`, `exit` and the end of input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Activate groups of the configuration.
+    Add,
+    /// List what is configured.
+    Avail,
+    /// Empty logs.
+    Clear,
+    /// Leave the prompt.
+    Quit,
+    /// A process' output and input, here.
+    Fg,
+    /// Exit code: does all that should run run?
+    Healthy,
+    /// How to use the actions.
+    Help,
+    /// Output of several processes, each line with its name.
+    Logs,
+    /// The end of visor's own log.
+    Maintail,
+    /// Talk to another visor.
+    Open,
+    /// Process ids.
+    Pid,
+    /// Update everything.
+    Reload,
+    /// Forget groups.
+    Remove,
+    /// Open log files anew.
+    Reopen,
+    /// Read the configuration and say what differs.
+    Reread,
+    /// Stop, then start.
+    Restart,
+    /// End visor.
+    Shutdown,
+    /// Send a signal.
+    Signal,
+    /// Start processes.
+    Start,
+    /// What runs.
+    Status,
+    /// Stop processes.
+    Stop,
+    /// The end of a log.
+    Tail,
+    /// Make what runs match the configuration.
+    Update,
+    /// visor's version.
+    Version,
+    /// State changes as they happen.
+    Watch,
+    /// Why a process is not up.
+    Why,
+}
+
+/// Names of the actions, in the order `help` lists them.
+const NAMES: &[(&str, Action)] = &[
+    ("add", Action::Add),
+    ("avail", Action::Avail),
+    ("clear", Action::Clear),
+    ("exit", Action::Quit),
+    ("fg", Action::Fg),
+    ("healthy", Action::Healthy),
+    ("help", Action::Help),
+    ("logs", Action::Logs),
+    ("maintail", Action::Maintail),
+    ("open", Action::Open),
+    ("pid", Action::Pid),
+    ("quit", Action::Quit),
+    ("reload", Action::Reload),
+    ("remove", Action::Remove),
+    ("reopen", Action::Reopen),
+    ("reread", Action::Reread),
+    ("restart", Action::Restart),
+    ("shutdown", Action::Shutdown),
+    ("signal", Action::Signal),
+    ("start", Action::Start),
+    ("status", Action::Status),
+    ("stop", Action::Stop),
+    ("tail", Action::Tail),
+    ("update", Action::Update),
+    ("version", Action::Version),
+    ("watch", Action::Watch),
+    ("why", Action::Why),
+];
+
+impl Action {
+    /// The action of a name; case matters.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Action> {
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, action)| *action)
+    }
+
+    /// Whether Supervisor's client looks for its server before anything else; then a missing one has its own words and exit code.
+    #[must_use]
+    pub fn looks_first(self) -> bool {
+        match self {
+            Action::Status
+            | Action::Start
+            | Action::Stop
+            | Action::Restart
+            | Action::Signal
+            | Action::Pid
+            | Action::Clear
+            | Action::Tail
+            | Action::Maintail
+            | Action::Version
+            | Action::Fg
+            | Action::Healthy
+            | Action::Logs
+            | Action::Reopen
+            | Action::Watch
+            | Action::Why => true,
+            Action::Add
+            | Action::Avail
+            | Action::Quit
+            | Action::Help
+            | Action::Open
+            | Action::Reload
+            | Action::Remove
+            | Action::Reread
+            | Action::Shutdown
+            | Action::Update => false,
+        }
+    }
+}
+
+/// All names but `help`, as topics.
+pub fn topics() -> Vec<&'static str> {
+    NAMES.iter().filter(|(_, action)| *action != Action::Help).map(|(name, _)| *name).collect()
+}
+
+/// What a line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// Nothing.
+    Empty,
+    /// An action, by the name it was called, and the words after it.
+    Act {
+        /// Which.
+        action: Action,
+        /// As written.
+        name: &'a str,
+        /// Separated by white space.
+        arguments: Vec<&'a str>,
+    },
+    /// No action; the line.
+    Unknown(&'a str),
+}
+
+/// Takes a line apart: the leading letters, digits and `_` name the action, the rest are its arguments; `?` is `help`.
+#[must_use]
+pub fn parse(line: &str) -> Command<'_> {
+    let line = line.trim();
+    if line.is_empty() {
+        return Command::Empty;
+    }
+    if let Some(rest) = line.strip_prefix('?') {
+        return Command::Act { action: Action::Help, name: "help", arguments: rest.split_whitespace().collect() };
+    }
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let name = line.split(|letter| !is_name(letter)).next().unwrap_or_default();
+    let rest = line.get(name.len()..).unwrap_or_default();
+    match Action::from_name(name) {
+        Some(action) => Command::Act { action, name, arguments: rest.split_whitespace().collect() },
+        None => Command::Unknown(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn act<'a>(action: Action, name: &'a str, arguments: &[&'a str]) -> Command<'a> {
+        Command::Act { action, name, arguments: arguments.to_vec() }
+    }
+
+    #[test]
+    fn line_splits_into_action_and_arguments() {
+        assert_eq!(parse(" stop  a g:* \n"), act(Action::Stop, "stop", &["a", "g:*"]));
+        assert_eq!(parse("status;avail"), act(Action::Status, "status", &[";avail"]));
+        assert_eq!(parse("?start"), act(Action::Help, "help", &["start"]));
+        assert_eq!(parse("?"), act(Action::Help, "help", &[]));
+        assert_eq!(parse("exit"), act(Action::Quit, "exit", &[]));
+    }
+
+    #[test]
+    fn empty_and_unknown_lines_are_told_apart() {
+        assert_eq!(parse("  \t"), Command::Empty);
+        for line in ["START all", "frob", "-f", "é", "statusx"] {
+            assert_eq!(parse(line), Command::Unknown(line));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Which visor is meant.
+
+use std::path::{Path, PathBuf};
+
+/// Where visor puts its socket when it is root.
+const SYSTEM_SOCKET: &str = "/run/visor.sock";
+/// Name of the socket in a user's own folder.
+const USER_SOCKET: &str = "visor.sock";
+
+/// The place of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// HTTP, which svc does not speak.
+    Http(String),
+    /// No kind of place we know.
+    Unknown(String),
+}
+
+impl Server {
+    /// Reads `unix://PATH`, `http://…` or, if there is no scheme, a path.
+    #[must_use]
+    pub fn parse(text: &str) -> Server {
+        match text.split_once("://") {
+            Some(("unix", path)) if !path.is_empty() => Server::Unix(PathBuf::from(path)),
+            Some(("http" | "https", _)) => Server::Http(text.to_owned()),
+            Some(_) => Server::Unknown(text.to_owned()),
+            None if text.is_empty() => Server::Unknown(text.to_owned()),
+            None => Server::Unix(PathBuf::from(text)),
+        }
+    }
+
+    /// The server nobody named: `$SVC_SOCKET`, else the place where a visor of this user puts its socket.
+    #[must_use]
+    pub fn default_of(svc_socket: Option<String>, is_root: bool, runtime_folder: Option<&Path>) -> Server {
+        match (svc_socket.filter(|text| !text.is_empty()), runtime_folder) {
+            (Some(text), _) => Server::parse(&text),
+            (None, Some(folder)) if !is_root => Server::Unix(folder.join(USER_SOCKET)),
+            (None, _) => Server::Unix(PathBuf::from(SYSTEM_SOCKET)),
+        }
+    }
+
+    /// As Supervisor writes it in its messages.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self {
+            Server::Unix(path) => format!("unix://{}", path.display()),
+            Server::Http(url) | Server::Unknown(url) => url.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_apart_by_their_scheme() {
+        assert_eq!(Server::parse("/a/b"), Server::Unix("/a/b".into()));
+        assert_eq!(Server::parse("unix:///a/b"), Server::Unix("/a/b".into()));
+        assert_eq!(Server::parse("http://h:9001"), Server::Http("http://h:9001".to_owned()));
+        assert_eq!(Server::parse("ftp://h"), Server::Unknown("ftp://h".to_owned()));
+        assert_eq!(Server::parse("unix://"), Server::Unknown("unix://".to_owned()));
+        assert_eq!(Server::parse("unix:///a/b").url(), "unix:///a/b");
+    }
+
+    #[test]
+    fn default_is_the_variable_then_the_users_folder_then_the_systems() {
+        let folder = Some(Path::new("/run/user/7"));
+        let unix = |path: &str| Server::Unix(path.into());
+        assert_eq!(Server::default_of(Some("/x".to_owned()), true, folder), unix("/x"));
+        assert_eq!(Server::default_of(Some(String::new()), false, folder), unix("/run/user/7/visor.sock"));
+        assert_eq!(Server::default_of(None, true, folder), unix("/run/visor.sock"));
+        assert_eq!(Server::default_of(None, false, None), unix("/run/visor.sock"));
+    }
+}
