@@ -26,6 +26,7 @@ fn folder() -> PathBuf {
 fn corpus_files_are_read_as_the_original_reads_them() {
     let folder = folder();
     let Ok(entries) = std::fs::read_dir(&folder) else {
+        assert!(std::env::var_os("VISOR_CORPUS").is_none(), "VISOR_CORPUS names no folder: {}", folder.display());
         println!(
             "left out: comparison with the original on files found in the wild; no folder {} (VISOR_CORPUS \
              names another)",
