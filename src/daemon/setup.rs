@@ -18,7 +18,7 @@ use crate::logs;
 use crate::supervisor::{Input, Supervisor};
 use crate::sys::host::{Limit, raise_limit};
 use crate::sys::poll::Interest;
-use crate::sys::signals::SelfPipe;
+use crate::sys::signals::{self as sys_signals, SelfPipe};
 use crate::sys::socket::{BindError, Listener};
 use crate::sys::spawn::Credentials;
 use crate::sys::{fds, process, users};
@@ -160,6 +160,8 @@ fn set_up(options: Options, config: Arc<Config>) -> Result<(Daemon, Option<PathB
     }
     let signals = SelfPipe::install(&SIGNALS.map(|signal| signal as i32))
         .map_err(|error| format!("cannot catch signals: {error}"))?;
+    // A line to a terminal that another job has must not stop us.
+    sys_signals::ignore_terminal_stops();
     if background {
         outputs.log(LogLevel::Info, "daemonizing the supervisord process", &mut poll);
         process::daemonize(settings.directory.as_deref(), settings.umask).map_err(|error| error.to_string())?;
@@ -178,6 +180,8 @@ fn set_up(options: Options, config: Arc<Config>) -> Result<(Daemon, Option<PathB
     daemon.log(LogLevel::Info, &started);
     let now = clock::now();
     daemon.carry_out(now);
+    // Children of who was this process before it became visor may have ended before their signals were heard.
+    daemon.reap(now);
     daemon.input(Input::Boot, now);
     daemon.carry_out(now);
     Ok((daemon, pidfile))
