@@ -46,9 +46,11 @@ impl Supervisor {
         for id in &all {
             self.step(*id, program::Input::NoMoreStarts, now, out);
         }
-        self.remind_of_shutdown(now, out);
         let stop = StopStage { waves: self.table.waves(&all), awaited: BTreeSet::new(), wait: true, told: false };
         self.add_job(None, VecDeque::from([Stage::Stop(stop), Stage::Leave]));
+        // The first signals go out before the log tells who is waited for, as in the original.
+        self.advance(now, out);
+        self.remind_of_shutdown(now, out);
     }
 
     pub(super) fn remind_of_shutdown(&mut self, now: Now, out: &mut Vec<Action>) {

@@ -9,7 +9,7 @@ use super::compare::compare;
 fn once(name: &'static str, title: &'static str, options: &str) -> Case {
     Case::new(title)
         .program(name, &format!("{options}\nstartsecs=0\nautorestart=false"))
-        .until(Box::leak(format!("exited: {name}").into_boxed_str()))
+        .until(Box::leak(format!("exited: {name} ").into_boxed_str()))
         .except(
             "> than 0 seconds",
             "the original tells of a process's success when it sees it alive before it sees it dead",
@@ -22,55 +22,62 @@ fn autostart() {
     let scene = Scene {
         supervisord: "environment=GLOBAL=\"from the daemon\",BOTH=daemon",
         cases: vec![
-            Case::new("autostart by default").program("auto", "command=sleep 1000").until("success: auto").ctl("status auto"),
+            Case::new("autostart by default").program("auto", "command=sleep 1000").until("success: auto ").ctl("status auto"),
             Case::new("autostart=false").program("manual", "command=sleep 1000\nautostart=false").ctl("status manual"),
             Case::new("missing command, one retry")
                 .program("lost", "command=/nonexistent/lost\nstartretries=1")
-                .until("gave up: lost")
+                .until("gave up: lost ")
                 .ctl("status lost"),
             Case::new("command not in PATH")
                 .program("lostpath", "command=lostpath\nstartretries=0")
-                .until("gave up: lostpath")
+                .until("gave up: lostpath ")
                 .ctl("status lostpath"),
             Case::new("not executable")
                 .given("text", 0o644, "text")
                 .program("text", "command=$DIR/text\nstartretries=0")
-                .until("gave up: text")
+                .until("gave up: text ")
                 .ctl("status text"),
             Case::new("a directory")
                 .program("folder", "command=$DIR\nstartretries=0")
-                .until("gave up: folder")
+                .until("gave up: folder ")
                 .ctl("status folder"),
             Case::new("an empty command")
                 .program("empty", "command=\nstartretries=0")
-                .until("gave up: empty")
+                .until("gave up: empty ")
                 .ctl("status empty"),
             Case::new("a command whose quotes do not close")
                 .program("quotes", "command=quotes \"1000\nstartretries=0")
-                .until("gave up: quotes")
+                .until("gave up: quotes ")
                 .ctl("status quotes"),
             Case::new("directory that does not exist")
                 .program("nochdir", &format!("command=sleep 1000\ndirectory=/nonexistent\n{quick}stderr_logfile=$DIR/nochdir.err"))
-                .until("gave up: nochdir")
+                .until("gave up: nochdir ")
                 .file("nochdir.err"),
             Case::new("log file that cannot be opened")
-                .program("nolog", &format!("command=sleep 1000\nstdout_logfile=$DIR\n{quick}"))
-                .until("gave up: nolog")
-                .ctl("status nolog"),
+                .program("nolog", "command=sleep 1000\nstdout_logfile=$DIR\nstartsecs=0\nstartretries=0")
+                .until("'nolog'")
+                .intended(
+                    "log of nolog",
+                    &[
+                        "INFO spawned: 'nolog' with pid N",
+                        "INFO success: nolog entered RUNNING state, process has stayed up for > than 0 seconds (startsecs)",
+                    ],
+                    "a program runs without its log rather than not at all; a warning tells why",
+                ),
             Case::new("numprocs with process_name")
                 .section("[program:many]\ncommand=sleep 1000\nnumprocs=3\nnumprocs_start=1\nprocess_name=m_%(process_num)02d")
                 .process("m_01")
                 .process("m_02")
                 .process("m_03")
-                .until("success: m_03")
+                .until("success: m_03 ")
                 .ctl("status many:*")
                 .ctl("status many:m_02"),
             Case::new("a group of programs")
                 .section("[program:left]\ncommand=sleep 1000\n[program:right]\ncommand=sleep 1000\n[group:pair]\nprograms=right,left")
                 .process("left")
                 .process("right")
-                .until("success: left")
-                .until("success: right")
+                .until("success: left ")
+                .until("success: right ")
                 .ctl("status pair:*")
                 .ctl("status left"),
             once(
@@ -181,12 +188,12 @@ fn output() {
             .file("colour.out"),
             Case::new("stdin is open and says nothing")
                 .program("stdin", "command=sh -c \"read line; echo got $line\"\nstdout_logfile=$DIR/stdin.out")
-                .until("success: stdin")
+                .until("success: stdin ")
                 .ctl("status stdin"),
             Case::new("a renamed log goes on as a new file after USR2")
                 .program(
                     "moved",
-                    "command=sh -c \"trap 'echo second' USR1; echo first-moved; while :; do sleep 0.1; done\"\nstartsecs=0\n\
+                    "command=sh -c \"trap 'echo heard-usr1' USR1; echo first-moved; while :; do sleep 0.1; done\"\nstartsecs=0\n\
                      stdout_logfile=$DIR/moved.out\nstderr_logfile=NONE",
                 )
                 .until("first-moved")
@@ -194,7 +201,7 @@ fn output() {
                 .step(Step::SignalDaemon(Signal::SIGUSR2))
                 .until("supervisord logreopen")
                 .kill("moved", Signal::SIGUSR1)
-                .until("second")
+                .until("heard-usr1")
                 .ctl("status moved")
                 .file("moved.old")
                 .file("moved.out"),

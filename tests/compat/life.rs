@@ -40,22 +40,22 @@ fn starting_and_failing() {
             Case::new("exit 0 within startsecs, no retries: fatal after the first failure")
                 .program("fail0", &shell("exit 0", "startsecs=3\nstartretries=0"))
                 .ctl("start fail0")
-                .until("gave up: fail0")
+                .until("gave up: fail0 ")
                 .ctl("status fail0"),
             Case::new("exit 1 within startsecs, one retry")
                 .program("fail1", &shell("exit 1", "startsecs=3\nstartretries=1"))
                 .ctl("start fail1")
-                .until("gave up: fail1")
+                .until("gave up: fail1 ")
                 .ctl("status fail1"),
             Case::new("death by signal within startsecs, two retries")
                 .program("fail2", &shell("kill -KILL $$", "startsecs=3\nstartretries=2"))
                 .ctl("start fail2")
-                .until("gave up: fail2")
+                .until("gave up: fail2 ")
                 .ctl("status fail2"),
             Case::new("autorestart=false does not stop the retries of a start")
                 .program("failno", &shell("exit 4", "startsecs=3\nstartretries=1\nautorestart=false"))
                 .ctl("start failno")
-                .until("gave up: failno"),
+                .until("gave up: failno "),
             Case::new("fails once, then stays: the counter is forgotten")
                 .program(
                     "second",
@@ -65,19 +65,19 @@ fn starting_and_failing() {
                     ),
                 )
                 .ctl("start second")
-                .until("success: second")
+                .until("success: second ")
                 .ctl("status second"),
             Case::new("start of a fatal one tries anew")
                 .program("again", &shell("exit 1", "startsecs=3\nstartretries=0"))
                 .ctl("start again")
-                .until("gave up: again")
+                .until("gave up: again ")
                 .ctl("start again")
-                .until_count("gave up: again", 2),
+                .until_count("gave up: again ", 2),
             Case::new("stop while waiting for a retry")
                 .program("backoff", &shell("exit 1", "startsecs=3\nstartretries=10"))
                 .ctl("start backoff")
                 // The fourth wait is four seconds long: the stop falls into it however slow the control program is.
-                .until_count("exited: backoff", 4)
+                .until_count("exited: backoff ", 4)
                 .ctl("stop backoff")
                 .ctl("status backoff"),
             Case::new("missing command")
@@ -101,12 +101,12 @@ fn starting_and_failing() {
                 .given("no-program", 0o755, "this is no program\n")
                 .program("noformat", "command=$DIR/no-program\nautostart=false\nstartsecs=3\nstartretries=0")
                 .ctl("start noformat")
-                .until("gave up: noformat")
+                .until("gave up: noformat ")
                 .ctl("tail noformat stderr"),
             Case::new("directory that does not exist")
                 .program("nodir", &stay("directory=/nonexistent\nstartsecs=3\nstartretries=0"))
                 .ctl("start nodir")
-                .until("gave up: nodir")
+                .until("gave up: nodir ")
                 .ctl("status nodir")
                 .ctl("tail nodir stderr"),
         ],
@@ -126,49 +126,49 @@ fn exiting_and_restarting() {
             Case::new("autorestart=unexpected, exit 0")
                 .program("ok", &shell("sleep 0.3; exit 0", "startsecs=0\nautorestart=unexpected"))
                 .ctl("start ok")
-                .until("exited: ok")
+                .until("exited: ok ")
                 .ctl("status ok"),
             Case::new("the default of autorestart is unexpected")
                 .program("okdefault", &shell("sleep 0.3; exit 0", "startsecs=0"))
                 .ctl("start okdefault")
-                .until("exited: okdefault")
+                .until("exited: okdefault ")
                 .ctl("status okdefault"),
             Case::new("autorestart=unexpected, a code among exitcodes")
                 .program("listed", &shell("sleep 0.3; exit 2", "startsecs=0\nexitcodes=0,2"))
                 .ctl("start listed")
-                .until("exited: listed"),
+                .until("exited: listed "),
             Case::new("autorestart=unexpected, a code not among exitcodes")
                 .program("unlisted", &shell(&once_then_stay("unlisted", "exit 3"), "startsecs=0\nexitcodes=0,2"))
                 .ctl("start unlisted")
-                .until_count("success: unlisted", 2)
+                .until_count("success: unlisted ", 2)
                 .ctl("status unlisted"),
             Case::new("autorestart=unexpected, 0 not among exitcodes")
                 .program("zero", &shell(&once_then_stay("zero", "exit 0"), "startsecs=0\nexitcodes=7"))
                 .ctl("start zero")
-                .until_count("success: zero", 2),
+                .until_count("success: zero ", 2),
             Case::new("empty exitcodes: nothing is expected")
                 .program("nothing", &shell(&once_then_stay("nothing", "exit 0"), "startsecs=0\nexitcodes="))
                 .ctl("start nothing")
-                .until_count("success: nothing", 2),
+                .until_count("success: nothing ", 2),
             Case::new("autorestart=unexpected, death by signal")
                 .program("shot", &stay("startsecs=0"))
                 .ctl("start shot")
                 .kill("shot", Signal::SIGSEGV)
-                .until_count("success: shot", 2),
+                .until_count("success: shot ", 2),
             Case::new("autorestart=false, exit 1")
                 .program("never", &shell("sleep 0.3; exit 1", "startsecs=0\nautorestart=false"))
                 .ctl("start never")
-                .until("exited: never")
+                .until("exited: never ")
                 .ctl("status never"),
             Case::new("autorestart=false, death by signal")
                 .program("nevershot", &stay("startsecs=0\nautorestart=false"))
                 .ctl("start nevershot")
                 .kill("nevershot", Signal::SIGKILL)
-                .until("exited: nevershot"),
+                .until("exited: nevershot "),
             Case::new("autorestart=true, exit 0")
                 .program("always", &shell(&once_then_stay("always", "exit 0"), "startsecs=0\nautorestart=true"))
                 .ctl("start always")
-                .until_count("success: always", 2),
+                .until_count("success: always ", 2),
             Case::new("autorestart=true, exit after startsecs")
                 .program(
                     "late",
@@ -178,28 +178,28 @@ fn exiting_and_restarting() {
                     ),
                 )
                 .ctl("start late")
-                .until_count("success: late", 2),
+                .until_count("success: late ", 2),
             Case::new("the autorestart value's case does not matter")
                 .program("upper", &shell("sleep 0.3; exit 5", "startsecs=0\nautorestart=FALSE"))
                 .ctl("start upper")
-                .until("exited: upper"),
+                .until("exited: upper "),
             Case::new("start of one that exited")
                 .program("rerun", &shell("sleep 0.3; exit 0", "startsecs=0"))
                 .ctl("start rerun")
-                .until("exited: rerun")
+                .until("exited: rerun ")
                 .ctl("start rerun")
-                .until_count("exited: rerun", 2),
+                .until_count("exited: rerun ", 2),
             Case::new("exit 127 and 255 are codes like others")
                 .program("code127", &shell("sleep 0.3; exit 127", "startsecs=0\nautorestart=false"))
                 .program("code255", &shell("sleep 0.3; exit 255", "startsecs=0\nexitcodes=255"))
                 .ctl("start code127")
                 .ctl("start code255")
-                .until("exited: code127")
-                .until("exited: code255"),
+                .until("exited: code127 ")
+                .until("exited: code255 "),
             Case::new("an end by an unexpected code is told by status")
                 .program("told", &shell("sleep 0.3; exit 6", "startsecs=0\nautorestart=false"))
                 .ctl("start told")
-                .until("exited: told")
+                .until("exited: told ")
                 .ctl("status told"),
         ],
         ..Scene::default()
@@ -293,7 +293,7 @@ fn stopping() {
             Case::new("stop of one that exited")
                 .program("gone", &shell("sleep 0.3; exit 0", "startsecs=0"))
                 .ctl("start gone")
-                .until("exited: gone")
+                .until("exited: gone ")
                 .ctl("stop gone"),
             Case::new("stop of one that is starting")
                 .program("starting", &stay("startsecs=30"))

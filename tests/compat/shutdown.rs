@@ -11,10 +11,11 @@ use super::run::{Seen, Side, screen};
 use super::support::{clean_command, descendants, in_directory};
 
 /// What visor does not say, or says at another moment.
-const UNSAID: [(&str, &str); 4] = [
+const UNSAID: [(&str, &str); 5] = [
     ("Supervisor is running as root", "being root is an init's everyday state"),
     ("RPC interface 'supervisor' initialized", "no RPC runs in PID 1"),
     ("running without any HTTP authentication", "the kernel tells who the peer of a Unix socket is"),
+    ("> than 0 seconds", "with startsecs 0 each tells its success when its exec is known to have worked, in any order"),
     ("received SIGCHLD", "the original tells it up to a second after the exit"),
 ];
 
@@ -29,9 +30,9 @@ fn three() -> Case {
              [program:middle]\ncommand=sh -c \"trap '' TERM; echo ready-middle; exec sleep 1000\"\nstartsecs=0\npriority=2\nstopwaitsecs=1\n\
              [program:last]\ncommand=sleep 1000\nstartsecs=0\npriority=3\nstopsignal=INT",
         )
-        .until("success: first")
+        .until("success: first ")
         .until("ready-middle")
-        .until("success: last")
+        .until("success: last ")
 }
 
 #[test]

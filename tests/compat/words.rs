@@ -13,7 +13,7 @@ fn actions_on_some() {
             Case::new("status of some and of unknown ones")
                 .program("runs", stay)
                 .program("down", "command=sleep 1000\nautostart=false")
-                .until("success: runs")
+                .until("success: runs ")
                 .ctl("status runs")
                 .ctl("status down")
                 .ctl("status runs down")
@@ -26,7 +26,7 @@ fn actions_on_some() {
                 .ctl("status runs:runs"),
             Case::new("a name longer than the column")
                 .program("a-name-that-is-much-longer-than-thirty-characters", stay)
-                .until("success: a-name-that")
+                .until("success: a-name-that-is")
                 .ctl("status a-name-that-is-much-longer-than-thirty-characters runs"),
             Case::new("start and stop of unknown ones")
                 .ctl("start nobody")
@@ -76,13 +76,13 @@ fn actions_on_some() {
                 .ctl("signal HUP down"),
             Case::new("signal that ends a process")
                 .program("ended", "command=sleep 1000\nstartsecs=0\nautorestart=false")
-                .until("success: ended")
+                .until("success: ended ")
                 .ctl("signal TERM ended")
-                .until("exited: ended")
+                .until("exited: ended ")
                 .ctl("signal TERM ended"),
             Case::new("pid")
                 .program("pid-of", stay)
-                .until("success: pid-of")
+                .until("success: pid-of ")
                 .ctl("pid down")
                 .ctl("pid nobody")
                 .ctl("pid nogroup:*"),
@@ -92,7 +92,7 @@ fn actions_on_some() {
                     "command=sh -c \"printf 'one\\ntwo\\nthree\\n'; printf 'problem\\n' >&2\"\nstartsecs=0\nautorestart=false\n\
                      stdout_logfile=$DIR/talk.out\nstderr_logfile=$DIR/talk.err",
                 )
-                .until("exited: talk")
+                .until("exited: talk ")
                 .ctl("tail talk")
                 .ctl("tail talk stdout")
                 .ctl("tail talk stderr")
@@ -145,9 +145,9 @@ fn actions_on_all() {
                 .process("two_1")
                 .process("three")
                 .process("four")
-                .until("success: one")
-                .until("success: four")
-                .until("success: two_1")
+                .until("success: one ")
+                .until("success: four ")
+                .until("success: two_1 ")
                 .ctl("status")
                 .ctl("status all")
                 .ctl("avail")
@@ -173,8 +173,8 @@ fn actions_on_all() {
                 .ctl_sorted("restart all")
                 .ctl("status")
                 .kill("one", Signal::SIGKILL)
-                .until("exited: one")
-                .until_count("success: one", 3),
+                .until("exited: one ")
+                .until_count("success: one ", 3),
         ],
         ..Scene::default()
     };
