@@ -80,6 +80,19 @@ impl Options {
 pub fn run(options: Options) -> std::process::ExitCode {
     fds::open_missing_standard();
     fds::close_on_exec_from(FIRST_FREE_DESCRIPTOR);
+    // First of all: PID 1 does not get a signal that it does not catch, and a stop may come at any time.
+    let caught = match options.command {
+        Some(_) => foreground::forwarded(),
+        None => SIGNALS.map(|signal| signal as i32).to_vec(),
+    };
+    crate::sys::signals::ignore_terminal_stops();
+    let signals = match SelfPipe::install(&caught) {
+        Ok(signals) => signals,
+        Err(error) => {
+            tell(&format!("cannot catch signals: {error}"));
+            return ExitCode::Failure.into();
+        }
+    };
     let config = match options.read() {
         Ok(config) => Arc::new(config),
         Err(mistakes) => return tell_mistakes(&mistakes).into(),
@@ -88,7 +101,7 @@ pub fn run(options: Options) -> std::process::ExitCode {
     // A change of directory must not change which file a reload reads.
     options.file = options.file.map(|_| config.file.clone());
     let command = options.command.take();
-    let outcome = set_up(options, config, command.as_ref()).and_then(|(mut daemon, pidfile)| {
+    let outcome = set_up(options, config, signals, command.as_ref()).and_then(|(mut daemon, pidfile)| {
         daemon.start(command)?;
         daemon.turn_until_gone();
         daemon.say_farewell();
@@ -169,6 +182,7 @@ pub fn warning_text(warning: &Warning) -> String {
 fn set_up(
     options: Options,
     config: Arc<Config>,
+    signals: SelfPipe,
     command: Option<&CommandArgs>,
 ) -> Result<(Daemon, Option<PathBuf>), Refusal> {
     let failed = |text: String| (text, ExitCode::Failure.number());
@@ -193,12 +207,6 @@ fn set_up(
         let left = logs::auto::clean(Path::new(&settings.childlogdir), &settings.identifier);
         notes.extend(left.into_iter().map(|trouble| trouble.message));
     }
-    let caught = match command {
-        Some(_) => foreground::forwarded(),
-        None => SIGNALS.map(|signal| signal as i32).to_vec(),
-    };
-    crate::sys::signals::ignore_terminal_stops();
-    let signals = SelfPipe::install(&caught).map_err(|error| failed(format!("cannot catch signals: {error}")))?;
     if background {
         outputs.log(LogLevel::Info, "daemonizing the supervisord process", &mut poll);
         process::daemonize(settings.directory.as_deref(), settings.umask).map_err(|error| failed(error.to_string()))?;

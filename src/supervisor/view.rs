@@ -56,14 +56,15 @@ impl Supervisor {
             }
         }
         for target in &targets {
-            let ids: &[ProcessId] = match target {
-                Target::Process(id) => std::slice::from_ref(id),
-                Target::Several(ids) => ids,
-                Target::NoProcess(_) | Target::NoGroup(_) => &[],
+            let mut ids: Vec<ProcessId> = match target {
+                Target::Process(id) => vec![*id],
+                Target::Several(ids) => ids.clone(),
+                Target::NoProcess(_) | Target::NoGroup(_) => Vec::new(),
             };
+            ids.sort_by_key(|id| self.table.entry(*id).map(|entry| &entry.config.name));
             for id in ids {
-                if let Some(entry) = self.table.entry(*id) {
-                    line(status_line(*id, entry, now, around));
+                if let Some(entry) = self.table.entry(id) {
+                    line(status_line(id, entry, now, around));
                 }
             }
         }
