@@ -10,7 +10,7 @@ use crate::config::LogLevel;
 use crate::event::Event;
 use crate::logs::TailReader;
 use crate::program::Now;
-use crate::protocol::{self, Code, DataLine, Framer, Line, Stream};
+use crate::protocol::{self, Code, DataLine, Framer, Line, Stream, TooLong};
 use crate::supervisor::{ClientId, Input, ProcessId, display_name};
 use crate::sys::fds::{self, Read, Written};
 use crate::sys::poll::{Event as Ready, Interest};
@@ -58,8 +58,10 @@ struct Client {
     /// Bytes of `out` that are written.
     written: usize,
     mode: Mode,
-    /// It sends nothing more.
+    /// It sends nothing more, or nothing more that is listened to.
     ended: bool,
+    /// Its last line had no end within the limit.
+    too_long: Option<TooLong>,
     /// It is dropped when its buffer is written.
     closing: bool,
 }
@@ -93,6 +95,7 @@ impl Clients {
             written: 0,
             mode: Mode::Fresh,
             ended: false,
+            too_long: None,
             closing: false,
         };
         self.all.insert(id, client);
@@ -325,8 +328,7 @@ impl Daemon {
                     }
                 }
                 if let Err(error) = client.framer.push(bytes) {
-                    protocol::write_error(&mut client.out, Code::BadRequest, &error.to_string());
-                    client.closing = true;
+                    client.too_long = Some(error);
                     client.ended = true;
                 }
             }
@@ -379,6 +381,10 @@ impl Daemon {
                 Mode::Idle if !enough => match client.framer.next_line() {
                     Some(line) => self.answer(id, &line, now),
                     None => {
+                        // Replies come in order: this one after those of the lines before.
+                        if let Some(error) = client.too_long.take() {
+                            protocol::write_error(&mut client.out, Code::BadRequest, &error.to_string());
+                        }
                         client.closing |= client.ended;
                         return;
                     }

@@ -396,6 +396,8 @@ impl Daemon {
     fn start(&mut self, command: Option<CommandArgs>) -> Result<(), Refusal> {
         let now = clock::now();
         self.carry_out(now);
+        // Children of who was this process before it became visor may have ended before their signals were heard.
+        self.reap(now);
         self.input(Input::Boot, now);
         self.carry_out(now);
         let Some(command) = command else { return Ok(()) };

@@ -82,7 +82,8 @@ pub struct SelfPipe {
 }
 
 impl SelfPipe {
-    /// Catch these signals from now on, and ignore SIGPIPE. Interrupted calls are restarted where the kernel can.
+    /// Catch these signals from now on, and ignore SIGPIPE. Interrupted calls are restarted where the kernel can. Whoever
+    /// started us may have blocked them: they are let through, or we would be deaf to them for ever.
     ///
     /// # Errors
     /// `AlreadyExists` when one is installed; EINVAL for a number that cannot be caught; EMFILE.
@@ -101,6 +102,7 @@ impl SelfPipe {
             set_action(signal, handler as libc::sighandler_t, libc::SA_RESTART)?;
             pipe.handled.0 |= bit(signal);
         }
+        unblock(signals);
         Ok(pipe)
     }
 
@@ -139,6 +141,19 @@ extern "C" fn on_signal(signal: c_int) {
         unsafe { libc::write(wake, c"!".as_ptr().cast(), 1) };
     }
     Errno::set_raw(errno);
+}
+
+/// Lets signals through that are blocked in this thread. Numbers that are no signals are passed over.
+fn unblock(signals: &[i32]) {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset fills the set before it is added to and read; a null old mask is allowed.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for &signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut());
+    }
 }
 
 /// Ignore a signal.

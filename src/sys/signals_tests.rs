@@ -40,6 +40,17 @@ fn signals_caught_wake_once_taken_and_then_rest() {
 }
 
 #[test]
+fn signals_that_were_blocked_are_caught() {
+    assert!(in_fork(|| {
+        std::mem::forget(block_all());
+        raise(libc::SIGUSR2);
+        let Ok(pipe) = SelfPipe::install(&[libc::SIGTERM, libc::SIGUSR2]) else { return false };
+        raise(libc::SIGTERM);
+        pipe.take().iter().eq([libc::SIGUSR2, libc::SIGTERM]) || pipe.take().contains(libc::SIGTERM)
+    }));
+}
+
+#[test]
 fn signals_beyond_the_pipes_room_are_remembered() {
     assert!(in_fork(|| {
         let Ok(pipe) = SelfPipe::install(&[libc::SIGUSR1, libc::SIGUSR2]) else { return false };

@@ -115,6 +115,9 @@ impl Connection {
         if let Some(length) = data.strip_prefix("bytes=") {
             let mut bytes = vec![0; length.parse().unwrap_or_else(|_| panic!("`{line}` has a length"))];
             self.reader.read_exact(&mut bytes).expect("a whole block");
+            let mut end = [0];
+            self.reader.read_exact(&mut end).expect("the block's end");
+            assert_eq!(&end, b"\n", "a block ends in LF");
             return Some(Line::Bytes(bytes));
         }
         let pair = |word: &str| {

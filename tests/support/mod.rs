@@ -24,6 +24,9 @@ const STARTED: &str = "supervisord started with pid";
 const CLEAN_ENVIRONMENT: [(&str, &str); 3] =
     [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("LANG", "C.UTF-8"), ("TZ", "UTC")];
 
+/// Between two looks at what tells nobody that it changed.
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
+
 /// Path of the `visor` under test.
 pub const VISOR: &str = env!("CARGO_BIN_EXE_visor");
 /// Path of the `svc` under test.
@@ -53,6 +56,31 @@ pub fn can_be_pid1(left_out: &str) -> bool {
     false
 }
 
+/// Whether this machine lets us mount in a namespace of our own; if not, says on stderr what is left out.
+pub fn can_mount(left_out: &str) -> bool {
+    let output = Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
+    let reason = match output {
+        Ok(output) if output.status.success() => return true,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    eprintln!("left out: {left_out}: no mount namespace: {reason}");
+    false
+}
+
+/// Looks again and again, with a short pause, until `look` finds something; a panic after [`TIMEOUT`]. For what nobody
+/// tells us of: files and the kernel's tables.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = std::time::Instant::now() + TIMEOUT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(std::time::Instant::now() < deadline, "{what} within {TIMEOUT:?}");
+        std::thread::sleep(LOOK_PAUSE);
+    }
+}
+
 /// How to start a visor. Made by [`Daemon::builder`].
 #[derive(Debug, Default)]
 pub struct Builder {
@@ -65,6 +93,8 @@ pub struct Builder {
     name: Option<String>,
     pid1: bool,
     uid: Option<u32>,
+    prefix: Vec<String>,
+    given: Vec<(String, u32, String)>,
 }
 
 impl Builder {
@@ -125,6 +155,28 @@ impl Builder {
         self
     }
 
+    /// Words before the command that starts visor, to give it surroundings; they must exec it. `$DIR` is replaced.
+    pub fn prefix(mut self, words: &[&str]) -> Self {
+        self.prefix.extend(words.iter().map(|&word| word.to_owned()));
+        self
+    }
+
+    /// A shell command line whose effects visor is started under, for instance `exec >&-`. `$DIR` is replaced.
+    pub fn under(self, shell: &str) -> Self {
+        self.prefix(&["sh", "-ec", &format!("{shell}\nexec \"$@\""), "sh"])
+    }
+
+    /// The same in a mount namespace of its own. Ask [`can_mount`] first.
+    pub fn under_mounts(self, shell: &str) -> Self {
+        self.prefix(&["unshare", "--mount"]).under(shell)
+    }
+
+    /// A file that is in the directory before visor starts.
+    pub fn given(mut self, name: &str, mode: u32, content: &str) -> Self {
+        self.given.push((name.to_owned(), mode, content.to_owned()));
+        self
+    }
+
     /// Starts visor and waits until it serves.
     pub fn start(self) -> Daemon {
         let daemon = self.spawn();
@@ -141,6 +193,11 @@ impl Builder {
             None => self.standard_conf(place),
         };
         std::fs::write(place.join("visor.conf"), text).expect("the configuration is written");
+        for (name, mode, content) in &self.given {
+            let path = place.join(name);
+            std::fs::write(&path, in_directory(content, place)).expect("a given file");
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(*mode)).expect("its mode");
+        }
         let process = Foreground::start(self.command(place), self.pid1);
         Daemon { process, directory }
     }
@@ -155,13 +212,12 @@ impl Builder {
 
     fn command(&self, place: &Path) -> Command {
         let program = self.program(place);
-        let mut command = if self.pid1 {
-            let mut command = clean_command("unshare");
-            command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]).arg(program);
-            command
-        } else {
-            clean_command(program)
-        };
+        let namespace = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+        let mut words: Vec<String> = self.prefix.iter().map(|word| in_directory(word, place)).collect();
+        words.extend(namespace.iter().filter(|_| self.pid1).map(|&word| word.to_owned()));
+        words.push(program.to_string_lossy().into_owned());
+        let mut command = clean_command(&words[0]);
+        command.args(&words[1..]);
         command.arg("-c").arg(place.join("visor.conf")).args(&self.arguments).current_dir(place);
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
         if let Some(uid) = self.uid {
@@ -258,6 +314,39 @@ impl Daemon {
         let (screen, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "`svc {arguments:?}` succeeds: {}\n{screen}{errors}", output.status);
         screen.into_owned()
+    }
+
+    /// Waits until its socket answers, for a daemon whose log is not to be seen on its stdout.
+    pub fn wait_until_it_answers(&self) {
+        eventually("the control socket answers", || std::os::unix::net::UnixStream::connect(self.socket()).ok());
+    }
+
+    /// One request over a connection of its own.
+    pub fn request(&self, line: &str) -> Reply {
+        self.connect().request(line)
+    }
+
+    /// One request over a connection of its own, which must end well.
+    pub fn request_ok(&self, line: &str) -> Reply {
+        let reply = self.request(line);
+        assert!(reply.is_ok(), "`{line}` ends well: {reply:?}");
+        reply
+    }
+
+    /// The state of process `name`, as its word.
+    pub fn state_of(&self, name: &str) -> String {
+        let reply = self.request_ok(&format!("status {name}"));
+        let state = reply.data.first().and_then(|line| line.get("state")).cloned();
+        state.unwrap_or_else(|| panic!("`{name}` has a state: {reply:?}"))
+    }
+
+    /// Waits until a file in the test's directory holds what `is_there` wants; its content.
+    pub fn wait_for_file(&self, name: &str, is_there: impl Fn(&str) -> bool) -> String {
+        let path = self.file(name);
+        eventually(&format!("{name} holds what is waited for"), || {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).ok()?).into_owned();
+            is_there(&text).then_some(text)
+        })
     }
 
     /// A connection to the control socket.

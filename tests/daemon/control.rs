@@ -1,0 +1,408 @@
+//! The control socket: every kind of client, good and bad.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::kernel::{cpu_time, descriptors, exists, is_installed, is_root};
+use super::support::{Connection, Daemon, Foreground, SVC, TIMEOUT, VISOR, clean_command, eventually, run};
+
+/// The longest request line, LF included.
+const LINE_LIMIT: usize = 64 * 1024;
+/// Clients at once in the tests of many.
+const MANY: usize = 250;
+const SLEEPER: &str = "[program:x]\ncommand=sleep 1000\nstartsecs=0\n";
+const DEAF: &str = "[program:deaf]\ncommand=sh -c \"trap '' TERM; echo deaf now; exec sleep 1000\"\nstartsecs=0\n";
+
+fn stream(daemon: &Daemon) -> UnixStream {
+    let stream = UnixStream::connect(daemon.socket()).expect("a connection");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
+    stream.set_write_timeout(Some(TIMEOUT)).expect("a timeout");
+    stream
+}
+
+/// All that comes until the end of file; a reset after the last byte is an end too.
+fn read_to_end(stream: &mut UnixStream) -> String {
+    let mut all = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut all) {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+#[test]
+fn request_byte_by_byte_is_a_request() {
+    let daemon = Daemon::with(SLEEPER);
+    let mut connection = daemon.connect();
+    for byte in b"status   x\r\n" {
+        connection.stream().write_all(&[*byte]).expect("a byte");
+        // Each is read by itself: another client is answered in between.
+        daemon.request_ok("hello");
+    }
+    assert_eq!(connection.reply().data[0]["name"], "x");
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order_and_a_waiting_one_holds_up_only_its_connection() {
+    let daemon = Daemon::with(&format!("{DEAF}stopwaitsecs=1\n{SLEEPER}"));
+    daemon.wait_for_log("deaf now");
+    let mut connection = daemon.connect();
+    connection.send("hello\nstop deaf\nstatus deaf\nno-such-verb\nstatus x");
+    assert_eq!(connection.reply().data[0]["program"], "visor");
+    daemon.wait_for_state("deaf", "STOPPING");
+    assert_eq!(daemon.state_of("x"), "RUNNING");
+    assert_eq!(connection.reply().data[0]["result"], "stopped");
+    assert_eq!(connection.reply().data[0]["state"], "STOPPED");
+    assert_eq!(connection.reply().error_code(), "unknown-verb");
+    assert_eq!(connection.reply().data[0]["name"], "x");
+}
+
+#[test]
+fn thousands_of_pipelined_requests_are_all_answered() {
+    let daemon = Daemon::with(SLEEPER);
+    let mut connection = daemon.connect();
+    let mut writer = connection.stream().try_clone().expect("the other direction");
+    let count = 5000;
+    let sender = std::thread::spawn(move || writer.write_all("status x\n".repeat(count).as_bytes()));
+    for _ in 0..count {
+        assert_eq!(connection.reply().data.len(), 1);
+    }
+    sender.join().expect("the sender").expect("all is taken");
+}
+
+#[test]
+fn longest_line_is_taken_and_a_longer_one_ends_the_connection() {
+    let daemon = Daemon::with(SLEEPER);
+    let mut longest = "status ".to_owned();
+    longest.push_str(&"a".repeat(LINE_LIMIT - 1 - longest.len()));
+    let reply = daemon.request(&longest);
+    assert_eq!(reply.data[0]["error"], "bad-name");
+
+    let mut bad = stream(&daemon);
+    bad.write_all(format!("hello\n{longest}a\nhello\n").as_bytes()).expect("taken or thrown away");
+    let answer = read_to_end(&mut bad);
+    let ends: Vec<&str> = answer.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(ends.len(), 2, "{answer}");
+    assert_eq!(ends[0], "ok");
+    assert!(ends[1].starts_with("error bad-request "), "{answer}");
+    daemon.request_ok("hello");
+}
+
+#[test]
+fn too_long_line_behind_a_waiting_request_is_answered_after_it() {
+    let daemon = Daemon::with(&format!("{DEAF}stopwaitsecs=1\n"));
+    daemon.wait_for_log("deaf now");
+    let mut connection = daemon.connect();
+    connection.send("stop deaf");
+    daemon.wait_for_state("deaf", "STOPPING");
+    connection.send(&"x".repeat(LINE_LIMIT));
+    daemon.request_ok("hello");
+    let reply = connection.reply();
+    assert!(reply.is_ok() && reply.data[0]["result"] == "stopped", "{reply:?}");
+    assert_eq!(connection.reply().error_code(), "bad-request");
+}
+
+#[test]
+fn line_without_end_is_no_request() {
+    let daemon = Daemon::with(SLEEPER);
+    let mut half = stream(&daemon);
+    half.write_all(b"hello\nshutdown").expect("taken");
+    half.shutdown(std::net::Shutdown::Write).expect("a half-closed connection");
+    let answer = read_to_end(&mut half);
+    assert!(answer.ends_with("ok\n") && answer.lines().count() == 2, "{answer}");
+    assert_eq!(daemon.request_ok("state").data[0]["state"], "RUNNING");
+}
+
+#[test]
+fn half_closed_client_still_gets_what_it_waits_for() {
+    let daemon = Daemon::with(&format!("{DEAF}stopwaitsecs=1\n"));
+    daemon.wait_for_log("deaf now");
+    let mut half = stream(&daemon);
+    half.write_all(b"stop deaf\nstatus deaf\n").expect("taken");
+    half.shutdown(std::net::Shutdown::Write).expect("a half-closed connection");
+    let answer = read_to_end(&mut half);
+    assert!(answer.contains("result=stopped") && answer.contains("state=STOPPED"), "{answer}");
+}
+
+#[test]
+fn clients_that_vanish_in_the_middle_of_a_stop_harm_nobody_and_cost_nothing() {
+    let daemon = Daemon::with(&format!("{DEAF}stopwaitsecs=2\n{SLEEPER}"));
+    daemon.wait_for_log("deaf now");
+    let pid = daemon.pid_of("deaf");
+    let mut stayer = daemon.connect();
+    stayer.send("stop deaf");
+    daemon.wait_for_state("deaf", "STOPPING");
+    let before = cpu_time(daemon.pid());
+    for _ in 0..50 {
+        let mut vanishing = stream(&daemon);
+        vanishing.write_all(b"stop deaf\nstart deaf\nstat").expect("taken");
+    }
+    assert!(stayer.reply().is_ok());
+    assert!(!exists(pid));
+    // Their ends must not keep the loop turning while the stop takes its time.
+    let used = cpu_time(daemon.pid()) - before;
+    assert!(used < Duration::from_millis(500), "{used:?} of CPU");
+    eventually("their connections are closed", || (descriptors(daemon.pid()).len() < 30).then_some(()));
+    daemon.request_ok("hello");
+}
+
+#[test]
+fn slow_reader_of_a_flood_misses_some_hears_how_much_and_slows_nobody() {
+    let daemon = Daemon::builder()
+        .supervisord("loglevel=info")
+        .conf(
+            "[program:flood]\ncommand=yes 0123456789abcdef\nstartsecs=0\nstdout_logfile=$DIR/flood.log\n\
+             stdout_logfile_maxbytes=1MB\nstdout_logfile_backups=1\n",
+        )
+        .start();
+    daemon.wait_for_state("flood", "RUNNING");
+    let mut slow = daemon.connect();
+    slow.send("follow flood");
+    let mut watcher = daemon.connect();
+    watcher.send("follow flood 0");
+    // The quick one gets far more than any backlog while the slow one reads nothing.
+    let mut got = 0;
+    while got < 64 * 1024 * 1024 {
+        match watcher.block() {
+            Some(block) => got += block.len(),
+            // Data between the blocks: it missed some itself.
+            None => got += 1,
+        }
+    }
+    daemon.request_ok("hello");
+    daemon.request_ok("stop flood");
+    let mut missed = None;
+    slow.stream().set_read_timeout(Some(TIMEOUT)).expect("a timeout");
+    daemon.request_ok("start flood");
+    let mut reader = std::io::BufReader::new(slow.stream().try_clone().expect("the same connection"));
+    let mut line = Vec::new();
+    while missed.is_none() {
+        use std::io::BufRead as _;
+        line.clear();
+        assert!(reader.read_until(b'\n', &mut line).expect("it still gets something") > 0, "it was dropped");
+        missed = std::str::from_utf8(&line).ok().and_then(|line| line.strip_prefix(" missed=")?.trim().parse().ok());
+    }
+    assert!(missed > Some(1024 * 1024_u64), "{missed:?}");
+}
+
+#[test]
+fn hundreds_of_clients_are_all_served() {
+    let daemon = Daemon::with(SLEEPER);
+    let mut connections: Vec<Connection> = (0..MANY).map(|_| daemon.connect()).collect();
+    for connection in &mut connections {
+        connection.send("watch");
+    }
+    let mut askers: Vec<Connection> = (0..MANY).map(|_| daemon.connect()).collect();
+    for asker in &mut askers {
+        asker.send("status x");
+    }
+    for asker in &mut askers {
+        assert!(asker.reply().is_ok());
+    }
+    daemon.request_ok("restart x");
+    for connection in &mut connections {
+        let mut seen = Vec::new();
+        while seen.last().map(String::as_str) != Some("PROCESS_STATE_RUNNING") {
+            let event = connection.event().expect("an event");
+            assert_eq!(event["name"], "x");
+            seen.push(event["event"].clone());
+        }
+        let wanted = ["STOPPING", "STOPPED", "STARTING", "RUNNING"].map(|word| format!("PROCESS_STATE_{word}"));
+        // The very first start may still be on its way when they begin to watch.
+        assert!(seen.ends_with(&wanted), "{seen:?}");
+    }
+    drop((connections, askers));
+    eventually("all connections are closed", || (descriptors(daemon.pid()).len() < 30).then_some(()));
+}
+
+#[test]
+fn too_many_clients_are_refused_without_harm_to_the_others() {
+    let daemon = Daemon::with(SLEEPER);
+    let mut connections: Vec<UnixStream> = (0..1300).map(|_| stream(&daemon)).collect();
+    let mut first = connections.remove(0);
+    first.write_all(b"hello\n").expect("taken");
+    let mut answer = [0; 9];
+    first.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b" program=");
+    drop(connections);
+    eventually("there is room again", || {
+        let mut connection = UnixStream::connect(daemon.socket()).ok()?;
+        connection.write_all(b"hello\n").ok()?;
+        let mut answer = [0; 9];
+        connection.read_exact(&mut answer).ok()?;
+        (&answer == b" program=").then_some(())
+    });
+}
+
+#[test]
+fn garbage_is_answered_or_thrown_away() {
+    let daemon = Daemon::with(SLEEPER);
+    let all_bytes: Vec<u8> = (0..=255).collect();
+    for garbage in [
+        &b"\n"[..],
+        b"\0\0\0\0\n",
+        b"\xff\xfe\n",
+        b"status %zz\n",
+        b"status %00\n",
+        b"   \n",
+        b"send x %\n",
+        &all_bytes,
+        b"tail x stdout 99999999999999999999999\n",
+        b"signal TERMX x\n",
+        b"signal 0 x\n",
+        b"stop\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\n",
+    ] {
+        let mut bad = stream(&daemon);
+        bad.write_all(garbage).expect("taken");
+        bad.shutdown(std::net::Shutdown::Write).expect("a half-closed connection");
+        let answer = read_to_end(&mut bad);
+        assert!(answer.lines().all(|line| line.starts_with([' ', 'o', 'e'])), "{garbage:?}: {answer}");
+    }
+    assert_eq!(daemon.state_of("x"), "RUNNING");
+}
+
+#[test]
+fn http_is_told_that_there_is_no_gateway() {
+    let daemon = Daemon::with(SLEEPER);
+    for request in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST /RPC2 HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"] {
+        let mut http = stream(&daemon);
+        http.write_all(request.as_bytes()).expect("taken");
+        let answer = read_to_end(&mut http);
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.starts_with("HTTP/1.1 501 ") && body.contains("visor-http"), "{answer}");
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        assert_eq!(length, Some(body.len().to_string().as_str()), "{answer}");
+    }
+}
+
+#[test]
+fn other_users_are_refused_even_where_the_socket_is_open_to_them() {
+    let what = "a client of another user";
+    if !is_root(what) || !is_installed("setpriv", what) || !is_installed("perl", what) {
+        return;
+    }
+    let daemon = Daemon::builder().visor("socket_mode=0777").conf(SLEEPER).start();
+    std::fs::set_permissions(daemon.path(), std::fs::Permissions::from_mode(0o755)).expect("an open directory");
+    assert_eq!(daemon.socket().metadata().expect("a socket").permissions().mode() & 0o777, 0o777);
+    let talk = "$SIG{PIPE} = 'IGNORE'; my $s = IO::Socket::UNIX->new($ARGV[0]) or die $!; print $s \"shutdown\\n\"; \
+                shutdown($s, 1); print while <$s>";
+    let mut command = clean_command("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "perl", "-MIO::Socket::UNIX", "-e", talk]);
+    command.arg(daemon.socket());
+    let output = run(command);
+    let answer = String::from_utf8_lossy(&output.stdout);
+    assert!(answer.starts_with("error not-permitted "), "{answer} {output:?}");
+    daemon.wait_for_log("refused a control connection: uid 65534 may not control this visor");
+    assert_eq!(daemon.request_ok("state").data[0]["state"], "RUNNING");
+}
+
+#[test]
+fn socket_is_ours_alone_unless_told_otherwise() {
+    let daemon = Daemon::with(SLEEPER);
+    assert_eq!(daemon.socket().metadata().expect("a socket").permissions().mode() & 0o7777, 0o700);
+    let open = Daemon::builder().visor("socket_mode=0660").start();
+    assert_eq!(open.socket().metadata().expect("a socket").permissions().mode() & 0o7777, 0o660);
+}
+
+#[test]
+fn second_instance_is_refused_and_the_first_is_undisturbed() {
+    let daemon = Daemon::with(&format!("{SLEEPER}stdout_logfile=AUTO\n"));
+    daemon.wait_for_state("x", "RUNNING");
+    let (pid, pidfile) = (daemon.pid_of("x"), daemon.read("visor.pid"));
+    let mut second = clean_command(VISOR);
+    second.arg("-c").arg(daemon.file("visor.conf")).current_dir(daemon.path());
+    let output = run(second);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("another visor already answers there"), "{told}");
+    assert!(daemon.socket().exists());
+    assert_eq!(daemon.pid_of("x"), pid);
+    assert_eq!(daemon.read("visor.pid"), pidfile);
+}
+
+#[test]
+fn stale_socket_is_taken_over_and_anything_else_is_left_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let socket = directory.path().join("s");
+    drop(UnixListener::bind(&socket).expect("a socket"));
+    assert!(socket.exists());
+    let daemon = Daemon::builder().visor(&format!("socket={}", socket.display())).start();
+    assert!(Connection::open(&socket).request("hello").is_ok());
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_exit(TIMEOUT).code(), Some(0));
+    assert!(!socket.exists(), "it is removed at the end");
+
+    std::fs::write(&socket, "precious").expect("a file");
+    let daemon = Daemon::builder().visor(&format!("socket={}", socket.display())).start();
+    daemon.wait_for_log("something that is not a socket is there");
+    assert_eq!(std::fs::read_to_string(&socket).expect("the file"), "precious");
+}
+
+#[test]
+fn killed_visor_leaves_a_socket_that_the_next_one_takes() {
+    let first = Daemon::with(SLEEPER);
+    first.wait_for_state("x", "RUNNING");
+    let orphan = first.pid_of("x");
+    first.signal(Signal::SIGKILL);
+    first.wait_exit(TIMEOUT);
+    kill(Pid::from_raw(orphan), Signal::SIGKILL).expect("the orphan");
+    assert!(first.socket().exists());
+    let mut again = clean_command(VISOR);
+    again.arg("-c").arg(first.file("visor.conf")).current_dir(first.path());
+    let again = Foreground::start(again, false);
+    again.wait_for_log("supervisord started with pid");
+    first.wait_for_state("x", "RUNNING");
+    again.signal(Signal::SIGTERM);
+    assert_eq!(again.wait_exit(TIMEOUT).code(), Some(0));
+}
+
+#[test]
+fn nobody_there_is_an_exit_code_of_svc() {
+    let mut command = clean_command(SVC);
+    command.args(["-s", "/nonexistent/socket", "status"]);
+    assert_ne!(run(command).status.code(), Some(0));
+}
+
+#[test]
+fn sent_bytes_reach_stdin_and_a_full_or_missing_stdin_is_said() {
+    let daemon = Daemon::with(
+        "[program:echo]\ncommand=cat\nstartsecs=0\nstdout_logfile=$DIR/out\n\
+         [program:deaf]\ncommand=sleep 1000\nstartsecs=0\n[program:down]\ncommand=cat\nautostart=false\n",
+    );
+    daemon.wait_for_state("echo", "RUNNING");
+    daemon.wait_for_state("deaf", "RUNNING");
+    daemon.request_ok("send echo a%20b%0A%00%25%C3%A9%0A");
+    daemon.wait_for_file("out", |text| text == "a b\n\0%é\n");
+    assert_eq!(daemon.request("send down x").error_code(), "not-running");
+    let block = format!("send deaf {}", "y".repeat(60_000));
+    let refused = (0..10).map(|_| daemon.request(&block)).find(|reply| !reply.is_ok()).expect("a limit");
+    assert_eq!(refused.error_code(), "busy");
+    daemon.request_ok("stop deaf");
+}
+
+#[test]
+fn tail_clear_and_maintail_show_bytes_as_they_are() {
+    let daemon = Daemon::with(
+        "[program:p]\ncommand=printf 'one\\ntwo\\377\\n'\nautorestart=false\nstartsecs=0\nstdout_logfile=$DIR/out\n",
+    );
+    daemon.wait_for_log("exited: p");
+    assert_eq!(daemon.request_ok("tail p").bytes, b"one\ntwo\xff\n");
+    assert_eq!(daemon.request_ok("tail p stdout 3").bytes, b"o\xff\n");
+    assert_eq!(daemon.request("tail nobody").error_code(), "bad-name");
+    daemon.request_ok("clear p");
+    assert_eq!(daemon.request_ok("tail p").bytes, b"");
+    let tail = daemon.request_ok("maintail 100000").bytes;
+    assert!(String::from_utf8_lossy(&tail).contains("exited: p"));
+    let mut follower = daemon.connect();
+    follower.send("maintail follow 0");
+    daemon.request_ok("start p");
+    let mut seen = String::new();
+    while !seen.contains("exited: p") {
+        seen += &String::from_utf8_lossy(&follower.block().expect("more of the log"));
+    }
+}

@@ -1,0 +1,11 @@
+//! The real binaries, from outside: what visor promises, seen as a user, a program and the kernel see it.
+//!
+//! A file per subject. Nothing sleeps a fixed time; what cannot be had on this machine is said on stderr.
+
+mod control;
+mod kernel;
+mod reaping;
+mod signals;
+mod start_stop;
+#[path = "../support/mod.rs"]
+mod support;
