@@ -33,8 +33,8 @@ const LINES: &[Line] = &[
     line("supervisord --nodaemon=1"),
     line("supervisord -n -n -c $DIR/test.conf"),
     line("supervisord -c $DIR/test.conf argument"),
-    line("supervisord -e loud -c $DIR/test.conf"),
-    line("supervisord -m 9 -c $DIR/test.conf"),
+    Line { arguments: "supervisord -e loud -c $DIR/test.conf", conf: "[supervisord]\n" },
+    Line { arguments: "supervisord -m 9 -c $DIR/test.conf", conf: "[supervisord]\n" },
     line("supervisord -n"),
     line("supervisorctl -c /nonexistent/x.conf status"),
     line("supervisorctl -c $DIR status"),
@@ -155,8 +155,8 @@ fn help_and_version() {
     }
 }
 
-/// `-c/--configuration` of `-c/--configuration FILENAME -- …`.
-fn options(help: &[String]) -> Vec<&str> {
+/// `-c/--configuration` of `-c/--configuration FILENAME -- …`. Its help writes `--history-file` for `--history_file`.
+fn options(help: &[String]) -> Vec<String> {
     let starts = help.iter().filter(|line| line.starts_with('-') && line.contains(" -- "));
-    starts.filter_map(|line| line.split(' ').next()).collect()
+    starts.filter_map(|line| line.split(' ').next()).map(|option| option.replace('_', "-")).collect()
 }
