@@ -7,7 +7,8 @@
 //! main.rs ──▶ daemon ──▶ supervisor ──▶ program ──▶ config
 //!               │  │          └──────▶ event, protocol
 //!               │  └──▶ logs, protocol                 bin/svc.rs ──▶ svc ──▶ client ──▶ protocol
-//!               └─────▶ sys                                            └──▶ config ([supervisorctl] only)
+//!               ├─────▶ sys                                 └──▶ config, machine ([supervisorctl] only)
+//!               └─────▶ machine ──▶ config, sys
 //! ```
 
 /// Command lines, help texts and exit codes of the binaries.
@@ -22,6 +23,8 @@ pub mod daemon;
 pub mod event;
 /// Log files: write, rotate, reopen, tail, line formats.
 pub mod logs;
+/// The machine, as the reader of configurations asks for it.
+pub mod machine;
 /// The life of one process as a pure function.
 pub mod program;
 /// The control language: requests, replies, framing.

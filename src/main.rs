@@ -4,41 +4,53 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode as Code;
 
+use visor::cli::command::CommandArgs;
 use visor::cli::visor::VisorCommand;
 use visor::cli::{self, Exit, ExitCode, Personality};
 use visor::config::{self, Config, Overrides};
-use visor::daemon::{self, Machine, Options};
+use visor::daemon::{self, Options};
+use visor::machine::Machine;
 
 fn main() -> Code {
     let argv: Vec<OsString> = std::env::args_os().collect();
-    let outcome = match Personality::of(argv.first()) {
-        Personality::Own => own(&argv),
-        Personality::Supervisor => supervisord(&argv),
+    let small_init = cli::command::as_small_init(&argv, |key| std::env::var_os(key));
+    let outcome = match (small_init, Personality::of(argv.first())) {
+        (Some(args), _) => args.map(alone),
+        (None, Personality::Own) => own(&argv),
+        (None, Personality::Supervisor) => supervisord(&argv),
     };
-    match outcome {
-        Ok(code) => code.into(),
-        Err(exit) => exit.finish(),
-    }
+    outcome.unwrap_or_else(Exit::finish)
 }
 
-fn own(argv: &[OsString]) -> Result<ExitCode, Exit> {
+/// One command and nothing else.
+fn alone(command: CommandArgs) -> Code {
+    daemon::run(Options { file: None, overrides: Overrides::default(), daemonize: false, command: Some(command) })
+}
+
+fn own(argv: &[OsString]) -> Result<Code, Exit> {
     match cli::visor::parse(argv)? {
         VisorCommand::Run { config, strict } => {
-            let file = daemon::find_config(argv, config, Personality::Own)?;
+            let file = Some(daemon::find_config(argv, config, Personality::Own)?);
             let overrides = Overrides { strict, ..Overrides::default() };
-            Ok(daemon::run(Options { file, overrides, daemonize: false }))
+            Ok(daemon::run(Options { file, overrides, daemonize: false, command: None }))
+        }
+        VisorCommand::Command { config: None, strict: _, command } => Ok(alone(command)),
+        VisorCommand::Command { config: given, strict, command } => {
+            let file = Some(daemon::find_config(argv, given, Personality::Own)?);
+            let overrides = Overrides { strict, ..Overrides::default() };
+            Ok(daemon::run(Options { file, overrides, daemonize: false, command: Some(command) }))
         }
         VisorCommand::Check { config, dump, strict } => {
             let file = daemon::find_config(argv, config, Personality::Own)?;
             let overrides = Overrides { strict, ..Overrides::default() };
-            Ok(check(&file, &overrides, dump))
+            Ok(check(&file, &overrides, dump).into())
         }
     }
 }
 
-fn supervisord(argv: &[OsString]) -> Result<ExitCode, Exit> {
+fn supervisord(argv: &[OsString]) -> Result<Code, Exit> {
     let args = cli::supervisord::parse(argv)?;
-    let file = daemon::find_config(argv, args.configuration.clone(), Personality::Supervisor)?;
+    let file = Some(daemon::find_config(argv, args.configuration.clone(), Personality::Supervisor)?);
     let overrides = Overrides {
         user: args.user,
         umask: args.umask,
@@ -58,7 +70,7 @@ fn supervisord(argv: &[OsString]) -> Result<ExitCode, Exit> {
         strip_ansi: args.strip_ansi,
         strict: false,
     };
-    Ok(daemon::run(Options { file, overrides, daemonize: true }))
+    Ok(daemon::run(Options { file, overrides, daemonize: true, command: None }))
 }
 
 fn check(file: &str, overrides: &Overrides, dump: bool) -> ExitCode {

@@ -189,6 +189,13 @@ fn actions_on_processes_have_supervisors_words_and_exit_codes() {
         ),
         ("signal HUP a", "signal HUP a", " name=a result=signalled\nok\n", "a: signalled\n", 0),
         (
+            "signal X a b",
+            "signal X a b",
+            "error bad-signal X\n",
+            "a: ERROR (bad signal name)\nb: ERROR (bad signal name)\n",
+            1,
+        ),
+        (
             "signal X a",
             "signal X a",
             " name=a error=bad-signal text=\nerror bad-signal X\n",
@@ -317,7 +324,7 @@ fn misuse_is_told_with_the_actions_help() {
     }
 }
 
-const STATUS: &str = " name=web group=web process=web state=RUNNING pid=7 start=5 stop=0 now=9 uptime=4 wanted=up \
+const STATUS: &str = " name=web group=web process=web state=RUNNING error=earlier pid=7 start=5 stop=0 now=9 uptime=4 wanted=up \
                       stdout=/l/o description=pid%207,%20uptime%200:00:04\n \
                       name=g:a group=g process=a state=STOPPED pid=0 start=0 stop=0 now=9 wanted=down \
                       description=Not%20started\n";
@@ -393,6 +400,21 @@ fn supervisorctl_takes_its_own_flags_and_leaves_hints_out() {
     assert_eq!(http.status.code(), Some(4));
     assert!(String::from_utf8_lossy(&http.stdout).contains("visor-http"));
     assert_eq!(run(&["-Z"]).status.code(), Some(2));
+}
+
+#[test]
+fn supervisorctl_finds_socket_and_prompt_in_the_configuration() {
+    let fake = Fake::new(&[("status", "ok\n")]);
+    let file = fake.folder.path().join("c.conf");
+    let url = format!("unix://{}", fake.path().display());
+    std::fs::write(&file, format!("[supervisorctl]\nserverurl={url}\nprompt=mine\n")).unwrap();
+    let run = || svc("supervisorctl", &["-c", file.to_str().unwrap()]).output().unwrap();
+    expect(&run(), "mine> \n", 0);
+    std::fs::write(&file, "[supervisord]\n").unwrap();
+    let output = run();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.starts_with("Error: .ini file does not include supervisorctl section\n"), "{stderr}");
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 
-use visor::config::Ctl;
+use visor::config::{self, Ctl};
+use visor::machine::Machine;
 
 fn main() -> std::process::ExitCode {
     let argv: Vec<OsString> = std::env::args_os().collect();
@@ -10,6 +11,7 @@ fn main() -> std::process::ExitCode {
 }
 
 /// `[supervisorctl]` of a configuration file.
-fn read_ctl(_file: &str) -> Result<Option<Ctl>, String> {
-    Err("reading a configuration file is not wired yet: use -s unix:///PATH".to_owned())
+fn read_ctl(file: &str) -> Result<Option<Ctl>, String> {
+    config::read_ctl(&Machine, file)
+        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }

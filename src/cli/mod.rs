@@ -6,6 +6,8 @@
 //! brought into the one spelling it knows ([`normalise`]), so that Supervisor's habits work: clusters of short options,
 //! `--option=value`, `_` in long names, unique prefixes.
 
+/// One command in the foreground: `visor -- CMD`, `tini`, `dumb-init`.
+pub mod command;
 mod exit;
 mod help;
 mod normalise;

@@ -41,8 +41,14 @@ impl Words {
 
     /// The spelling of the first option that was given before.
     pub fn repeated(&self) -> Option<&str> {
+        self.repeated_but(&[])
+    }
+
+    /// As [`Words::repeated`], but `several` may be given several times.
+    pub fn repeated_but(&self, several: &[&str]) -> Option<&str> {
         let is_repeated = |(index, found): &(usize, &Found)| {
-            self.options.iter().take(*index).any(|earlier| earlier.long == found.long)
+            !several.contains(&found.long.as_str())
+                && self.options.iter().take(*index).any(|earlier| earlier.long == found.long)
         };
         self.options.iter().enumerate().find(is_repeated).map(|(_, found)| found.spelled.as_str())
     }

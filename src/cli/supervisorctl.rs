@@ -42,7 +42,7 @@ struct Options {
     #[argh(option, short = 'p', arg_name = "PASSWORD")]
     #[expect(dead_code, reason = "part of the original's command line")]
     password: Option<String>,
-    /// keep the history of the shell in FILENAME
+    /// accepted and ignored: the shell keeps no history yet
     #[argh(option, short = 'r', arg_name = "FILENAME")]
     history_file: Option<String>,
 }

@@ -4,8 +4,10 @@ use std::ffi::OsString;
 
 use argh::{ArgsInfo, FromArgs};
 
+use super::command::{self, CommandArgs};
 use super::normalise::{HELP, normalise};
 use super::{Exit, VERSION, help, options, usage_error};
+use crate::config::Signal;
 
 /// What the init is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,15 @@ pub enum VisorCommand {
         config: Option<String>,
         /// Warnings of the configuration are errors.
         strict: bool,
+    },
+    /// Run one command in the foreground, with the programs of a configuration beside it if there is one.
+    Command {
+        /// The file; `None` = the command alone.
+        config: Option<String>,
+        /// Warnings of the configuration are errors.
+        strict: bool,
+        /// The command.
+        command: CommandArgs,
     },
     /// Read a configuration, report and leave.
     Check {
@@ -37,6 +48,18 @@ struct RunArgs {
     /// treat warnings of the configuration as errors
     #[argh(switch)]
     strict: bool,
+    /// with `--`: send signals to the command's process group
+    #[argh(switch, short = 'g')]
+    group: bool,
+    /// with `--`: send another signal than came: `15:3`; 0 drops it (may be given several times)
+    #[argh(option, arg_name = "S:R")]
+    rewrite: Vec<String>,
+    /// with `--`: exit code of the command that becomes 0 (may be given several times)
+    #[argh(option, short = 'e', arg_name = "CODE")]
+    expect: Vec<String>,
+    /// with `--`: signal to get when the parent process dies
+    #[argh(option, short = 'p', arg_name = "SIGNAL")]
+    parent_death: Option<String>,
     /// print the version and leave
     #[argh(switch, short = 'V')]
     #[expect(dead_code, reason = "acts before the values are made")]
@@ -72,18 +95,47 @@ Example: visor -c /etc/supervisord.conf
 /// What to print and the code to leave with: help, version, or wrong use.
 pub fn parse(argv: &[OsString]) -> Result<VisorCommand, Exit> {
     let wrong = |message: String| usage_error(argv, NAME, &message);
-    let words = normalise::<RunArgs>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    let ours = argv.get(1..).unwrap_or_default();
+    let (ours, command) = match ours.iter().position(|word| word == "--") {
+        Some(at) => (ours.get(..at).unwrap_or_default(), ours.get(at.saturating_add(1)..)),
+        None => (ours, None),
+    };
+    let words = normalise::<RunArgs>(ours).map_err(wrong)?;
     match words.first_of(&[HELP, "--version"]) {
         Some(HELP) => return Err(Exit::success(page())),
         Some(_) => return Err(Exit::success(format!("visor {VERSION}\n"))),
         None => {}
     }
-    let run: RunArgs = options(&words).map_err(wrong)?;
+    if let Some(twice) = words.repeated_but(&["--rewrite", "--expect"]) {
+        return Err(wrong(format!("conflicting command line option '{twice}'")));
+    }
+    let run: RunArgs = command::parse(&words).map_err(wrong)?;
+    if let Some(argv) = command.filter(|argv| !argv.is_empty()) {
+        if let Some(word) = words.operands.first() {
+            return Err(wrong(format!("no such command: `{}`", word.to_string_lossy())));
+        }
+        return in_foreground(run, argv).map_err(wrong);
+    }
+    if run.group || !run.rewrite.is_empty() || !run.expect.is_empty() || run.parent_death.is_some() {
+        return Err(wrong("options of a command need one: `visor [options] -- COMMAND`".to_owned()));
+    }
     match words.operands.split_first() {
         None => Ok(VisorCommand::Run { config: run.configuration, strict: run.strict }),
         Some((word, rest)) if word == CHECK => check(argv, rest, run),
         Some((word, _)) => Err(wrong(format!("no such command: `{}`", word.to_string_lossy()))),
     }
+}
+
+fn in_foreground(run: RunArgs, argv: &[OsString]) -> Result<VisorCommand, String> {
+    let command = CommandArgs {
+        argv: argv.to_vec(),
+        group: run.group,
+        session: false,
+        rewrites: command::rewrites(&run.rewrite)?,
+        forgiven: command::codes(&run.expect)?,
+        parent_death: run.parent_death.as_deref().map(Signal::parse).transpose()?,
+    };
+    Ok(VisorCommand::Command { config: run.configuration, strict: run.strict, command })
 }
 
 /// Options before the word `check` count as well.
@@ -108,7 +160,11 @@ fn check(argv: &[OsString], rest: &[OsString], run: RunArgs) -> Result<VisorComm
 }
 
 fn page() -> String {
-    let usage = ["visor [-c FILE] [--strict]", "visor check [-c FILE] [--dump] [--strict]"];
+    let usage = [
+        "visor [-c FILE] [--strict]",
+        "visor [-c FILE] [-g] [-e CODE] [--rewrite S:R] [-p SIGNAL] -- COMMAND [ARGUMENT…]",
+        "visor check [-c FILE] [--dump] [--strict]",
+    ];
     help::of_visor::<RunArgs>("visor -- run the programs of a supervisord.conf, as PID 1 or not.", &usage, AFTER)
 }
 

@@ -141,6 +141,10 @@ fn listener<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<GroupKi
     let result_handler = reader
         .value(section, "result_handler", &Names::HERE, |_, text| server::plugin(text, name))
         .unwrap_or_else(|| RESULT_HANDLER.to_owned());
+    if result_handler != RESULT_HANDLER {
+        let text = format!("[{name}] result_handler: `{result_handler}` is Python, which visor does not run");
+        reader.remark(section, "result_handler", text);
+    }
     let events = events(reader, section);
     let redirected = reader.value(section, "redirect_stderr", &Names::HERE, |_, text| value::boolean(text));
     if redirected == Some(true) {

@@ -8,13 +8,14 @@ use super::host::{Host, ReadError};
 use super::ini;
 use super::path::{absolute, directory_of, join};
 use super::reader::{Names, Reader};
-use super::types::Warning;
+use super::server;
+use super::types::{Ctl, Warning};
 
 /// All files together.
 pub(super) struct Files {
     pub document: Document,
-    /// The main file alone, for `[supervisorctl]`.
-    pub main: Document,
+    /// `[supervisorctl]` of the main file alone: the original's client follows no `[include]`.
+    pub ctl: Result<Option<Ctl>, Vec<Mistake>>,
     /// Absolute path of the main file, and its directory.
     pub file: String,
     pub here: String,
@@ -40,7 +41,7 @@ pub(super) fn main_file(host: &dyn Host, file: &str) -> Result<Files, Box<Mistak
     let mut document = Document::new(&name);
     document.merge(&name, ini::parse(&path, &bytes, &mut mistakes));
     Ok(Files {
-        main: document.clone(),
+        ctl: server::ctl_of(host, &document, directory_of(&path)),
         document,
         here: directory_of(&path).to_owned(),
         file: path,

@@ -249,6 +249,9 @@ fn without_comment(raw: &str) -> Option<&str> {
     if raw.trim_start().starts_with([';', '#']) {
         return None;
     }
+    if !raw.contains([';', '#']) {
+        return Some(raw);
+    }
     match comment_start(raw) {
         Some(start) => raw.get(..start),
         None => Some(raw),
@@ -275,5 +278,109 @@ fn comment_start(raw: &str) -> Option<usize> {
         if found.is_some() {
             return found;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Headers as `[name]`, options as `key=value`, each with its line.
+    fn read(text: &str) -> (Vec<String>, Vec<(usize, String)>) {
+        let mut mistakes = Vec::new();
+        let items = parse("f", text.as_bytes(), &mut mistakes);
+        let shown = items.into_iter().map(|item| match item.what {
+            What::Header(name) => format!("{}[{name}]", item.line),
+            What::Option { key, value, .. } => format!("{}{key}={value}", item.line),
+        });
+        (shown.collect(), mistakes.into_iter().map(|m| (m.line, m.reason)).collect())
+    }
+
+    fn good(text: &str) -> Vec<String> {
+        let (items, mistakes) = read(text);
+        assert_eq!(mistakes, []);
+        items
+    }
+
+    #[test]
+    fn option_first_delimiter_splits_and_key_is_lowered() {
+        assert_eq!(good("[a]\nKey : v=w\nX=y:z\ne="), ["1[a]", "2key=v=w", "3x=y:z", "4e="]);
+    }
+
+    #[test]
+    fn header_ends_at_last_bracket_and_keeps_case_and_blanks() {
+        assert_eq!(good("[a]b] junk\n[ A ] ; c\n"), ["1[a]b]", "2[ A ]"]);
+    }
+
+    #[test]
+    fn unclosed_header_is_an_option() {
+        assert_eq!(good("[a]\n[program:x\n[]=1"), ["1[a]", "2[program=x", "3[]=1"]);
+    }
+
+    #[test]
+    fn deeper_lines_continue_a_value() {
+        assert_eq!(good("[a]\nk = 1\n  2 ; c\n# c\n\n\t[3]\n\nj=4\n x=5\n"), ["1[a]", "2k=1\n2\n\n[3]", "8j=4\nx=5"]);
+    }
+
+    #[test]
+    fn indented_first_option_is_an_option() {
+        assert_eq!(good("[a]\n   k=1\n  j=2\n"), ["1[a]", "2k=1", "3j=2"]);
+    }
+
+    #[test]
+    fn inline_comment_needs_a_blank_before_it() {
+        assert_eq!(
+            good("[a]\na=x;y\nb=x ;y\nc=p#w\t#z\nd=\";\" ;\n"),
+            ["1[a]", "2a=x;y", "3b=x", "4c=p#w", "5d=\";\""]
+        );
+        assert_eq!(good("[a]\na=x#y #z ;w\nb=;x\n"), ["1[a]", "2a=x#y #z", "3b=;x"]);
+    }
+
+    #[test]
+    fn every_line_end_is_accepted_and_a_byte_order_mark_skipped() {
+        assert_eq!(good("\u{feff}[a]\r\nk=1\r\n  2\rj=3\r"), ["1[a]", "2k=1\n2", "4j=3"]);
+    }
+
+    #[test]
+    fn wrong_lines_are_all_told_and_the_rest_is_read() {
+        let (items, mistakes) = read("[a]\njunk\nk=1\n=x\n[]\n[b]\n");
+        assert_eq!(items, ["1[a]", "3k=1", "6[b]"]);
+        let lines: Vec<usize> = mistakes.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [2, 4, 5]);
+    }
+
+    #[test]
+    fn text_before_a_header_is_told_once() {
+        let (items, mistakes) = read("a=1\nb=2\n[c]\n");
+        assert_eq!(items, ["3[c]"]);
+        assert_eq!(mistakes, [(1, "File contains no section headers.".to_owned())]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_with_their_place() {
+        let mut mistakes = Vec::new();
+        parse("f", b"[a]\nk=\xe9x\nj=\0\n", &mut mistakes);
+        let told: Vec<_> = mistakes.iter().map(|m| (m.line, m.column)).collect();
+        assert_eq!(told, [(2, 3), (3, 3)]);
+        assert_eq!(
+            mistakes.first().map(|m| m.reason.as_str()),
+            Some("'utf-8' codec can't decode byte 0xe9 in position 6: invalid continuation byte")
+        );
+        mistakes.clear();
+        parse("f", b"[a]\nj=\0\n", &mut mistakes);
+        assert_eq!(mistakes.iter().map(|m| (m.line, m.column)).collect::<Vec<_>>(), [(2, 3)]);
+    }
+
+    #[test]
+    fn columns_point_at_key_and_value() {
+        let items = parse("f", "[a]\n  é = x\nk=\n".as_bytes(), &mut Vec::new());
+        let places: Vec<_> = items
+            .iter()
+            .filter_map(|item| match item.what {
+                What::Option { value_column, .. } => Some((item.column, value_column)),
+                What::Header(_) => None,
+            })
+            .collect();
+        assert_eq!(places, [(3, 7), (1, 2)]);
     }
 }

@@ -87,8 +87,11 @@ pub fn read(host: &dyn Host, file: &str, overrides: &Overrides) -> Result<Config
 /// Every mistake in the file's form and in that section.
 pub fn read_ctl(host: &dyn Host, file: &str) -> Result<Option<Ctl>, Vec<Mistake>> {
     let files = include::main_file(host, file).map_err(|mistake| vec![*mistake])?;
-    let (ctl, mut mistakes) = server::ctl_of(host, &files.main, &files.here);
-    mistakes.extend(files.mistakes);
+    let mut mistakes = files.mistakes;
+    let ctl = files.ctl.unwrap_or_else(|wrong| {
+        mistakes.extend(wrong);
+        None
+    });
     if mistakes.is_empty() { Ok(ctl) } else { Err(sorted(mistakes)) }
 }
 
@@ -104,13 +107,10 @@ fn understand(reader: &mut Reader, files: &include::Files, overrides: &Overrides
     let mut groups = group::groups(reader);
     let servers = server::servers(reader);
     let visor = document.section("visor").map(|section| daemon::visor(reader, section)).unwrap_or_default();
-    let (ctl, ctl_mistakes) = server::ctl_of(reader.host, &files.main, &files.here);
-    reader.warnings.extend(ctl_mistakes.iter().map(|mistake| Warning {
-        file: mistake.file.clone(),
-        line: mistake.line,
-        text: format!("[supervisorctl] cannot be used: {}", mistake.reason),
-        original: false,
-    }));
+    if let Err(wrong) = &files.ctl {
+        // Nothing the daemon needs stands there, so it is no reason to refuse the file.
+        reader.warnings.extend(wrong.iter().map(unusable_ctl));
+    }
     let daemon = daemon?;
     for process in groups.iter_mut().flat_map(|group| &mut group.processes) {
         inherit_environment(process, &daemon);
@@ -121,12 +121,21 @@ fn understand(reader: &mut Reader, files: &include::Files, overrides: &Overrides
         server_url: server::url(&servers),
         servers,
         rpc_interfaces,
-        ctl,
+        ctl: files.ctl.as_ref().ok().cloned().flatten(),
         groups,
         warnings: std::mem::take(&mut reader.warnings),
         included: files.included.clone(),
         daemon,
     })
+}
+
+fn unusable_ctl(mistake: &Mistake) -> Warning {
+    Warning {
+        file: mistake.file.clone(),
+        line: mistake.line,
+        text: format!("[supervisorctl] cannot be used: {}", mistake.reason),
+        original: false,
+    }
 }
 
 /// Puts the common environment under a process' own.

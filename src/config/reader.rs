@@ -111,11 +111,22 @@ impl<'a> Reader<'a> {
 
     /// A remark in the original's words.
     pub(super) fn warn(&mut self, section: &Section, key: &str, text: String) {
+        let warning = self.warning(section, key, text, true);
+        self.warnings.push(warning);
+    }
+
+    /// A remark of our own.
+    pub(super) fn remark(&mut self, section: &Section, key: &str, text: String) {
+        let warning = self.warning(section, key, text, false);
+        self.warnings.push(warning);
+    }
+
+    fn warning(&self, section: &Section, key: &str, text: String, original: bool) -> Warning {
         let (file, line) = match self.document.entry(section, key) {
             Some(entry) => (&entry.file, entry.line),
             None => (&section.file, section.line),
         };
-        self.warnings.push(Warning { file: file.to_string(), line, text, original: true });
+        Warning { file: file.to_string(), line, text, original }
     }
 }
 

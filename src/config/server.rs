@@ -16,6 +16,8 @@ pub(super) const INET: &str = "inet_http_server";
 pub(super) const RPC: &str = "rpcinterface:";
 /// The key that names what makes an interface.
 const FACTORY: &str = "supervisor.rpcinterface_factory";
+/// The one interface that is offered without Python.
+const MAIN_FACTORY: &str = "supervisor.rpcinterface:make_main_rpcinterface";
 /// Mode of a unix socket without `chmod`.
 const CHMOD: u32 = 0o700;
 const SERVER_URL: &str = "http://localhost:9001";
@@ -132,6 +134,10 @@ fn rpc_interface<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Rp
         return None;
     }
     let factory = reader.value(section, FACTORY, &Names::ENVIRONMENT, |_, text| plugin(text, &section.name));
+    if let Some(other) = factory.as_ref().filter(|factory| *factory != MAIN_FACTORY) {
+        let text = format!("[{}] {FACTORY}: `{other}` is Python, which visor does not run", section.name);
+        reader.remark(section, FACTORY, text);
+    }
     let defaults = reader.document.defaults.entries.keys();
     let mut keys: Vec<&String> = section.entries.keys().chain(defaults).collect();
     keys.sort();
@@ -148,8 +154,9 @@ fn rpc_interface<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Rp
 /// A reference to a Python object, `package.module:name`. None is ever loaded here, so nothing but the
 /// shape is checked.
 pub(super) fn plugin(text: &str, section: &str) -> Result<String, String> {
-    let (module, _) = text.split_once(':').unwrap_or((text, ""));
-    if module.trim().is_empty() || text.contains(char::is_whitespace) {
+    let dotted = |part: &str| part.trim().chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+    let (module, object) = text.split_once(':').unwrap_or((text, ""));
+    if module.trim().is_empty() || !dotted(module) || !dotted(object) {
         return Err(format!("{text} cannot be resolved within [{section}]"));
     }
     Ok(text.to_owned())
@@ -178,12 +185,12 @@ fn server_url(host: &dyn Host, text: &str) -> Result<String, String> {
     })
 }
 
-/// The client's section of a main file; a mistake in it is told, but never stops the daemon.
-pub(super) fn ctl_of(host: &dyn Host, document: &Document, here: &str) -> (Option<Ctl>, Vec<Mistake>) {
+/// The client's section of a main file, before anything is included.
+pub(super) fn ctl_of(host: &dyn Host, document: &Document, here: &str) -> Result<Option<Ctl>, Vec<Mistake>> {
     let Some(section) = document.section("supervisorctl") else {
-        return (None, Vec::new());
+        return Ok(None);
     };
     let mut reader = Reader::new(host, document, here);
     let ctl = ctl(&mut reader, section);
-    if reader.mistakes.is_empty() { (Some(ctl), Vec::new()) } else { (None, reader.mistakes) }
+    if reader.mistakes.is_empty() { Ok(Some(ctl)) } else { Err(reader.mistakes) }
 }

@@ -243,3 +243,77 @@ pub(super) fn port_number(text: &str) -> Result<u16, String> {
     }
     u16::try_from(number).map_err(|_| format!("{number} is above upper bound ({})", u16::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boolean_any_case_is_read_and_others_refused() {
+        assert_eq!(boolean("YES"), Ok(true));
+        assert_eq!(boolean("off"), Ok(false));
+        assert_eq!(boolean("t"), Err("not a valid boolean value: 't'".to_owned()));
+        assert_eq!(boolean(" yes"), Err("not a valid boolean value: ' yes'".to_owned()));
+    }
+
+    #[test]
+    fn byte_size_suffix_is_a_power_of_1024() {
+        assert_eq!(byte_size("50MB"), Ok(52_428_800));
+        assert_eq!(byte_size("1 kb"), Ok(1024));
+        assert_eq!(byte_size("-1"), Ok(-1));
+        assert_eq!(byte_size("9999999999999999GB"), Ok(i64::MAX));
+        assert_eq!(byte_size("5K"), Err("invalid literal for int() with base 10: '5k'".to_owned()));
+        assert_eq!(byte_size("MB"), Err("invalid literal for int() with base 10: ''".to_owned()));
+    }
+
+    #[test]
+    fn octal_negative_or_decimal_digit_is_refused() {
+        assert_eq!(octal("0o27"), Ok(0o27));
+        assert_eq!(octal("9"), Err("9 can not be converted to an octal type".to_owned()));
+        assert!(octal("-1").is_err());
+    }
+
+    #[test]
+    fn exit_codes_list_is_checked() {
+        assert_eq!(exit_codes("0, 2"), Ok(vec![0, 2]));
+        assert_eq!(exit_codes(""), Ok(vec![]));
+        for text in ["0,", "256", "-1", "a"] {
+            assert_eq!(exit_codes(text), Err(format!("not a valid list of exit codes: '{text}'")));
+        }
+    }
+
+    #[test]
+    fn signal_names_and_numbers_are_those_of_the_platform() {
+        for (text, number) in
+            [("term", 15), (" SIGHUP ", 1), ("9", 9), ("CLD", 17), ("RTMIN", 34), ("64", 64), ("0", 0)]
+        {
+            assert_eq!(Signal::parse(text), Ok(Signal(number)), "{text}");
+        }
+        assert_eq!(Signal::parse("RTMIN+1"), Err("value 'RTMIN+1' is not a valid signal name".to_owned()));
+        assert_eq!(Signal::parse("40"), Err("value '40' is not a valid signal number".to_owned()));
+        assert_eq!(Signal::parse("99999999999"), Err("value '99999999999' is not a valid signal number".to_owned()));
+    }
+
+    #[test]
+    fn signal_name_covers_realtime_and_nameless_ones() {
+        let names = [15, 34, 36, 64, 33, 0].map(|number| Signal(number).name());
+        assert_eq!(names, ["SIGTERM", "SIGRTMIN", "SIGRTMIN+2", "SIGRTMAX", "signal 33", "signal 0"]);
+    }
+
+    #[test]
+    fn inet_address_forms_are_read() {
+        assert_eq!(inet_address("9001"), Ok((String::new(), 9001)));
+        assert_eq!(inet_address("*:9001"), Ok((String::new(), 9001)));
+        assert_eq!(inet_address("LocalHost:80"), Ok(("localhost".to_owned(), 80)));
+        assert_eq!(inet_address("x"), Err("not a valid port number: 'x' ".to_owned()));
+        assert_eq!(inet_address("h:"), Err("no port number specified in ''".to_owned()));
+        assert_eq!(inet_address("h:70000"), Err("70000 is above upper bound (65535)".to_owned()));
+        assert_eq!(inet_address("h:0"), Err("0 is below lower bound (1)".to_owned()));
+    }
+
+    #[test]
+    fn name_with_separator_is_refused() {
+        assert_eq!(name(" a.b "), Ok("a.b".to_owned()));
+        assert_eq!(name("a/b"), Err("Invalid name: 'a/b' because of character: '/'".to_owned()));
+    }
+}

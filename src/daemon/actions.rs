@@ -60,7 +60,7 @@ impl Daemon {
     }
 
     fn read_config(&mut self, job: JobId, now: Now) {
-        let result = match self.options.read(&self.settings.file) {
+        let result = match self.options.read() {
             Ok(config) => {
                 for warning in &config.warnings {
                     let text = super::setup::warning_text(warning);

@@ -1,6 +1,7 @@
 //! Children of ours while they live, and their pipes, which may outlive them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal as Number;
 
 use super::environment;
+use super::foreground::Foreground;
 use super::{CHUNK_BYTES, Daemon, FAREWELL, Poll, Token, clock};
 use crate::config::{LogLevel, Process, Signal};
 use crate::program::{self, Exit, Now, SpawnFailure, SpawnFailureKind};
@@ -17,7 +19,7 @@ use crate::sys::command::{self, Lookup};
 use crate::sys::fds::{self, Read, Written};
 use crate::sys::poll::{Event, Interest};
 use crate::sys::reap::{self, WaitStatus};
-use crate::sys::spawn::{self, Credentials, ExecStatus, Output, SpawnError, Spec, Stage, Stdin};
+use crate::sys::spawn::{self, Credentials, ExecStatus, Lead, Output, Signals, SpawnError, Spec, Stage, Stdin};
 
 /// Chunks read from one pipe in one turn: nobody starves.
 const CHUNKS_PER_TURN: usize = 4;
@@ -185,12 +187,15 @@ impl Daemon {
         let env = environment::of(process, group, self.settings.server_url.as_deref(), &self.environment);
         let credentials =
             process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
+        let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
         let spec = Spec {
             path: &path,
-            argv,
+            argv: &argv,
             env: &env,
             directory: process.directory.as_deref(),
             umask: process.umask,
+            lead: Lead::Group,
+            signals: Signals::Default,
             credentials: credentials.as_ref(),
             redirect_stderr: process.redirect_stderr,
             stdin: Stdin::Pipe,
@@ -233,6 +238,7 @@ impl Daemon {
         for signal in self.signals.take().iter() {
             match Number::try_from(signal) {
                 Ok(Number::SIGCHLD) => reap = true,
+                _ if matches!(self.foreground, Foreground::Running { .. }) => self.forward(signal),
                 Ok(Number::SIGTERM | Number::SIGINT | Number::SIGQUIT) => {
                     self.input(Input::StopSignal(Signal(signal)), now);
                 }
@@ -251,13 +257,20 @@ impl Daemon {
 
     /// Reaps until nobody is left. What a child wrote is read before its end is told.
     pub(super) fn reap(&mut self, now: Now) {
-        while let Some((pid, status)) = reap::reap() {
+        while let Some((pid, status)) = reap::reap(self.stops()) {
             let exit = match status {
+                WaitStatus::Stopped { .. } => {
+                    self.child_stopped(pid);
+                    continue;
+                }
                 WaitStatus::Exited(code) => Exit::Code(code),
                 WaitStatus::Signaled { signal, core } => Exit::Signal { signal: Signal(signal), core },
             };
             // A child forked in this very turn is known only once what led to it is carried out.
             self.carry_out(now);
+            if self.foreground_died(pid, exit, now) {
+                continue;
+            }
             if let Some(id) = self.supervisor.process_of(pid) {
                 self.read_status(id, now);
                 self.drain(id, now);
@@ -335,6 +348,7 @@ impl Daemon {
                 Token::Status(id) => self.read_status(id, now),
                 Token::Stdin(id) => self.children.flush_stdin(id, &mut self.poll),
                 Token::Console(fd) => self.console_has_room(fd),
+                Token::Foreground => self.read_foreground_status(),
                 Token::Signals | Token::Listener(_) | Token::Client(_) => {}
             }
         }

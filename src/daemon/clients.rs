@@ -265,7 +265,12 @@ impl Daemon {
                     }
                     self.clients.dirty.insert(id);
                 }
-                Token::Signals | Token::Pipe(_) | Token::Status(_) | Token::Stdin(_) | Token::Console(_) => {}
+                Token::Signals
+                | Token::Pipe(_)
+                | Token::Status(_)
+                | Token::Stdin(_)
+                | Token::Console(_)
+                | Token::Foreground => {}
             }
         }
     }

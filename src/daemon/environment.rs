@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use crate::config::Process;
 
 /// Where commands are looked for when PATH is not set.
-const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
+pub(super) const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
 
 /// The environment of a process in `group`; `ours` is what visor was started with.
 pub(super) fn of(

@@ -9,7 +9,8 @@ mod clients;
 mod clock;
 mod consoles;
 mod environment;
-mod host;
+mod foreground;
+mod leftovers;
 mod outputs;
 mod requests;
 mod setup;
@@ -21,7 +22,6 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use host::Machine;
 pub use setup::{Options, default_socket, find_config, run, tell_mistakes, warning_text};
 
 use crate::config::{Config, Daemon as Settings};
@@ -32,6 +32,7 @@ use crate::sys::signals::SelfPipe;
 use crate::sys::socket::Listener;
 use children::{Children, PipeId};
 use clients::Clients;
+use foreground::Foreground;
 use outputs::Outputs;
 
 /// What a descriptor in the poll set is for.
@@ -48,6 +49,8 @@ enum Token {
     Stdin(ProcessId),
     /// An inherited descriptor that was full.
     Console(RawFd),
+    /// Whether the command in the foreground has executed its file.
+    Foreground,
 }
 
 type Poll = crate::sys::poll::Poll<Token>;
@@ -73,6 +76,7 @@ struct Daemon {
     /// When resting listeners are looked at again.
     listen_again: Option<Duration>,
     children: Children,
+    foreground: Foreground,
     clients: Clients,
     outputs: Outputs,
     /// What is to be done, in order.

@@ -1,6 +1,6 @@
 //! From a command line to a running loop. Here, and only here, an error may end visor with a message and a code.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,14 @@ use nix::sys::signal::Signal as Number;
 
 use super::children::Children;
 use super::clients::Clients;
+use super::foreground::{self, Foreground, Refusal};
 use super::outputs::Outputs;
-use super::{Daemon, Machine, Poll, Token, clock};
+use super::{Daemon, Poll, Token, clock};
+use crate::cli::command::CommandArgs;
 use crate::cli::{Exit, ExitCode, Personality};
-use crate::config::{self, Config, LogLevel, Mistake, Overrides, Owner, ServerAddress, Warning};
+use crate::config::{self, Config, Host, LogLevel, Mistake, Overrides, Owner, ReadError, ServerAddress, User, Warning};
 use crate::logs;
+use crate::machine::Machine;
 use crate::supervisor::{Input, Supervisor};
 use crate::sys::host::{Limit, raise_limit};
 use crate::sys::poll::Interest;
@@ -46,45 +49,67 @@ const SIGNALS: [Number; 7] = [
 /// What the command line asks for.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The configuration file.
-    pub file: String,
+    /// The configuration file; `None` = a command alone, that wants no log, socket or pid file.
+    pub file: Option<String>,
     /// What the command line sets over it.
     pub overrides: Overrides,
     /// Go to the background unless something says otherwise: what `supervisord` does.
     pub daemonize: bool,
+    /// The command to run in the foreground, whose end ends visor.
+    pub command: Option<CommandArgs>,
 }
+
+/// The configuration of a command alone.
+const NO_FILE: &str = "[supervisord]\nlogfile=NONE\nsilent=true\nnocleanup=true\nminfds=0\nminprocs=0\n";
 
 impl Options {
     /// Reads the configuration.
     ///
     /// # Errors
     /// Every mistake in it.
-    pub fn read(&self, file: &str) -> Result<Config, Vec<Mistake>> {
-        config::read(&Machine, file, &self.overrides)
+    pub fn read(&self) -> Result<Config, Vec<Mistake>> {
+        match &self.file {
+            Some(file) => config::read(&Machine, file, &self.overrides),
+            None => config::read(&Prepared(NO_FILE), "-", &self.overrides),
+        }
     }
 }
 
 /// Runs visor until all is stopped.
 #[must_use]
-pub fn run(options: Options) -> ExitCode {
+pub fn run(options: Options) -> std::process::ExitCode {
     fds::open_missing_standard();
     fds::close_on_exec_from(FIRST_FREE_DESCRIPTOR);
-    let config = match options.read(&options.file) {
+    let config = match options.read() {
         Ok(config) => Arc::new(config),
-        Err(mistakes) => return tell_mistakes(&mistakes),
+        Err(mistakes) => return tell_mistakes(&mistakes).into(),
     };
-    match set_up(options, config) {
-        Ok((mut daemon, pidfile)) => {
-            daemon.turn_until_gone();
-            daemon.say_farewell();
-            remove_pidfile(pidfile.as_deref());
-            ExitCode::Success
+    let mut options = options;
+    // A change of directory must not change which file a reload reads.
+    options.file = options.file.map(|_| config.file.clone());
+    let command = options.command.take();
+    let outcome = set_up(options, config, command.as_ref()).and_then(|(mut daemon, pidfile)| {
+        daemon.start(command)?;
+        daemon.turn_until_gone();
+        daemon.say_farewell();
+        if matches!(daemon.foreground, Foreground::Ended(_)) {
+            daemon.clear_out();
         }
-        Err(text) => {
-            let _ = writeln!(std::io::stderr(), "visor: {text}");
-            ExitCode::Failure
+        remove_pidfile(pidfile.as_deref());
+        Ok(daemon.code())
+    });
+    match outcome {
+        Ok(code) => std::process::ExitCode::from(code),
+        Err((text, code)) => {
+            tell(&text);
+            std::process::ExitCode::from(code)
         }
     }
+}
+
+/// Says something on stderr, for the time when there is no log, or what it says must not be missed.
+pub(super) fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "visor: {text}");
 }
 
 /// The configuration file: as given, or the first that exists of the default places. Root does not take one from the
@@ -141,11 +166,21 @@ pub fn warning_text(warning: &Warning) -> String {
     }
 }
 
-fn set_up(options: Options, config: Arc<Config>) -> Result<(Daemon, Option<PathBuf>), String> {
+fn set_up(
+    options: Options,
+    config: Arc<Config>,
+    command: Option<&CommandArgs>,
+) -> Result<(Daemon, Option<PathBuf>), Refusal> {
+    let failed = |text: String| (text, ExitCode::Failure.number());
+    let alone = options.file.is_none();
+    let parent = process::parent();
     let settings = &config.daemon;
-    let background = options.daemonize && !settings.nodaemon && !process::is_pid1();
+    let background = options.daemonize && command.is_none() && !settings.nodaemon && !process::is_pid1();
     let mut notes = Vec::new();
-    become_user(&config)?;
+    if let Some(command) = command {
+        foreground::watch_parent(command, parent)?;
+    }
+    become_user(&config).map_err(failed)?;
     raise_limits(&config, &mut notes);
     let mut outputs = Outputs::new();
     let mut poll = Poll::new();
@@ -153,22 +188,26 @@ fn set_up(options: Options, config: Arc<Config>) -> Result<(Daemon, Option<PathB
     for warning in &config.warnings {
         outputs.log(LogLevel::Warn, &warning_text(warning), &mut poll);
     }
-    let listeners = listen(&config, &mut notes)?;
+    let listeners = if alone { Vec::new() } else { listen(&config, &mut notes).map_err(failed)? };
     if !settings.nocleanup && is_directory(&settings.childlogdir) {
         let left = logs::auto::clean(Path::new(&settings.childlogdir), &settings.identifier);
         notes.extend(left.into_iter().map(|trouble| trouble.message));
     }
-    let signals = SelfPipe::install(&SIGNALS.map(|signal| signal as i32))
-        .map_err(|error| format!("cannot catch signals: {error}"))?;
+    let caught = match command {
+        Some(_) => foreground::forwarded(),
+        None => SIGNALS.map(|signal| signal as i32).to_vec(),
+    };
+    crate::sys::signals::ignore_terminal_stops();
+    let signals = SelfPipe::install(&caught).map_err(|error| failed(format!("cannot catch signals: {error}")))?;
     if background {
         outputs.log(LogLevel::Info, "daemonizing the supervisord process", &mut poll);
-        process::daemonize(settings.directory.as_deref(), settings.umask).map_err(|error| error.to_string())?;
+        process::daemonize(settings.directory.as_deref(), settings.umask).map_err(|error| failed(error.to_string()))?;
     }
     for note in &notes {
         outputs.log(LogLevel::Warn, note, &mut poll);
     }
     let mut daemon = assemble(options, Arc::clone(&config), outputs, poll, signals, listeners);
-    let pidfile = daemon.write_pidfile(&settings.pidfile);
+    let pidfile = if alone { None } else { daemon.write_pidfile(&settings.pidfile) };
     if !process::is_pid1()
         && let Err(error) = process::become_subreaper()
     {
@@ -176,10 +215,6 @@ fn set_up(options: Options, config: Arc<Config>) -> Result<(Daemon, Option<PathB
     }
     let started = format!("supervisord started with pid {}", process::pid());
     daemon.log(LogLevel::Info, &started);
-    let now = clock::now();
-    daemon.carry_out(now);
-    daemon.input(Input::Boot, now);
-    daemon.carry_out(now);
     Ok((daemon, pidfile))
 }
 
@@ -208,6 +243,7 @@ fn assemble(
         listeners,
         listen_again: None,
         children: Children::default(),
+        foreground: Foreground::None,
         clients: Clients::default(),
         outputs,
         actions: VecDeque::from(decided),
@@ -298,7 +334,74 @@ fn remove_pidfile(path: Option<&Path>) {
     }
 }
 
+/// A configuration that is no file.
+struct Prepared(&'static str);
+
+impl Host for Prepared {
+    fn read(&self, _path: &str) -> Result<Vec<u8>, ReadError> {
+        Ok(self.0.as_bytes().to_vec())
+    }
+
+    fn glob(&self, _pattern: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn is_directory(&self, path: &str) -> bool {
+        Machine.is_directory(path)
+    }
+
+    fn user_by_name(&self, _name: &str) -> Option<User> {
+        None
+    }
+
+    fn user_by_id(&self, _uid: u32) -> Option<User> {
+        None
+    }
+
+    fn group_by_name(&self, _name: &str) -> Option<u32> {
+        None
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
+    fn node_name(&self) -> String {
+        String::new()
+    }
+
+    fn current_directory(&self) -> String {
+        Machine.current_directory()
+    }
+
+    fn temporary_directory(&self) -> String {
+        "/".to_owned()
+    }
+
+    fn home(&self, _user: Option<&str>) -> Option<String> {
+        None
+    }
+}
+
 impl Daemon {
+    /// Starts what is to start: the programs, and the command after them.
+    fn start(&mut self, command: Option<CommandArgs>) -> Result<(), Refusal> {
+        let now = clock::now();
+        self.carry_out(now);
+        self.input(Input::Boot, now);
+        self.carry_out(now);
+        let Some(command) = command else { return Ok(()) };
+        self.start_foreground(command)
+    }
+
+    /// The code to leave with.
+    fn code(&self) -> u8 {
+        match self.foreground {
+            Foreground::Ended(code) => code,
+            Foreground::None | Foreground::Running { .. } => ExitCode::Success.number(),
+        }
+    }
+
     fn write_pidfile(&mut self, path: &str) -> Option<PathBuf> {
         match std::fs::write(path, format!("{}\n", process::pid())) {
             Ok(()) => Some(PathBuf::from(path)),

@@ -16,3 +16,12 @@ pub use report::Report;
 pub use state::{Life, Name, State, Wanted};
 pub use step::{Action, Actions, Input, SpawnFailure, SpawnFailureKind, step};
 pub use time::Now;
+
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod table_tests;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod wording_tests;

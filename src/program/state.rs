@@ -15,6 +15,8 @@ pub enum State {
     Spawning {
         /// Failed starts before this one.
         tries: u32,
+        /// A stop was asked for meanwhile: it is stopped as soon as its pid is known, even if it is wanted again by then.
+        stop: bool,
     },
     /// STARTING: forked; the child has not yet executed its command.
     Launching {
@@ -203,6 +205,25 @@ impl State {
             | State::Emptying { .. }
             | State::Exited
             | State::Fatal => None,
+        }
+    }
+
+    /// The process group whose leader is reaped and whose end is awaited.
+    #[must_use]
+    pub fn awaited_group(&self) -> Option<i32> {
+        match self {
+            State::Emptying { group, .. } => Some(*group),
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => None,
         }
     }
 

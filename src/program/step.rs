@@ -168,14 +168,12 @@ impl Step<'_> {
     fn stop(&mut self) {
         self.life.wanted = Wanted::Down;
         match self.life.state {
-            State::Launching { pid, .. } | State::Starting { pid, .. } | State::Running { pid, .. } => {
-                self.send_stop(pid);
-            }
+            State::Launching { pid, .. }
+            | State::Failing { pid, .. }
+            | State::Starting { pid, .. }
+            | State::Running { pid, .. } => self.send_stop(pid),
             State::Backoff { .. } => self.enter(State::Stopped, 0),
-            // Its exit is due without our help.
-            State::Failing { .. } => {}
-            // Stopped as soon as its pid is known.
-            State::Spawning { .. } => {}
+            State::Spawning { tries, .. } => self.life.state = State::Spawning { tries, stop: true },
             State::Stopped
             | State::Stopping { .. }
             | State::Emptying { .. }
@@ -205,11 +203,11 @@ impl Step<'_> {
 
     fn spawned(&mut self, pid: i32) {
         match self.life.state {
-            State::Spawning { tries } => {
+            State::Spawning { tries, stop } => {
                 self.life.started = Some(self.now);
                 self.report(Report::Spawned { pid });
                 self.life.state = State::Launching { pid, since: self.now.mono, tries };
-                if self.life.wanted == Wanted::Down {
+                if stop {
                     self.send_stop(pid);
                 }
             }
@@ -230,10 +228,10 @@ impl Step<'_> {
 
     fn spawn_failed(&mut self, failure: SpawnFailure) {
         match self.life.state {
-            State::Spawning { tries } => {
+            State::Spawning { tries, stop } => {
                 self.report(Report::SpawnError { error: failure.text.clone() });
                 self.out.push(Action::Failed(failure.kind));
-                self.back_off(tries, failure.text);
+                self.back_off(tries, failure.text, stop);
             }
             State::Stopped
             | State::Launching { .. }
@@ -302,7 +300,7 @@ impl Step<'_> {
                 if self.now.mono < since + seconds(self.policy.startsecs) {
                     self.report(Report::Exited { exit, expected: false });
                     self.life.exit = None;
-                    self.back_off(tries, "Exited too quickly (process log may have details)".to_string());
+                    self.back_off(tries, "Exited too quickly (process log may have details)".to_string(), false);
                 } else {
                     self.life.state = State::Starting { pid, since, tries };
                     self.enter(State::Running { pid, since }, 0);
@@ -314,7 +312,7 @@ impl Step<'_> {
                 self.ended(exit);
                 self.report(Report::Exited { exit, expected: false });
                 self.life.exit = None;
-                self.back_off(tries, error);
+                self.back_off(tries, error, false);
             }
             State::Running { pid, .. } => {
                 let pid = *pid;
@@ -446,7 +444,7 @@ impl Step<'_> {
     fn spawn(&mut self, tries: u32) {
         self.life.exit = None;
         self.life.error = None;
-        self.enter(State::Spawning { tries }, tries);
+        self.enter(State::Spawning { tries, stop: false }, tries);
         self.out.push(Action::Spawn);
     }
 
@@ -497,7 +495,7 @@ impl Step<'_> {
         }
     }
 
-    /// STOPPING → STOPPED, and on from there when a start was asked for meanwhile.
+    /// → STOPPED, and on from there when a start was asked for meanwhile.
     fn stopped(&mut self, pid: i32) {
         self.change(State::Stopped, 0, pid, true);
         if self.life.wanted == Wanted::Up {
@@ -505,14 +503,14 @@ impl Step<'_> {
         }
     }
 
-    /// STARTING → BACKOFF, and on to FATAL when patience is over, or STOPPED when it is not wanted any more.
-    fn back_off(&mut self, tries: u32, error: String) {
+    /// STARTING → BACKOFF, and on to FATAL when patience is over, or STOPPED when that was asked for (`stop`) or it is not wanted any more.
+    fn back_off(&mut self, tries: u32, error: String, stop: bool) {
         let tries = tries.saturating_add(1);
         self.life.error = Some(error);
         let pause = BACKOFF_UNIT.saturating_mul(tries);
         self.enter(State::Backoff { until: self.now.mono + pause, tries }, tries);
-        if self.life.wanted == Wanted::Down {
-            self.enter(State::Stopped, 0);
+        if stop || self.life.wanted == Wanted::Down {
+            self.stopped(0);
         } else if i64::from(tries) > self.policy.startretries {
             self.report(Report::GaveUp);
             self.enter(State::Fatal, 0);

@@ -42,6 +42,8 @@
 //!
 //! NAME is `all`, `name` (meaning `name:name`), `group:process`, `group:*` or `group:`. In replies a process is named `name` when it has its
 //! group's name, else `group:process`. An error line for a group that does not exist carries `group=G`, for a process `name=N`.
+//! `error=` is a code of failure only in a line without `state=`; beside a state it is the process' last spawn error. `time=` is in seconds
+//! since the epoch, with milliseconds after a dot.
 
 mod code;
 mod framing;

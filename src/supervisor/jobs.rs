@@ -216,26 +216,45 @@ impl Supervisor {
     }
 
     fn stop_wave(&mut self, job: JobId, wave: Vec<ProcessId>, now: Now, out: &mut Vec<Action>) {
-        let wave: Vec<ProcessId> = wave
-            .into_iter()
-            .filter(|id| self.table.entry(*id).is_some_and(|entry| !entry.life.state.name().is_down()))
-            .collect();
-        if let Some(Stage::Stop(stage)) = self.jobs.get_mut(&job).and_then(|job| job.stages.front_mut()) {
-            stage.awaited.extend(wave.iter().copied());
-        }
+        let Some(Stage::Stop(stage)) = self.jobs.get_mut(&job).and_then(|job| job.stages.front_mut()) else { return };
+        let (wait, told) = (stage.wait, stage.told);
+        let mut up = Vec::new();
         for id in wave {
+            match self.table.entry(id).map(|entry| entry.life.state.name()) {
+                // It went down by itself while others were awaited.
+                Some(name) if name.is_down() && told => self.tell_stopped(job, id, name, out),
+                Some(name) if !name.is_down() => up.push(id),
+                Some(_) | None => {}
+            }
+        }
+        if let Some(Stage::Stop(stage)) = self.jobs.get_mut(&job).and_then(|job| job.stages.front_mut()) {
+            stage.awaited.extend(up.iter().copied());
+        }
+        for id in up {
             self.step(id, program::Input::Stop, now, out);
-            self.remind_of(id, out);
-            let unawaited = match self.jobs.get_mut(&job).and_then(|job| job.stages.front_mut()) {
-                Some(Stage::Stop(stage)) => !stage.wait && stage.awaited.remove(&id),
-                _ => false,
-            };
-            if unawaited {
+            if wait {
+                self.remind_of(id, out);
+            } else if self.take_stop(job, id) {
                 self.tell_result(job, id, "stopped", out);
             }
         }
-        if self.jobs.get(&job).is_some_and(|job| job.awaits_stop()) {
+        if self.jobs.get(&job).is_some_and(Job::awaits_stop) {
             self.remind_at.get_or_insert(now.mono + REMIND_PAUSE);
+        }
+    }
+
+    /// Awaits a stop no more; whether it was awaited.
+    fn take_stop(&mut self, job: JobId, id: ProcessId) -> bool {
+        match self.jobs.get_mut(&job).and_then(|job| job.stages.front_mut()) {
+            Some(Stage::Stop(stage)) => stage.awaited.remove(&id),
+            Some(Stage::Start(_) | Stage::Read(_) | Stage::Swap(_) | Stage::Leave) | None => false,
+        }
+    }
+
+    fn tell_stopped(&mut self, job: JobId, id: ProcessId, name: Name, out: &mut Vec<Action>) {
+        match stop_result(name) {
+            Ok(word) => self.tell_result(job, id, word, out),
+            Err((code, text)) => self.tell_failure(job, id, code, text, out),
         }
     }
 
@@ -243,7 +262,8 @@ impl Supervisor {
         for (id, named) in due {
             let Some(entry) = self.table.entry(id) else { continue };
             let name = entry.life.state.name();
-            if name.is_up() {
+            // One that is up and not wanted was asked to stop a moment ago: it starts again after that.
+            if name.is_up() && entry.life.wanted == Wanted::Up {
                 if named == Named::Itself {
                     self.tell_failure(job, id, Code::AlreadyStarted, "already started", out);
                 }
@@ -429,11 +449,11 @@ fn stop_result(to: Name) -> ItemResult {
 fn start_result(to: Name, wanted: Wanted) -> Option<ItemResult> {
     match (to, wanted) {
         (Name::Starting, _) => None,
-        // A stop that was under way has ended; the start follows.
-        (Name::Stopped, Wanted::Up) => None,
+        // A stop is under way or has ended; the start follows.
+        (Name::Stopping | Name::Stopped, Wanted::Up) => None,
         (Name::Running, _) => Some(Ok("started")),
         (Name::Backoff | Name::Fatal, _) => Some(Err((Code::SpawnError, "spawn error"))),
-        (Name::Stopped, Wanted::Down) | (Name::Stopping | Name::Exited | Name::Unknown, _) => {
+        (Name::Stopping | Name::Stopped, Wanted::Down) | (Name::Exited | Name::Unknown, _) => {
             Some(Err((Code::AbnormalTermination, "abnormal termination")))
         }
     }

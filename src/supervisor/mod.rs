@@ -83,6 +83,8 @@ pub enum Input {
     ConfigRead(JobId, Result<Box<Config>, Vec<String>>),
     /// A signal that means stop.
     StopSignal(Signal),
+    /// What visor was started for has ended: stop everything and leave.
+    ShutDown,
     /// The signal that means reload.
     ReloadSignal,
     /// [`Supervisor::next_deadline`] has passed.
@@ -188,12 +190,22 @@ impl Supervisor {
     pub fn handle(&mut self, input: Input, now: Now, out: &mut Vec<Action>) {
         match input {
             Input::Boot => self.boot(now, out),
-            Input::Process(id, input) => self.step(id, input, now, out),
+            Input::Process(id, input) => {
+                if let program::Input::Spawned { pid } = input {
+                    self.number_used_again(pid, now, out);
+                }
+                self.step(id, input, now, out);
+            }
             Input::Died { pid, exit } => self.died(pid, exit, now, out),
             Input::Ask(client, ask) => self.ask(client, ask, now, out),
             Input::ClientGone(client) => self.client_gone(client),
             Input::ConfigRead(job, result) => self.config_read(job, result, now, out),
             Input::StopSignal(signal) => self.stop_signal(signal, now, out),
+            Input::ShutDown => {
+                if matches!(self.phase, Phase::Starting | Phase::Running) {
+                    self.shut_down(now, out);
+                }
+            }
             Input::ReloadSignal => self.reload_signal(out),
             Input::Deadline => self.deadline(now, out),
         }
@@ -245,6 +257,17 @@ impl Supervisor {
         self.table.find(name)
     }
 
+    /// Whether `pid` still is the living child of process `id` or, for a signal to a `group`, the process group it waits for. Ask right
+    /// before a signal is sent: what was decided a moment ago may be about a child that is reaped by now, and its number may be
+    /// somebody else's.
+    #[must_use]
+    pub fn holds(&self, id: ProcessId, pid: i32, group: bool) -> bool {
+        self.table.entry(id).is_some_and(|entry| {
+            let state = &entry.life.state;
+            state.pid() == Some(pid) || (group && state.awaited_group() == Some(pid))
+        })
+    }
+
     /// The configuration as read last.
     #[must_use]
     pub fn configured(&self) -> &Arc<Config> {
@@ -276,6 +299,16 @@ impl Supervisor {
         // It may have been the last of a group that is awaited.
         for (id, group) in self.table.emptying() {
             out.push(Action::LookForGroup { id, group });
+        }
+    }
+
+    /// The kernel gives a number away only when no process group has it: an awaited group of that number has ended. Nobody else would
+    /// tell us, and the next look would find the new child in its place.
+    fn number_used_again(&mut self, pid: i32, now: Now, out: &mut Vec<Action>) {
+        for (id, group) in self.table.emptying() {
+            if group == pid {
+                self.step(id, program::Input::Group { alive: false }, now, out);
+            }
         }
     }
 
@@ -336,7 +369,7 @@ impl Supervisor {
             out.push(Action::Reply(client, shutting_down()));
             return;
         }
-        if self.jobs.len() >= MAX_JOBS {
+        if self.jobs.len() >= MAX_JOBS && ask != Ask::Shutdown {
             let text = format!("{MAX_JOBS} requests are under way");
             out.push(Action::Reply(client, Line::Error(Code::Busy, text)));
             return;

@@ -11,7 +11,7 @@ use super::table::ProcessId;
 use super::{Action, ClientId, Supervisor};
 use crate::config::{Config, Group, LogLevel};
 use crate::event::Event;
-use crate::program::{self, Now};
+use crate::program::{self, Now, Wanted};
 use crate::protocol::Code;
 
 /// Why the configuration is read.
@@ -163,7 +163,10 @@ impl Supervisor {
             let Some(entry) = self.table.entry(*process) else { continue };
             swap.stopped.insert(entry.group.clone());
             if !entry.life.state.name().is_down() {
-                swap.restart.insert((entry.group.clone(), entry.config.name.clone()));
+                // Not one that somebody just asked to stop.
+                if entry.life.wanted == Wanted::Up {
+                    swap.restart.insert((entry.group.clone(), entry.config.name.clone()));
+                }
                 up.push(*process);
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::config::{Group, Process};
-use crate::program::{Life, State};
+use crate::program::Life;
 
 /// One process for as long as it is known. Numbers are never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,24 +105,10 @@ impl Table {
             }
             entry.pid = pid;
         }
-        match entry.life.state {
-            State::Emptying { group, .. } => {
-                self.emptying.insert(id, group);
-            }
-            State::Stopped
-            | State::Spawning { .. }
-            | State::Launching { .. }
-            | State::Failing { .. }
-            | State::Starting { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Stopping { .. }
-            | State::Exited
-            | State::Fatal
-            | State::Unknown { .. } => {
-                self.emptying.remove(&id);
-            }
-        }
+        match entry.life.state.awaited_group() {
+            Some(group) => self.emptying.insert(id, group),
+            None => self.emptying.remove(&id),
+        };
     }
 
     fn forget(&mut self, id: ProcessId) {

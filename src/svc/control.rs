@@ -40,7 +40,23 @@ impl Session {
             return self.misuse(Action::Signal, text, ExitCode::Failure);
         };
         let request = Request::Signal { signal: (*signal).to_owned(), names: everything_or(rest) };
-        self.each_result(&request, |line| words::process_result(Action::Signal, line))
+        let mut exit = ExitCode::Success;
+        let mut told = false;
+        let end = self.ask_whole(&request, |screen, line| {
+            let said = words::process_result(Action::Signal, &line);
+            exit = said.code.unwrap_or(exit);
+            told |= said.code.is_some();
+            screen.line(&said.text);
+        })?;
+        match end {
+            // One answer for the whole request; the original tells it of every name.
+            Err((Code::BadSignal, _)) if !told => {
+                rest.iter().for_each(|name| self.screen.line(&format!("{name}: ERROR (bad signal name)")));
+                Ok(ExitCode::Failure)
+            }
+            Err((code, text)) if !told => Err(self.end_failure(code, &text)),
+            Ok(_) | Err(_) => Ok(exit),
+        }
     }
 
     /// `pid [NAME…]`

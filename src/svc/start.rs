@@ -9,12 +9,10 @@ use super::server::Server;
 use crate::cli::supervisorctl::SupervisorctlArgs;
 use crate::cli::svc::SvcArgs;
 use crate::cli::{self, Exit, ExitCode, Personality};
-use crate::config::Ctl;
+use crate::config::{self, Ctl};
 
 /// What the prompt shows when no configuration says.
 const PROMPT: &str = "supervisor";
-/// Name of a configuration file.
-const FILE: &str = "supervisord.conf";
 
 /// Reads `[supervisorctl]` of the file at a path; `None` = it has no such section.
 ///
@@ -76,7 +74,7 @@ fn supervisor(argv: &[OsString], args: SupervisorctlArgs, read_ctl: ReadCtl<'_>)
         Some(file) => Some(file.clone()),
         // Told where the daemon is, it needs no file that nobody named.
         None if args.serverurl.is_some() => None,
-        None => default_files(argv.first()).into_iter().find(|file| exists(file)),
+        None => config::search_paths(&invoked(argv)).into_iter().find(|file| exists(file)),
     };
     let ctl = match file {
         None => None,
@@ -94,18 +92,8 @@ fn supervisor(argv: &[OsString], args: SupervisorctlArgs, read_ctl: ReadCtl<'_>)
     })
 }
 
-/// Where the original looks for its file, by the folder its program is in.
-fn default_files(argv0: Option<&OsString>) -> Vec<String> {
-    let above = argv0.and_then(|name| Path::new(name).parent()?.parent()).unwrap_or(Path::new(""));
-    let near = |path: &str| above.join(path).to_string_lossy().into_owned();
-    vec![
-        near(&format!("etc/{FILE}")),
-        near(FILE),
-        FILE.to_owned(),
-        format!("etc/{FILE}"),
-        format!("/etc/{FILE}"),
-        format!("/etc/supervisor/{FILE}"),
-    ]
+fn invoked(argv: &[OsString]) -> String {
+    argv.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -150,14 +138,5 @@ mod tests {
         assert!(text.starts_with("Error: .ini file does not include supervisorctl section\n"), "{text}");
         let broken = |_: &str| Err("too broken".to_owned());
         assert!(message(&["-c", path], &broken).starts_with("Error: too broken\n"));
-    }
-
-    #[test]
-    fn default_files_are_the_six_of_the_original() {
-        let files = default_files(Some(&OsString::from("/opt/x/bin/supervisorctl")));
-        assert_eq!(files[..3], ["/opt/x/etc/supervisord.conf", "/opt/x/supervisord.conf", "supervisord.conf"]);
-        let files = default_files(Some(&OsString::from("supervisorctl")));
-        assert_eq!(files[..2], ["etc/supervisord.conf", "supervisord.conf"]);
-        assert_eq!(files[3..], ["etc/supervisord.conf", "/etc/supervisord.conf", "/etc/supervisor/supervisord.conf"]);
     }
 }

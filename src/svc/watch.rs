@@ -59,10 +59,11 @@ fn event(line: &Line, screen: &Screen) -> Option<String> {
         return Some(format!("({missed} events missed: the reader was too slow)"));
     }
     let event = line.get("event")?;
-    let time = line.get("time").and_then(|time| time.parse().ok()).map(utc).unwrap_or_default();
-    let name = line.get("name").unwrap_or_default();
+    let seconds = line.get("time").and_then(|time| time.split('.').next()?.parse().ok());
+    let time = seconds.map(utc).unwrap_or_default();
+    let name = line.get("name").or(line.get("group")).unwrap_or("visor");
     let Some(state) = event.strip_prefix(STATE_EVENT) else {
-        return Some(format!("{time} {name} {event}"));
+        return Some(format!("{time} {name}: {event}"));
     };
     let from = line.get("from").unwrap_or_default();
     let state = screen.paint(status::colour(state), state);
@@ -139,9 +140,11 @@ mod tests {
             ("name", "g:p"),
             ("from", "STARTING"),
             ("pid", "7"),
-            ("time", "0"),
+            ("time", "0.999"),
         ]);
         assert_eq!(event(&running, &screen).as_deref(), Some("1970-01-01T00:00:00Z g:p: STARTING -> RUNNING, pid 7"));
+        let added = event(&line(&[("event", "PROCESS_GROUP_ADDED"), ("group", "g"), ("time", "1")]), &screen);
+        assert_eq!(added.as_deref(), Some("1970-01-01T00:00:01Z g: PROCESS_GROUP_ADDED"));
         let missed = event(&line(&[("missed", "3")]), &screen);
         assert_eq!(missed.as_deref(), Some("(3 events missed: the reader was too slow)"));
         assert_eq!(event(&line(&[("x", "y")]), &screen), None);

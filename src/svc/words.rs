@@ -32,8 +32,12 @@ fn subject(line: &Line) -> (&str, bool) {
     }
 }
 
-/// The failure a line tells of; a code we do not know is a plain failure.
+/// The failure a line tells of; a code we do not know is a plain failure. In a line with a state, `error` is about an
+/// earlier start of that process.
 pub fn failure(line: &Line) -> Option<(Code, &str)> {
+    if line.get("state").is_some() {
+        return None;
+    }
     let code = Code::from_word(line.get("error")?).unwrap_or(Code::Failed);
     Some((code, line.get("text").unwrap_or_default()))
 }
@@ -278,6 +282,12 @@ mod tests {
         ] {
             assert_eq!(group(action, text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn error_of_an_earlier_start_is_no_failure_of_the_request() {
+        assert_eq!(failure(&line("name=a;state=FATAL;error=can't find command 'x'")), None);
+        assert_eq!(failure(&line("name=a;error=busy;text=t")), Some((Code::Busy, "t")));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use nix::errno::Errno;
 
 use super::fds;
 use super::signals;
-use super::spawn::{Credentials, Stage};
+use super::spawn::{Credentials, Lead, Signals, Stage};
 
 /// Code of a child that could not become its program, as shells and Supervisor have it.
 const NOT_STARTED: c_int = 127;
@@ -39,6 +39,10 @@ pub(super) struct Plan<'a> {
     pub umask: Option<libc::mode_t>,
     /// Whom it becomes; `None` when it stays who we are.
     pub credentials: Option<&'a Credentials>,
+    /// What it leads.
+    pub lead: Lead,
+    /// What it finds of signals.
+    pub signals: Signals,
     /// What becomes its descriptors 0, 1 and 2.
     pub stdio: [RawFd; 3],
     /// Write end of the status pipe, closed on exec.
@@ -65,9 +69,8 @@ fn leave() -> ! {
 }
 
 fn become_program(plan: &Plan) -> Result<Infallible, Failure> {
-    // SAFETY: takes two numbers; the parent does the same, so whoever is first wins and neither waits.
-    step(Stage::Group, unsafe { libc::setpgid(0, 0) })?;
-    reset_signals();
+    lead(plan.lead)?;
+    reset_signals(plan.signals);
     place_standard(plan.stdio).map_err(|errno| (Stage::Descriptors, errno))?;
     if !fds::close_range_on_exec(fds::FIRST_PRIVATE) {
         fds::close_on_exec_one_by_one(fds::FIRST_PRIVATE);
@@ -89,26 +92,56 @@ fn become_program(plan: &Plan) -> Result<Infallible, Failure> {
     Err((Stage::Exec, Errno::last_raw()))
 }
 
+fn lead(lead: Lead) -> Result<(), Failure> {
+    // SAFETY: both take numbers only. The parent sets the group too, so whoever is first wins and neither waits.
+    let result = unsafe {
+        match lead {
+            Lead::Group | Lead::Foreground => libc::setpgid(0, 0),
+            Lead::Session => libc::setsid(),
+        }
+    };
+    step(Stage::Group, result)?;
+    if lead == Lead::Foreground {
+        // Every signal is still blocked, so the TTOU that a background group earns for this does not stop us. A terminal
+        // that went away meanwhile is no reason not to run.
+        // SAFETY: takes numbers only.
+        unsafe { libc::tcsetpgrp(0, libc::getpid()) };
+    }
+    Ok(())
+}
+
 fn step(stage: Stage, result: c_int) -> Result<(), Failure> {
     if result < 0 { Err((stage, Errno::last_raw())) } else { Ok(()) }
 }
 
-/// Every signal gets its default action, then none is blocked any more. In this order: our handlers must not run in the
-/// child, where they would write into the parent's pipe. Ignored ones (SIGPIPE) would otherwise survive the exec.
-fn reset_signals() {
+/// Every signal gets its action, then the mask is set. In this order: our handlers must not run in the child, where they
+/// would write into the parent's pipe. Ignored ones (SIGPIPE) would otherwise survive the exec.
+fn reset_signals(wanted: Signals) {
+    let inherited = match wanted {
+        Signals::Default => signals::Inherited::NONE,
+        Signals::Inherited => signals::inherited(),
+    };
     for signal in 1..=signals::HIGHEST {
         // KILL, STOP and the C library's own two refuse, and have nothing to reset.
-        // SAFETY: all zeros is the default action with an empty mask and no flags.
+        // SAFETY: all zeros is the default action with an empty mask and no flags; SIG_IGN is an action too.
         unsafe {
-            let action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+            let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+            if inherited.ignores(signal) {
+                action.sa_sigaction = libc::SIG_IGN;
+            }
             libc::sigaction(signal, &raw const action, std::ptr::null_mut());
         }
     }
-    let mut none = MaybeUninit::uninit();
-    // SAFETY: sigemptyset fills the set before it is read.
+    let mut mask = MaybeUninit::uninit();
+    // SAFETY: sigemptyset fills the set before anything is added to it and it is read.
     unsafe {
-        libc::sigemptyset(none.as_mut_ptr());
-        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+        libc::sigemptyset(mask.as_mut_ptr());
+        for signal in 1..=signals::HIGHEST {
+            if inherited.blocks(signal) {
+                libc::sigaddset(mask.as_mut_ptr(), signal);
+            }
+        }
+        libc::sigprocmask(libc::SIG_SETMASK, mask.as_ptr(), std::ptr::null_mut());
     }
 }
 

@@ -36,6 +36,8 @@ pub mod socket;
 pub mod spawn;
 /// Datagrams to the system log.
 pub mod syslog;
+/// The terminal we run on, and who has it.
+pub mod terminal;
 /// Helpers of the tests beside the code.
 #[cfg(test)]
 mod testing;

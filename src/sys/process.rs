@@ -121,6 +121,48 @@ pub fn chdir_root() -> io::Result<()> {
     change_directory("/")
 }
 
+/// Asks for a signal when our parent dies. If it died before this, nothing comes: compare [`parent`] before and after.
+///
+/// # Errors
+/// EINVAL for what is no signal; `Unsupported` where there is no such thing.
+#[cfg(target_os = "linux")]
+pub fn set_parent_death_signal(signal: i32) -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    super::call::check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) }).map(drop)
+}
+
+/// Asks for a signal when our parent dies: not possible here.
+///
+/// # Errors
+/// Always `Unsupported`.
+#[cfg(not(target_os = "linux"))]
+pub fn set_parent_death_signal(_signal: i32) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Pid of our parent; 0 when it is outside our namespace.
+#[must_use]
+pub fn parent() -> i32 {
+    nix::unistd::getppid().as_raw()
+}
+
+/// Our living children, as /proc has them; none where there is no /proc.
+#[must_use]
+pub fn children() -> Vec<i32> {
+    let ours = pid().to_string();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| parent_of(*pid).as_deref() == Some(&ours)).collect()
+}
+
+/// The parent that `/proc/PID/stat` names. The command in it may hold anything, so what counts begins after its last `)`.
+fn parent_of(pid: i32) -> Option<String> {
+    const PARENT: usize = 1;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(PARENT).map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,17 +19,35 @@ pub enum WaitStatus {
         /// Whether it left a core dump.
         core: bool,
     },
+    /// It lives, but a signal stopped it.
+    Stopped {
+        /// Number of the signal.
+        signal: i32,
+    },
+}
+
+/// Whether [`reap`] tells of children that were stopped, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stops {
+    /// It does.
+    Told,
+    /// Only of the dead.
+    Untold,
 }
 
 /// Take one dead child, whoever it was, without waiting: its pid and end. `None` when none is dead. Call it until
 /// `None`, since one SIGCHLD may stand for many deaths. A pid answered here may be given to a stranger at once and must
 /// never be signalled again.
-pub fn reap() -> Option<(i32, WaitStatus)> {
+pub fn reap(stops: Stops) -> Option<(i32, WaitStatus)> {
+    let options = match stops {
+        Stops::Told => libc::WNOHANG | libc::WUNTRACED,
+        Stops::Untold => libc::WNOHANG,
+    };
     loop {
         let mut status: c_int = 0;
         // SAFETY: `status` is a valid place for the answer. libc's call is used because nix loses a child that
         // a real-time signal killed: it cannot name the signal and answers an error after the kernel forgot the pid.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, options) };
         if pid > 0 {
             return Some((pid, decode(status)));
         }
@@ -39,10 +57,38 @@ pub fn reap() -> Option<(i32, WaitStatus)> {
     }
 }
 
-/// Read the status word of waitpid(2), called without WUNTRACED or WCONTINUED: whatever is not an exit is a signal.
+/// Whether we have any child, dead or alive.
+#[must_use]
+pub fn any_child() -> bool {
+    // SAFETY: all zeros is a valid siginfo, and `info` is a valid place for the answer; WNOWAIT leaves the child as it is.
+    let result = unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT)
+    };
+    result == 0 || Errno::last_raw() != libc::ECHILD
+}
+
+/// Sends a signal to every process there is but us. Only as PID 1, where that is our own namespace. A child does it: the
+/// call may hang on a process that waits for a dead disk.
+pub fn signal_everybody(signal: i32) {
+    if std::process::id() != 1 {
+        return;
+    }
+    // SAFETY: the child makes two async-signal-safe calls and is gone.
+    unsafe {
+        if libc::fork() == 0 {
+            libc::kill(-1, signal);
+            libc::_exit(0);
+        }
+    }
+}
+
+/// Read the status word of waitpid(2), called without WCONTINUED: whatever is no exit and no stop is a signal.
 pub(super) fn decode(status: c_int) -> WaitStatus {
     if libc::WIFEXITED(status) {
         WaitStatus::Exited(libc::WEXITSTATUS(status))
+    } else if libc::WIFSTOPPED(status) {
+        WaitStatus::Stopped { signal: libc::WSTOPSIG(status) }
     } else {
         WaitStatus::Signaled { signal: libc::WTERMSIG(status), core: libc::WCOREDUMP(status) }
     }
@@ -93,7 +139,7 @@ mod tests {
 
     fn reap_waiting() -> (i32, WaitStatus) {
         loop {
-            if let Some(dead) = reap() {
+            if let Some(dead) = reap(Stops::Untold) {
                 return dead;
             }
             // SAFETY: yields the processor, nothing else.
@@ -105,7 +151,7 @@ mod tests {
     fn child_exits_is_reaped_with_its_code() {
         assert!(testing::in_fork(|| {
             let pid = child(|| {});
-            reap_waiting() == (pid, WaitStatus::Exited(7)) && reap().is_none()
+            reap_waiting() == (pid, WaitStatus::Exited(7)) && reap(Stops::Untold).is_none()
         }));
     }
 

@@ -200,6 +200,23 @@ pub struct Inherited {
     pub blocked: u64,
 }
 
+impl Inherited {
+    /// Nothing ignored, nothing blocked.
+    pub const NONE: Inherited = Inherited { ignored: 0, blocked: 0 };
+
+    /// Whether a signal was ignored.
+    #[must_use]
+    pub fn ignores(self, signal: i32) -> bool {
+        self.ignored & bit(signal) != 0
+    }
+
+    /// Whether a signal was blocked.
+    #[must_use]
+    pub fn blocks(self, signal: i32) -> bool {
+        self.blocked & bit(signal) != 0
+    }
+}
+
 static IGNORED: AtomicU64 = AtomicU64::new(0);
 static BLOCKED: AtomicU64 = AtomicU64::new(0);
 

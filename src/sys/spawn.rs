@@ -57,20 +57,43 @@ pub enum Output {
     Inherit,
 }
 
-/// A child to start. All signals have their default action in it and none is blocked; it leads a process
-/// group of its own; no descriptor above 2 is open in it.
+/// What a child leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lead {
+    /// A process group of its own, in our session.
+    Group,
+    /// A process group of its own, which becomes the foreground of the terminal on descriptor 0.
+    Foreground,
+    /// A session of its own.
+    Session,
+}
+
+/// What a child finds of signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signals {
+    /// Every signal has its default action, none is blocked.
+    Default,
+    /// What we ourselves were started with.
+    Inherited,
+}
+
+/// A child to start. No descriptor above 2 is open in it.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec<'a> {
     /// The file to execute. A relative one is looked up after the change of directory.
     pub path: &'a Path,
     /// The arguments; the first is the program's name as it was written.
-    pub argv: &'a [String],
+    pub argv: &'a [OsString],
     /// The whole environment, in order.
     pub env: &'a [(OsString, OsString)],
     /// Where it runs; `None`: where we are.
     pub directory: Option<&'a str>,
     /// Its umask; `None`: ours.
     pub umask: Option<u32>,
+    /// What it leads.
+    pub lead: Lead,
+    /// What it finds of signals.
+    pub signals: Signals,
     /// Whom it becomes; `None`: it stays who we are.
     pub credentials: Option<&'a Credentials>,
     /// Descriptor 2 is descriptor 1; `stderr` is not looked at.
@@ -199,6 +222,8 @@ pub fn spawn(spec: &Spec) -> Result<Child, SpawnError> {
         directory: texts.directory.as_deref(),
         umask: spec.umask.map(|mask| mask as libc::mode_t),
         credentials: spec.credentials.filter(|credentials| credentials.differ_from_ours()),
+        lead: spec.lead,
+        signals: spec.signals,
         stdio: ends.child_side(spec.redirect_stderr),
         status: ends.status.1.as_raw_fd(),
     };
@@ -215,6 +240,9 @@ fn fork(plan: &Plan) -> io::Result<i32> {
         child::run(plan);
     }
     drop(mask);
+    if plan.lead == Lead::Session {
+        return Ok(pid);
+    }
     // The child does the same; done twice so that a signal to its group finds the group whoever runs first. Once it
     // has executed its file this answers EACCES, and it did it itself by then.
     // SAFETY: takes two numbers.
@@ -241,7 +269,7 @@ impl Texts {
         };
         Ok(Texts {
             path: c_string(spec.path.as_os_str().to_os_string().into_vec())?,
-            argv: spec.argv.iter().map(|word| c_string(word.as_str())).collect::<io::Result<_>>()?,
+            argv: spec.argv.iter().map(|word| c_string(word.as_bytes())).collect::<io::Result<_>>()?,
             env: spec.env.iter().map(pair).collect::<io::Result<_>>()?,
             directory: spec.directory.map(c_string).transpose()?,
         })

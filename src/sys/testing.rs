@@ -25,27 +25,37 @@ pub fn alone(test: impl FnOnce()) {
 }
 
 /// Run `check` in a forked copy of the process and answer what it answered; a panic or a crash counts as false.
-/// Other threads are gone there.
+/// Other threads are gone there, and no new ones should be made: the C library does not promise that it works.
 pub fn in_fork(check: impl FnOnce() -> bool) -> bool {
+    wait_for(start(check)) == WaitStatus::Exited(0)
+}
+
+/// Fork a copy that runs `check` and exits with 0 if it is true; its pid.
+pub fn start(check: impl FnOnce() -> bool) -> i32 {
     // SAFETY: the copy runs `check` and leaves by _exit; it never returns into the test harness.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "cannot fork");
     if pid == 0 {
         // SAFETY: takes a number.
         unsafe { libc::alarm(PATIENCE_SECONDS) };
-        std::panic::set_hook(Box::new(|panic| say(&format!("{panic}\n"))));
         let passed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check));
+        if let Err(panic) = &passed {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            say(text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panicked"));
+        }
         let code = i32::from(!matches!(passed, Ok(true)));
         // SAFETY: leaves at once, running nothing of the copied process.
         unsafe { libc::_exit(code) };
     }
-    wait_for(pid) == WaitStatus::Exited(0)
+    pid
 }
 
 /// Tell the person at stderr; the harness's capture is lost in a copy.
 fn say(text: &str) {
-    // SAFETY: the text is valid for its length.
-    unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
+    for part in ["in a forked copy: ", text, "\n"] {
+        // SAFETY: the text is valid for its length.
+        unsafe { libc::write(2, part.as_ptr().cast(), part.len()) };
+    }
 }
 
 /// Wait until that child of ours is dead.

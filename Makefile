@@ -1,0 +1,43 @@
+# Everything that is done with this project: `make help`.
+
+CARGO   ?= cargo
+INSTALL ?= install
+DESTDIR ?=
+prefix  ?= /usr/local
+bindir  ?= $(prefix)/bin
+docdir  ?= $(prefix)/share/doc/visor
+
+RELEASE := target/release
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint check-size install clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+build: ## build visor and svc, small, into target/release
+	$(CARGO) build --release --locked
+
+run: build ## start visor as PID 1 of a new namespace on examples/demo.conf
+	@tools/demo $(RELEASE)/visor $(RELEASE)/svc examples/demo.conf
+
+test: ## run every test; what they need is installed first where that is possible
+	@tools/prepare-tests
+	$(CARGO) test --locked --no-fail-fast
+
+lint: ## check format, clippy with warnings denied, and the house rules
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	@tools/check-house
+
+check-size: build ## show how big the binaries are
+	@stat -c '%s bytes  %n' $(RELEASE)/visor $(RELEASE)/svc
+
+install: build ## install under $(DESTDIR)$(prefix)
+	$(INSTALL) -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(docdir)/examples"
+	$(INSTALL) -m 755 $(RELEASE)/visor $(RELEASE)/svc "$(DESTDIR)$(bindir)"
+	$(INSTALL) -m 644 README.md CHANGELOG.md LICENSE "$(DESTDIR)$(docdir)"
+	$(INSTALL) -m 644 examples/*.conf "$(DESTDIR)$(docdir)/examples"
+
+clean: ## delete everything that was built
+	$(CARGO) clean

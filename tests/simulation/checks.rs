@@ -1,0 +1,354 @@
+//! What must hold after every turn, as plain predicates over what the supervisor said and what the kernel knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use visor::config::{Group, Process};
+use visor::event::Event;
+use visor::program::{Name, State};
+use visor::protocol::{Code, Line};
+use visor::supervisor::{Action, Ask, ClientId, Phase, ProcessId, Supervisor, Target, display_name};
+
+use crate::kernel::Kernel;
+
+/// What broke, in words.
+pub type Broken = Result<(), String>;
+
+/// Breaks with a sentence unless the condition holds.
+macro_rules! hold {
+    ($condition:expr, $($words:tt)+) => {
+        if !$condition {
+            return Err(format!($($words)+));
+        }
+    };
+}
+
+struct Known {
+    group: String,
+    config: Arc<Process>,
+    state: Name,
+    born: Duration,
+    /// When the last start failed and for the how manieth time.
+    failed: (Duration, u32),
+}
+
+/// A request not yet answered.
+#[derive(Debug)]
+pub struct Open {
+    ask: Ask,
+    /// Processes of which a line must come.
+    due: BTreeSet<ProcessId>,
+    /// Processes of which a line came.
+    told: BTreeSet<ProcessId>,
+}
+
+impl Open {
+    /// Just asked.
+    pub fn new(ask: Ask, sup: &Supervisor) -> Open {
+        let (names, finds_nothing): (&[String], fn(Name) -> bool) = match &ask {
+            Ask::Start { names, .. } => (names, Name::is_up),
+            Ask::Stop { names, .. } => (names, Name::is_down),
+            Ask::Restart(_)
+            | Ask::Reread
+            | Ask::Update(_)
+            | Ask::Add(_)
+            | Ask::Remove(_)
+            | Ask::Reload
+            | Ask::Shutdown => (&[], Name::is_up),
+        };
+        let mut due = BTreeSet::new();
+        // No names mean nothing, not everything.
+        for target in sup.resolve(names) {
+            match target {
+                Target::Process(id) => due.extend([id]),
+                Target::Several(ids) => due.extend(
+                    ids.into_iter()
+                        .filter(|id| sup.entry(*id).is_some_and(|entry| !finds_nothing(entry.life.state.name()))),
+                ),
+                Target::NoProcess(_) | Target::NoGroup(_) => {}
+            }
+        }
+        Open { ask, due, told: BTreeSet::new() }
+    }
+}
+
+/// Remembers what was seen, to judge what comes.
+#[derive(Default)]
+pub struct Watch {
+    known: BTreeMap<ProcessId, Known>,
+    ever: BTreeSet<ProcessId>,
+    /// Requests not yet answered.
+    pub open: BTreeMap<ClientId, Open>,
+    /// Processes that could not be signalled; nothing is promised of their children.
+    unknown: BTreeSet<(String, String)>,
+    /// Dead children that are reaped and not yet told of.
+    pub untold: BTreeSet<ProcessId>,
+    /// A `remove` is being answered.
+    pub removing: bool,
+    /// Processes whose stop was asked for before all goes down and comes as soon as they have a pid.
+    stop_due: BTreeSet<ProcessId>,
+    going_down: bool,
+    left: bool,
+}
+
+/// Transitions of the original, and `UNKNOWN → STOPPED`: whom we could not signal is gone at last.
+fn is_allowed(from: Name, to: Name) -> bool {
+    use Name::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unknown};
+    matches!(
+        (from, to),
+        (Stopped | Exited | Fatal | Backoff, Starting)
+            | (Starting, Backoff | Running | Stopping)
+            | (Backoff, Fatal | Stopped)
+            | (Running, Stopping | Exited)
+            | (Stopping, Stopped | Unknown)
+            | (Unknown, Stopped)
+    )
+}
+
+impl Watch {
+    /// A child was forked.
+    pub fn forked(&mut self, id: ProcessId, now: Duration) {
+        if let Some(known) = self.known.get_mut(&id) {
+            known.born = now;
+        }
+    }
+
+    /// Judges what the supervisor just decided.
+    pub fn observe(&mut self, sup: &Supervisor, kernel: &Kernel, actions: &[Action], now: Duration) -> Broken {
+        let mut became_running = BTreeSet::new();
+        let mut left_over = Vec::new();
+        for action in actions {
+            match action {
+                Action::Added(id) => self.added(sup, *id)?,
+                Action::Removed(id) => self.removed(sup, kernel, *id)?,
+                Action::Event(Event::ProcessState { process, group, from, to, tries, .. }) => {
+                    let id = self.find(group, process)?;
+                    self.changed(kernel, id, (*from, *to), *tries, now)?;
+                    self.in_order(sup, id, *to)?;
+                    if *to == Name::Running {
+                        became_running.insert(id);
+                    }
+                    if *to == Name::Stopped && *from == Name::Stopping && !left_over.contains(process) {
+                        self.group_gone(kernel, id)?;
+                    }
+                }
+                Action::Event(Event::SupervisorStopping) => {
+                    hold!(!self.going_down, "it goes down twice");
+                    self.going_down = true;
+                    let due = sup.entries().filter(|(_, e)| matches!(e.life.state, State::Spawning { stop: true, .. }));
+                    self.stop_due = due.map(|(id, _)| id).collect();
+                }
+                Action::Log(_, text) if text.contains("that cannot be killed") => {
+                    left_over.extend(self.known.values().map(|known| known.config.name.clone()).filter(|name| {
+                        text.strip_prefix("stopped: ").is_some_and(|rest| rest.starts_with(&format!("{name},")))
+                    }));
+                }
+                Action::Reply(client, line) => self.replied(kernel, *client, line, &became_running)?,
+                Action::Spawn(id) => self.spawning(kernel, *id)?,
+                Action::Leave => {
+                    hold!(!self.left, "it leaves twice");
+                    self.left = true;
+                }
+                Action::Signal { .. }
+                | Action::LookForGroup { .. }
+                | Action::Log(..)
+                | Action::Event(Event::GroupAdded { .. } | Event::GroupRemoved { .. } | Event::SupervisorRunning)
+                | Action::ReadConfig(_)
+                | Action::Adopt(_) => {}
+            }
+        }
+        self.consistent(sup, kernel)
+    }
+
+    fn find(&self, group: &str, process: &str) -> Result<ProcessId, String> {
+        let mut found = self.known.iter().filter(|(_, k)| k.group == group && k.config.name == process);
+        found.next().map(|(id, _)| *id).ok_or(format!("an event about {group}:{process}, which is not known"))
+    }
+
+    fn added(&mut self, sup: &Supervisor, id: ProcessId) -> Broken {
+        hold!(self.ever.insert(id), "{id:?} is used twice");
+        let Some(entry) = sup.entry(id) else { return Err(format!("{id:?} was added and is not there")) };
+        let known = Known {
+            group: entry.group.clone(),
+            config: Arc::clone(&entry.config),
+            state: Name::Stopped,
+            born: Duration::ZERO,
+            failed: (Duration::ZERO, 0),
+        };
+        self.known.insert(id, known);
+        Ok(())
+    }
+
+    fn removed(&mut self, sup: &Supervisor, kernel: &Kernel, id: ProcessId) -> Broken {
+        let Some(known) = self.known.remove(&id) else { return Err(format!("{id:?} was removed and never added")) };
+        hold!(known.state.is_down(), "{id:?} was removed while {}", known.state);
+        hold!(known.state == Name::Unknown || kernel.leader(id).is_none(), "{id:?} was removed and its child lives");
+        let same = |group: &Group| group.name == known.group && group.processes.contains(&known.config);
+        hold!(
+            self.removing || !sup.configured().groups.iter().any(same),
+            "{}:{} was replaced though nothing of it changed",
+            known.group,
+            known.config.name
+        );
+        Ok(())
+    }
+
+    fn changed(
+        &mut self,
+        kernel: &Kernel,
+        id: ProcessId,
+        (from, to): (Name, Name),
+        tries: u32,
+        now: Duration,
+    ) -> Broken {
+        let Some(known) = self.known.get_mut(&id) else { return Ok(()) };
+        hold!(known.state == from, "{id:?} changes from {from} to {to}, but was {}", known.state);
+        hold!(is_allowed(from, to), "{id:?} changes from {from} to {to}");
+        known.state = to;
+        let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
+        match (from, to) {
+            (_, Name::Starting) => {
+                hold!(!self.going_down, "{id:?} starts while all goes down");
+                let (failed_at, times) = known.failed;
+                let pause = if from == Name::Backoff { u64::from(times) } else { 0 };
+                hold!(now >= failed_at + Duration::from_secs(pause), "{id:?} is tried again too early");
+                hold!(tries == if from == Name::Backoff { times } else { 0 }, "{id:?} starts with tries {tries}");
+            }
+            (Name::Starting, Name::Running) => {
+                hold!(now >= known.born + seconds(known.config.startsecs), "{id:?} counts as running too early");
+            }
+            (_, Name::Backoff) => {
+                hold!(i64::from(tries) <= known.config.startretries.max(0) + 1, "{id:?} was tried {tries} times");
+                known.failed = (now, tries);
+            }
+            (_, Name::Unknown) => {
+                self.unknown.insert((known.group.clone(), known.config.name.clone()));
+            }
+            _ => {}
+        }
+        if matches!(to, Name::Stopped | Name::Exited | Name::Fatal | Name::Backoff) {
+            hold!(kernel.leader(id).is_none(), "{id:?} is {to} and its child lives");
+        }
+        Ok(())
+    }
+
+    /// While all goes down, who is stopped waits for everybody who started later.
+    fn in_order(&self, sup: &Supervisor, id: ProcessId, to: Name) -> Broken {
+        if !self.going_down || to != Name::Stopping || self.stop_due.contains(&id) {
+            return Ok(());
+        }
+        let wave = |id: ProcessId| sup.entry(id).map(|entry| (entry.group_priority, entry.config.priority));
+        for (other, known) in &self.known {
+            let due_before = wave(*other) > wave(id);
+            hold!(!due_before || known.state.is_down(), "{id:?} is stopped while {other:?} is {}", known.state);
+        }
+        Ok(())
+    }
+
+    /// With stopasgroup or killasgroup a stop means the whole group.
+    fn group_gone(&self, kernel: &Kernel, id: ProcessId) -> Broken {
+        let Some(known) = self.known.get(&id) else { return Ok(()) };
+        let whole = known.config.stopasgroup || known.config.killasgroup;
+        let unknown = self.unknown.contains(&(known.group.clone(), known.config.name.clone()));
+        let born = known.born;
+        let rest = kernel.procs.values().find(|p| p.family == Some(id) && p.born >= born && !p.leader);
+        hold!(!whole || unknown || rest.is_none(), "{id:?} is STOPPED and of its group there is {rest:?}");
+        Ok(())
+    }
+
+    fn spawning(&self, kernel: &Kernel, id: ProcessId) -> Broken {
+        hold!(!self.going_down, "{id:?} is spawned while all goes down");
+        let Some(known) = self.known.get(&id) else { return Err(format!("{id:?} is spawned and not known")) };
+        hold!(known.state == Name::Starting, "{id:?} is spawned while {}", known.state);
+        let key = (known.group.clone(), known.config.name.clone());
+        let live = kernel.procs.values().find(|proc| proc.leader && proc.family == Some(id));
+        hold!(live.is_none() || self.unknown.contains(&key), "a second {key:?} beside {live:?}");
+        Ok(())
+    }
+
+    fn replied(&mut self, kernel: &Kernel, client: ClientId, line: &Line, running: &BTreeSet<ProcessId>) -> Broken {
+        let Some(open) = self.open.get_mut(&client) else {
+            return Err(format!("{client:?} waits for nothing: {line:?}"));
+        };
+        match line {
+            Line::Data(pairs) => {
+                let value = |key: &str| pairs.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
+                let Some(name) = value("name") else { return Ok(()) };
+                let same = |known: &Known| display_name(&known.group, &known.config.name) == name;
+                let found = self.known.iter().find(|(_, known)| same(known));
+                let Some((id, known)) = found else { return Ok(()) };
+                let unknown = self.unknown.contains(&(known.group.clone(), known.config.name.clone()));
+                let is_new = open.told.insert(*id);
+                hold!(is_new || matches!(open.ask, Ask::Restart(_)), "{client:?} hears twice of {name}");
+                let waits =
+                    matches!(open.ask, Ask::Start { wait: true, .. } | Ask::Stop { wait: true, .. } | Ask::Restart(_));
+                match value("result") {
+                    Some("stopped") if waits && !unknown => {
+                        hold!(kernel.leader(*id).is_none(), "{name} is told stopped and lives");
+                    }
+                    Some("started") if waits => {
+                        hold!(running.contains(id), "{name} is told started and is {}", known.state);
+                    }
+                    Some("started") => {
+                        hold!(kernel.leader(*id).is_some(), "{name} is told started and has no child");
+                    }
+                    _ => {}
+                }
+            }
+            Line::Bytes(_) => return Err("bytes in an answer of the supervisor".to_string()),
+            Line::Error(Code::ShuttingDown, _) => {
+                self.open.remove(&client);
+            }
+            Line::Ok(_) | Line::Error(..) => {
+                let mut untold = open.due.difference(&open.told).filter(|id| self.known.contains_key(id));
+                hold!(untold.next().is_none(), "{open:?} ends and does not tell of all");
+                self.open.remove(&client);
+            }
+        }
+        Ok(())
+    }
+
+    fn consistent(&self, sup: &Supervisor, kernel: &Kernel) -> Broken {
+        let mut entries = 0;
+        for (id, entry) in sup.entries() {
+            entries += 1;
+            let Some(known) = self.known.get(&id) else { return Err(format!("{id:?} was never announced")) };
+            let state = &entry.life.state;
+            hold!(known.state == state.name(), "{id:?} is {} and was announced as {}", state.name(), known.state);
+            if self.untold.contains(&id) || matches!(state, State::Spawning { .. }) {
+                continue;
+            }
+            let child = kernel.leader(id).map(|(pid, _)| pid);
+            hold!(state.pid() == child, "{id:?} is {state:?} and its child is {child:?}");
+        }
+        hold!(entries == self.known.len(), "{entries} processes there, {} announced", self.known.len());
+        let gone = sup.phase() == Phase::Gone;
+        hold!(gone == self.left, "it is gone: {gone}, it said so: {}", self.left);
+        Ok(())
+    }
+
+    /// Nobody asks and nobody misbehaves any more: everything has come to rest.
+    pub fn at_rest(&self, sup: &Supervisor) -> Broken {
+        hold!(self.open.is_empty(), "never answered: {:?}", self.open);
+        hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
+        for (id, known) in &self.known {
+            let rests = known.state == Name::Running || known.state.is_down();
+            hold!(rests, "{id:?} rests in {}", known.state);
+        }
+        Ok(())
+    }
+
+    /// After it left: nothing of ours lives, nobody waits.
+    pub fn after_leave(&self, sup: &Supervisor, kernel: &Kernel) -> Broken {
+        hold!(self.left, "it never left");
+        hold!(self.open.is_empty(), "never answered: {:?}", self.open);
+        hold!(sup.next_deadline().is_none(), "it left and waits for {:?}", sup.next_deadline());
+        for known in self.known.values() {
+            hold!(known.state.is_down(), "it left while {} was {}", known.config.name, known.state);
+        }
+        let left = kernel.procs.values().find(|proc| proc.leader && !proc.untouchable);
+        hold!(left.is_none(), "it left and there is {left:?}");
+        Ok(())
+    }
+}

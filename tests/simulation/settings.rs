@@ -1,0 +1,143 @@
+//! Invented configurations, built as values.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use visor::config::{
+    AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Process, Signal, Visor,
+};
+
+use crate::rng::Rng;
+
+/// Names of groups that may exist.
+pub const GROUPS: [&str; 5] = ["alpha", "beta", "gamma", "delta", "omega"];
+/// Processes of a group, at most.
+const MAX_PROCESSES: usize = 3;
+
+/// A configuration of these groups, everything else as dull as can be.
+pub fn config(groups: Vec<Group>) -> Config {
+    Config {
+        file: "/etc/supervisord.conf".to_string(),
+        daemon: daemon(),
+        visor: Visor::default(),
+        servers: Vec::new(),
+        server_url: None,
+        rpc_interfaces: Vec::new(),
+        ctl: None,
+        groups,
+        warnings: Vec::new(),
+    }
+}
+
+fn daemon() -> Daemon {
+    Daemon {
+        logfile: MainLogfile::None,
+        logfile_maxbytes: 0,
+        logfile_backups: 0,
+        loglevel: LogLevel::Info,
+        pidfile: "/run/supervisord.pid".to_string(),
+        umask: 0o22,
+        nodaemon: true,
+        silent: true,
+        minfds: 0,
+        minprocs: 0,
+        nocleanup: true,
+        childlogdir: "/tmp".to_string(),
+        user: None,
+        directory: None,
+        strip_ansi: false,
+        environment: BTreeMap::new(),
+        identifier: "supervisor".to_string(),
+    }
+}
+
+fn channel() -> Channel {
+    Channel {
+        logfile: Logfile::None,
+        maxbytes: 0,
+        backups: 0,
+        capture_maxbytes: 0,
+        events_enabled: false,
+        syslog: false,
+    }
+}
+
+fn process(rng: &mut Rng, group: &str, name: String) -> Process {
+    let stopasgroup = rng.chance(25);
+    Process {
+        section: format!("program:{group}"),
+        command: format!("/bin/{name}"),
+        argv: Ok(vec![format!("/bin/{name}")]),
+        name,
+        directory: None,
+        umask: None,
+        priority: rng.pick(&[1, 5, 999]),
+        autostart: rng.chance(75),
+        autorestart: rng.pick(&[AutoRestart::Always, AutoRestart::Never, AutoRestart::Unexpected]),
+        startsecs: rng.pick(&[-1, 0, 1, 1, 2]),
+        startretries: rng.pick(&[-1, 0, 1, 3]),
+        exitcodes: rng.pick(&[vec![0], vec![0, 2], Vec::new()]),
+        stopsignal: rng.pick(&[Signal(15), Signal(15), Signal(2), Signal(9), Signal(18)]),
+        stopwaitsecs: rng.pick(&[-1, 0, 1, 3]),
+        stopasgroup,
+        killasgroup: stopasgroup || rng.chance(25),
+        user: None,
+        redirect_stderr: false,
+        stdout: channel(),
+        stderr: channel(),
+        environment: BTreeMap::new(),
+        serverurl: None,
+    }
+}
+
+fn group(rng: &mut Rng, name: &str) -> Group {
+    let many = rng.below(MAX_PROCESSES + 1);
+    let names: Vec<String> = match many {
+        1 => vec![name.to_string()],
+        more => (0..more).map(|n| format!("{name}-{n}")).collect(),
+    };
+    let processes = names.into_iter().map(|process_name| Arc::new(process(rng, name, process_name))).collect();
+    Group { name: name.to_string(), priority: rng.pick(&[-1, 1, 999]), kind: GroupKind::Program, processes }
+}
+
+/// Any groups.
+pub fn groups(rng: &mut Rng) -> Vec<Group> {
+    let mut groups = Vec::new();
+    for name in GROUPS {
+        if rng.chance(70) {
+            groups.push(group(rng, name));
+        }
+    }
+    in_order(groups)
+}
+
+/// The same groups with some changed, added and removed.
+pub fn edited(rng: &mut Rng, old: &[Group]) -> Vec<Group> {
+    let mut groups = Vec::new();
+    for name in GROUPS {
+        match (old.iter().find(|group| group.name == name), rng.below(10)) {
+            (None, 0..=3) | (Some(_), 0) => groups.push(group(rng, name)),
+            (Some(old), 1..=2) => groups.push(member_changed(rng, old)),
+            (Some(old), 3) => groups.push(Group { priority: rng.pick(&[-1, 1, 999]), ..old.clone() }),
+            (Some(old), 4..=8) => groups.push(old.clone()),
+            (Some(_) | None, _) => {}
+        }
+    }
+    in_order(groups)
+}
+
+fn member_changed(rng: &mut Rng, old: &Group) -> Group {
+    let mut group = old.clone();
+    if group.processes.is_empty() {
+        return group;
+    }
+    let which = rng.below(group.processes.len());
+    let name = group.processes[which].name.clone();
+    group.processes[which] = Arc::new(process(rng, &old.name, name));
+    group
+}
+
+fn in_order(mut groups: Vec<Group>) -> Vec<Group> {
+    groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+    groups
+}
