@@ -183,7 +183,7 @@ mod tests {
                 }
                 seen += 1;
             }
-            reap().is_none()
+            reap(Stops::Untold).is_none()
         }));
     }
 

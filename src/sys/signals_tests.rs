@@ -119,6 +119,6 @@ fn terminal_stops_are_ignored_when_asked() {
         ignore_terminal_stops();
         raise(libc::SIGTTOU);
         raise(libc::SIGTTIN);
-        reap::reap().is_none()
+        reap::reap(reap::Stops::Untold).is_none()
     }));
 }

@@ -10,14 +10,14 @@ use std::time::Duration;
 /// A spec under construction: `sh -c script` with pipes everywhere.
 struct Case {
     path: PathBuf,
-    argv: Vec<String>,
+    argv: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
 }
 
 fn sh(script: &str) -> Case {
     Case {
         path: PathBuf::from("/bin/sh"),
-        argv: ["sh", "-c", script].map(String::from).to_vec(),
+        argv: ["sh", "-c", script].map(OsString::from).to_vec(),
         env: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
     }
 }
@@ -30,6 +30,8 @@ impl Case {
             env: &self.env,
             directory: None,
             umask: None,
+            lead: Lead::Group,
+            signals: Signals::Default,
             credentials: None,
             redirect_stderr: false,
             stdin: Stdin::Pipe,

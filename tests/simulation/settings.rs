@@ -17,6 +17,7 @@ const MAX_PROCESSES: usize = 3;
 /// A configuration of these groups, everything else as dull as can be.
 pub fn config(groups: Vec<Group>) -> Config {
     Config {
+        included: Vec::new(),
         file: "/etc/supervisord.conf".to_string(),
         daemon: daemon(),
         visor: Visor::default(),
