@@ -61,10 +61,11 @@ impl Supervisor {
                 Target::Several(ids) => ids,
                 Target::NoProcess(_) | Target::NoGroup(_) => &[],
             };
-            for id in ids {
-                if let Some(entry) = self.table.entry(*id) {
-                    line(status_line(*id, entry, now, around));
-                }
+            // A group is shown by name, not in the order of its configuration.
+            let mut entries: Vec<_> = ids.iter().filter_map(|id| Some((*id, self.table.entry(*id)?))).collect();
+            entries.sort_by(|(_, a), (_, b)| a.config.name.cmp(&b.config.name));
+            for (id, entry) in entries {
+                line(status_line(id, entry, now, around));
             }
         }
     }

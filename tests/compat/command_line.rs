@@ -97,7 +97,10 @@ fn agree(truth: &[String], ours: &[String]) -> bool {
 
 /// The sentence without the place that visor tells in its own way.
 fn essence(sentence: &str) -> &str {
-    sentence.split(" in section '").next().unwrap_or(sentence)
+    let sentence = sentence.split(" in section '").next().unwrap_or(sentence);
+    // `invalid value for -e 'loud': reason`: visor names the long form of the flag.
+    let reason = sentence.strip_prefix("invalid value for -").and_then(|rest| rest.split_once("': "));
+    reason.map_or(sentence, |(_, reason)| reason)
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl Bench {
             }
             Step::Background(_) => Vec::new(),
             Step::Until(phrase, count) => {
-                self.daemon.wait_for_log_count(phrase, *count);
+                self.daemon.wait_for_log_count(&in_directory(phrase, self.directory.path()), *count);
                 Vec::new()
             }
             Step::Kill(process, signal) => {
