@@ -154,6 +154,7 @@ impl Bench {
     /// The pid of the last start.
     fn pid_of(&self, process: &str) -> i32 {
         let phrase = format!("spawned: '{process}' with pid ");
+        self.daemon.wait_for_log(&phrase);
         let log = self.daemon.log();
         let last = log.iter().rev().find_map(|line| line.split_once(&phrase));
         last.and_then(|(_, pid)| pid.parse().ok()).unwrap_or_else(|| panic!("`{process}` was spawned"))
