@@ -46,6 +46,7 @@ pub(super) fn config(groups: Vec<Group>) -> Config {
         identifier: "supervisor".to_string(),
     };
     Config {
+        included: Vec::new(),
         file: "/etc/supervisord.conf".to_string(),
         daemon,
         visor: Visor::default(),
