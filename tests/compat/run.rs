@@ -140,7 +140,7 @@ impl Bench {
         }
     }
 
-    /// What a file holds; long ones by their length and hash-like ends only.
+    /// What a file holds, line by line and escaped, or why it cannot be read.
     fn file(&self, name: &str) -> Vec<String> {
         match std::fs::read(self.directory.path().join(name)) {
             Ok(bytes) => {
