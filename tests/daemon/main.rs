@@ -4,8 +4,10 @@
 
 mod control;
 mod kernel;
+mod output;
 mod reaping;
 mod signals;
 mod start_stop;
 #[path = "../support/mod.rs"]
 mod support;
+mod trouble;

@@ -281,7 +281,7 @@ fn shutdown_overtakes_a_start_and_nothing_is_started_afterwards() {
     daemon.wait_for_state("flaky", "BACKOFF");
     let mut starter = daemon.connect();
     starter.send("start x");
-    daemon.wait_for_state("x", "STARTING");
+    daemon.wait_for_log("spawned: 'x'");
     let mark = daemon.process().mark();
     daemon.signal(Signal::SIGTERM);
     assert_eq!(starter.reply().error_code(), "shutting-down");
