@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 
-use super::kernel::{is_installed, is_root, status_line};
+use super::kernel::{is_installed, is_root, status_line, wait_for_standard_descriptors};
 use super::support::{Daemon, TIMEOUT, VISOR, can_be_pid1, can_mount, clean_command, eventually, run};
 
 const TALKER: &str = "[program:x]\ncommand=sh -c \"echo hello from x; exec sleep 1000\"\nstartsecs=0\n";
@@ -60,7 +60,7 @@ fn no_proc() {
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
         (name == "sleep\n").then_some(())
     });
-    assert_eq!(super::kernel::descriptors(pid), [0, 1, 2]);
+    wait_for_standard_descriptors(pid);
     stops_well(&daemon);
 }
 

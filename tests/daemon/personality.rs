@@ -6,7 +6,7 @@ use std::process::Output;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::kernel::{self, exists, wait_gone};
+use super::kernel::{self, exists, wait_for_standard_descriptors, wait_gone};
 use super::support::{Connection, Daemon, TIMEOUT, VISOR, can_be_pid1, clean_command, eventually, run};
 
 /// Several mistakes of different kinds.
@@ -157,7 +157,7 @@ fn supervisord_goes_to_the_background() {
     assert_eq!(out, format!("{}\n0027\n", daemon.file("deeper").display()));
     assert!(daemon.read("visor.log").contains("daemonizing the supervisord process"));
     let child = daemon.pid_of("x");
-    assert_eq!(kernel::descriptors(child), [0, 1, 2]);
+    wait_for_standard_descriptors(child);
     kill(Pid::from_raw(pid), Signal::SIGTERM).expect("it runs");
     wait_gone(pid);
     assert!(!exists(child) && !daemon.file("visor.pid").exists() && !daemon.socket().exists());
