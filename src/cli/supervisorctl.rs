@@ -60,6 +60,9 @@ pub fn parse(argv: &[OsString]) -> Result<SupervisorctlArgs, Exit> {
         return Err(Exit::success(page(argv)));
     }
     let options: Options = options(&words).map_err(wrong)?;
+    if let Some(url) = options.serverurl.as_ref().filter(|url| !is_url(url)) {
+        return Err(wrong(format!("invalid value for -s '{url}': value '{url}' is not a URL")));
+    }
     Ok(SupervisorctlArgs {
         configuration: options.configuration,
         interactive: options.interactive,
@@ -67,6 +70,12 @@ pub fn parse(argv: &[OsString]) -> Result<SupervisorctlArgs, Exit> {
         history_file: options.history_file,
         action: operands_as_text(&words.operands).map_err(wrong)?.join(" "),
     })
+}
+
+/// Something before `:` and something after it.
+fn is_url(text: &str) -> bool {
+    let scheme_and_rest = text.split_once(':');
+    scheme_and_rest.is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.trim_start_matches("//").is_empty())
 }
 
 fn page(argv: &[OsString]) -> String {
@@ -85,6 +94,14 @@ mod tests {
     fn read(words: &[&str]) -> Result<SupervisorctlArgs, Exit> {
         let argv: Vec<OsString> = ["supervisorctl"].iter().chain(words).map(OsString::from).collect();
         parse(&argv)
+    }
+
+    #[test]
+    fn a_server_that_is_no_url_is_wrong_use() {
+        assert!(read(&["-s", "nonsense", "status"]).is_err());
+        assert!(read(&["-s", "unix://", "status"]).is_err());
+        assert!(read(&["-s", "unix:///run/x.sock", "status"]).is_ok());
+        assert!(read(&["-s", "http://localhost:9001", "status"]).is_ok());
     }
 
     #[test]

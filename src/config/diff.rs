@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::types::{Config, Group, Process};
+use super::types::{Group, Process};
 
 /// The way from one configuration to another; names in the order of the configuration they stand in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,17 +44,17 @@ impl Diff {
 
 /// Compares groups and processes by name.
 #[must_use]
-pub fn diff(old: &Config, new: &Config) -> Diff {
-    let before: BTreeMap<&str, &Group> = old.groups.iter().map(|g| (g.name.as_str(), g)).collect();
-    let after: BTreeMap<&str, &Group> = new.groups.iter().map(|g| (g.name.as_str(), g)).collect();
+pub fn diff(old: &[&Group], new: &[&Group]) -> Diff {
+    let before: BTreeMap<&str, &Group> = old.iter().map(|group| (group.name.as_str(), *group)).collect();
+    let after: BTreeMap<&str, &Group> = new.iter().map(|group| (group.name.as_str(), *group)).collect();
     let mut diff = Diff::default();
-    for group in &new.groups {
+    for group in new {
         match before.get(group.name.as_str()) {
             None => diff.added.push(group.name.clone()),
             Some(was) => diff.changed.extend(group_change(was, group)),
         }
     }
-    let gone = old.groups.iter().filter(|group| !after.contains_key(group.name.as_str()));
+    let gone = old.iter().filter(|group| !after.contains_key(group.name.as_str()));
     diff.removed = gone.map(|group| group.name.clone()).collect();
     diff
 }

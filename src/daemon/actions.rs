@@ -38,6 +38,9 @@ impl Daemon {
     }
 
     fn signal(&mut self, id: ProcessId, pid: i32, group: bool, signal: Signal, now: Now) {
+        if !self.supervisor.holds(id, pid, group) {
+            return;
+        }
         let result = if group { reap::kill_group(pid, signal.0) } else { reap::kill(pid, signal.0) };
         let Err(error) = result else { return };
         if error.raw_os_error() == Some(Errno::ESRCH as i32) {

@@ -344,12 +344,8 @@ impl Daemon {
         let told = format!("supervisor: {text}\nsupervisor: child process was not spawned\n");
         let now = clock::now().mono;
         self.outputs.write(id, stream, told.as_bytes(), now, &mut self.poll);
-        let kind = match (error.stage, Errno::from_raw(error.errno)) {
-            (Stage::Exec, Errno::ENOENT) => SpawnFailureKind::NoFile,
-            (Stage::Exec, Errno::EACCES | Errno::ENOEXEC) => SpawnFailureKind::NotExecutable,
-            _ => SpawnFailureKind::Other,
-        };
-        SpawnFailure { kind, text }
+        // Only what the look-up of the command finds has a code of its own, as in the original.
+        SpawnFailure { kind: SpawnFailureKind::Other, text }
     }
 
     /// Everything that is readable on pipes, status pipes and consoles.

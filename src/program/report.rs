@@ -38,6 +38,8 @@ pub enum Report {
     },
     /// Too many starts failed.
     GaveUp,
+    /// Stopped while it waited for its next try: there was nothing to signal.
+    StoppedInBackoff,
     /// Patience is over.
     Killing {
         /// The child or group.
@@ -84,7 +86,7 @@ impl Report {
                 }
             }
             Report::Killing { .. } | Report::GroupLeft { .. } => LogLevel::Warn,
-            Report::Signalling { .. } => LogLevel::Debug,
+            Report::Signalling { .. } | Report::StoppedInBackoff => LogLevel::Debug,
             Report::SignalFailed { .. } => LogLevel::Critical,
         }
     }
@@ -105,6 +107,7 @@ impl Report {
             Report::GaveUp => {
                 format!("gave up: {name} entered FATAL state, too many start retries too quickly")
             }
+            Report::StoppedInBackoff => format!("Attempted to kill {name}, which is in BACKOFF state."),
             Report::Killing { pid } => format!("killing '{name}' ({pid}) with SIGKILL"),
             Report::Signalling { pid, group, signal } => {
                 let whom = if *group { " process group" } else { "" };

@@ -172,7 +172,10 @@ impl Step<'_> {
             | State::Failing { pid, .. }
             | State::Starting { pid, .. }
             | State::Running { pid, .. } => self.send_stop(pid),
-            State::Backoff { .. } => self.enter(State::Stopped, 0),
+            State::Backoff { .. } => {
+                self.report(Report::StoppedInBackoff);
+                self.enter(State::Stopped, 0);
+            }
             State::Spawning { tries, .. } => self.life.state = State::Spawning { tries, stop: true },
             State::Stopped
             | State::Stopping { .. }

@@ -9,6 +9,13 @@ mod shutdown;
 mod table;
 mod view;
 
+#[cfg(test)]
+mod reload_tests;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::jobs::{JobId, Stage, StopStage, data};
 use super::table::ProcessId;
 use super::{Action, ClientId, Supervisor};
-use crate::config::{Config, Group, LogLevel};
+use crate::config::{self, Config, Diff, Group, LogLevel};
 use crate::event::Event;
 use crate::program::{self, Now, Wanted};
 use crate::protocol::Code;
@@ -37,14 +37,6 @@ pub(super) struct Swap {
     restart: BTreeSet<(String, String)>,
     /// visor's own settings too.
     adopt: bool,
-}
-
-/// How the active groups differ from the configured ones.
-#[derive(Debug, Default)]
-struct Plan {
-    removed: Vec<String>,
-    changed: Vec<Group>,
-    added: Vec<Group>,
 }
 
 impl Supervisor {
@@ -111,7 +103,7 @@ impl Supervisor {
     fn tell_changes(&self, id: JobId, out: &mut Vec<Action>) {
         let plan = self.plan(&[]);
         let mut changes: Vec<(&str, &str)> = Vec::new();
-        changes.extend(plan.added.iter().map(|group| (group.name.as_str(), "added")));
+        changes.extend(plan.added.iter().map(|group| (group.as_str(), "added")));
         changes.extend(plan.changed.iter().map(|group| (group.name.as_str(), "changed")));
         changes.extend(plan.removed.iter().map(|group| (group.as_str(), "removed")));
         changes.sort_unstable();
@@ -122,35 +114,28 @@ impl Supervisor {
         }
     }
 
-    fn plan(&self, only: &[String]) -> Plan {
-        let chosen = |name: &String| only.is_empty() || only.contains(name);
-        let mut plan = Plan::default();
-        for group in self.configured.groups.iter().filter(|group| super::is_served(group) && chosen(&group.name)) {
-            match self.table.group(&group.name) {
-                None => plan.added.push(group.clone()),
-                Some(active) if active != group => plan.changed.push(group.clone()),
-                Some(_) => {}
-            }
-        }
-        let configured: BTreeSet<&str> = self.configured.groups.iter().map(|group| group.name.as_str()).collect();
-        for active in self.table.active().filter(|active| chosen(&active.name)) {
-            if !configured.contains(active.name.as_str()) {
-                plan.removed.push(active.name.clone());
-            }
-        }
-        plan
+    /// How the active groups differ from the configured ones; only these groups, or all when none is named.
+    fn plan(&self, only: &[String]) -> Diff {
+        let chosen = |group: &&Group| only.is_empty() || only.contains(&group.name);
+        let active: Vec<&Group> = self.table.active().filter(chosen).collect();
+        let configured: Vec<&Group> =
+            self.configured.groups.iter().filter(|group| super::is_served(group)).filter(chosen).collect();
+        config::diff(&active, &configured)
+    }
+
+    fn configured_group(&self, name: &str) -> Option<Group> {
+        self.configured.groups.iter().find(|group| super::is_served(group) && group.name == name).cloned()
     }
 
     /// Processes that the plan forgets, for their group is removed or their settings change.
-    fn forgotten(&self, plan: &Plan) -> Vec<ProcessId> {
+    fn forgotten(&self, plan: &Diff) -> Vec<ProcessId> {
         let removed = plan.removed.iter().flat_map(|group| self.table.members(group).iter().copied());
-        let changed = plan.changed.iter().flat_map(|group| {
-            self.table
-                .members(&group.name)
-                .iter()
-                .copied()
-                .filter(|id| self.table.entry(*id).is_some_and(|entry| !group.processes.contains(&entry.config)))
-        });
+        let changed =
+            plan.changed.iter().flat_map(|change| {
+                self.table.members(&change.name).iter().copied().filter(|id| {
+                    self.table.entry(*id).is_some_and(|entry| !change.unchanged.contains(&entry.config.name))
+                })
+            });
         removed.chain(changed).collect()
     }
 
@@ -171,7 +156,7 @@ impl Supervisor {
             }
         }
         if up.is_empty() {
-            self.apply(id, plan, &swap, now, out);
+            self.apply(id, &plan, &swap, now, out);
             return;
         }
         let stop = StopStage { waves: self.table.waves(&up), awaited: BTreeSet::new(), wait: true, told: false };
@@ -181,26 +166,28 @@ impl Supervisor {
         }
     }
 
-    fn apply(&mut self, id: JobId, plan: Plan, swap: &Swap, now: Now, out: &mut Vec<Action>) {
+    fn apply(&mut self, id: JobId, plan: &Diff, swap: &Swap, now: Now, out: &mut Vec<Action>) {
         let mut started = Vec::new();
         for group in &plan.removed {
             self.tell_group(id, group, "stopped", out);
             self.remove_group(group, out);
             self.tell_group(id, group, "removed", out);
         }
-        for group in &plan.changed {
+        for change in &plan.changed {
+            let Some(group) = self.configured_group(&change.name) else { continue };
             if swap.stopped.contains(&group.name) {
                 self.tell_group(id, &group.name, "stopped", out);
             }
-            let (forgotten, added) = self.table.replace_group(group);
+            let (forgotten, added) = self.table.replace_group(&group);
             out.extend(forgotten.into_iter().map(Action::Removed));
             out.extend(added.iter().copied().map(Action::Added));
             started.extend(added);
             self.tell_group(id, &group.name, "updated", out);
         }
-        for group in &plan.added {
-            started.extend(self.add_group(group, out));
-            self.tell_group(id, &group.name, "added", out);
+        for name in &plan.added {
+            let Some(group) = self.configured_group(name) else { continue };
+            started.extend(self.add_group(&group, out));
+            self.tell_group(id, name, "added", out);
         }
         for process in self.table.waves(&started).into_iter().flatten() {
             let again = self.table.entry(process).is_some_and(|entry| {
@@ -230,8 +217,7 @@ impl Supervisor {
     pub(super) fn ask_add(&mut self, client: ClientId, groups: &[String], now: Now, out: &mut Vec<Action>) {
         let id = self.add_job(Some(client), VecDeque::new());
         for name in groups {
-            let group =
-                self.configured.groups.iter().find(|group| super::is_served(group) && group.name == *name).cloned();
+            let group = self.configured_group(name);
             match group {
                 None => self.tell_item(id, "group", name.clone(), Code::BadName, "no such process/group", out),
                 Some(_) if self.table.group(name).is_some() => {

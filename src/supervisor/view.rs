@@ -56,16 +56,16 @@ impl Supervisor {
             }
         }
         for target in &targets {
-            let mut ids: Vec<ProcessId> = match target {
-                Target::Process(id) => vec![*id],
-                Target::Several(ids) => ids.clone(),
-                Target::NoProcess(_) | Target::NoGroup(_) => Vec::new(),
+            let ids: &[ProcessId] = match target {
+                Target::Process(id) => std::slice::from_ref(id),
+                Target::Several(ids) => ids,
+                Target::NoProcess(_) | Target::NoGroup(_) => &[],
             };
-            ids.sort_by_key(|id| self.table.entry(*id).map(|entry| &entry.config.name));
-            for id in ids {
-                if let Some(entry) = self.table.entry(id) {
-                    line(status_line(id, entry, now, around));
-                }
+            // A group is shown by name, not in the order of its configuration.
+            let mut entries: Vec<_> = ids.iter().filter_map(|id| Some((*id, self.table.entry(*id)?))).collect();
+            entries.sort_by(|(_, a), (_, b)| a.config.name.cmp(&b.config.name));
+            for (id, entry) in entries {
+                line(status_line(id, entry, now, around));
             }
         }
     }

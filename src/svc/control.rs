@@ -65,7 +65,8 @@ impl Session {
         let everything = names.iter().any(|name| name == ALL);
         self.each_result(&Request::Pid(names), |line| {
             if words::failure(line).is_some() {
-                let name = line.get("name").or(line.get("group")).unwrap_or_default();
+                let group = || line.get("group").map(|group| format!("{group}:*"));
+                let name = line.get("name").map(str::to_owned).or_else(group).unwrap_or_default();
                 return Said { text: format!("No such process {name}"), code: Some(ExitCode::Failure) };
             }
             let pid = line.get("pid").unwrap_or_default();

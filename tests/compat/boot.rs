@@ -55,7 +55,7 @@ fn autostart() {
                 .file("nochdir.err"),
             Case::new("log file that cannot be opened")
                 .program("nolog", "command=sleep 1000\nstdout_logfile=$DIR\nstartsecs=0\nstartretries=0")
-                .until("'nolog'")
+                .until("nolog entered")
                 .intended(
                     "log of nolog",
                     &[

@@ -7,6 +7,8 @@ use nix::sys::signal::Signal;
 pub enum Step {
     /// `supervisorctl ARGS`; its screen and exit code are compared.
     Ctl(&'static str),
+    /// The same where only the first line and the exit code are compared: help texts are ours.
+    CtlHead(&'static str),
     /// The same where the order of the screen's lines is nobody's promise.
     CtlSorted(&'static str),
     /// [`Step::Ctl`] that runs beside the following steps.
@@ -56,6 +58,8 @@ pub struct Case {
     /// Compare `waiting for NAME to stop` too: the original tells it when it finds the process alive after the
     /// signal, so it does so for sure only where stopping takes long.
     pub slow_stop: bool,
+    /// How often something repeats is not compared: it depends on when a step falls into it.
+    pub repeats: bool,
     /// Subjects in which visor differs on purpose.
     pub intended: Vec<Intended>,
 }
@@ -93,6 +97,11 @@ impl Case {
     /// See [`Step::Ctl`].
     pub fn ctl(self, arguments: &'static str) -> Case {
         self.step(Step::Ctl(arguments))
+    }
+
+    /// See [`Step::CtlHead`].
+    pub fn ctl_head(self, arguments: &'static str) -> Case {
+        self.step(Step::CtlHead(arguments))
     }
 
     /// See [`Step::CtlSorted`].
@@ -145,6 +154,12 @@ impl Case {
     /// See [`Case::slow_stop`].
     pub fn slow_stop(mut self) -> Case {
         self.slow_stop = true;
+        self
+    }
+
+    /// See [`Case::repeats`].
+    pub fn repeats(mut self) -> Case {
+        self.repeats = true;
         self
     }
 

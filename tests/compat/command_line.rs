@@ -33,8 +33,8 @@ const LINES: &[Line] = &[
     line("supervisord --nodaemon=1"),
     line("supervisord -n -n -c $DIR/test.conf"),
     line("supervisord -c $DIR/test.conf argument"),
-    line("supervisord -e loud -c $DIR/test.conf"),
-    line("supervisord -m 9 -c $DIR/test.conf"),
+    Line { arguments: "supervisord -e loud -c $DIR/test.conf", conf: "[supervisord]\n" },
+    Line { arguments: "supervisord -m 9 -c $DIR/test.conf", conf: "[supervisord]\n" },
     line("supervisord -n"),
     line("supervisorctl -c /nonexistent/x.conf status"),
     line("supervisorctl -c $DIR status"),
@@ -97,7 +97,10 @@ fn agree(truth: &[String], ours: &[String]) -> bool {
 
 /// The sentence without the place that visor tells in its own way.
 fn essence(sentence: &str) -> &str {
-    sentence.split(" in section '").next().unwrap_or(sentence)
+    let sentence = sentence.split(" in section '").next().unwrap_or(sentence);
+    // `invalid value for -e 'loud': reason`: visor names the long form of the flag.
+    let reason = sentence.strip_prefix("invalid value for -").and_then(|rest| rest.split_once("': "));
+    reason.map_or(sentence, |(_, reason)| reason)
 }
 
 #[test]
@@ -155,8 +158,8 @@ fn help_and_version() {
     }
 }
 
-/// `-c/--configuration` of `-c/--configuration FILENAME -- …`.
-fn options(help: &[String]) -> Vec<&str> {
+/// `-c/--configuration` of `-c/--configuration FILENAME -- …`. Its help writes `--history-file` for `--history_file`.
+fn options(help: &[String]) -> Vec<String> {
     let starts = help.iter().filter(|line| line.starts_with('-') && line.contains(" -- "));
-    starts.filter_map(|line| line.split(' ').next()).collect()
+    starts.filter_map(|line| line.split(' ').next()).map(|option| option.replace('_', "-")).collect()
 }

@@ -21,6 +21,8 @@ impl Places<'_> {
     /// A screen's or file's text.
     pub fn text(&self, text: &str) -> String {
         let text = text.replace(&*self.programs.to_string_lossy(), "$BIN");
+        let above = self.programs.parent().unwrap_or(Path::new("/"));
+        let text = text.replace(&*above.to_string_lossy(), "$ABOVE");
         text.replace(&*self.directory.to_string_lossy(), "$DIR")
     }
 
@@ -50,6 +52,10 @@ pub fn is_about(message: &str, process: &str) -> bool {
 }
 
 fn numbers(line: &str) -> String {
+    // `pid` of a process; 0 is none.
+    if line != "0" && !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit()) {
+        return "N".to_owned();
+    }
     let mut line = line.to_owned();
     for before in BEFORE_NUMBERS {
         line = replace_after(&line, before, |rest| rest.chars().take_while(char::is_ascii_digit).count());

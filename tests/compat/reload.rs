@@ -41,7 +41,17 @@ fn update() {
                 .ctl("update nosuch")
                 .rewrite(BAD)
                 .ctl("reread")
-                .ctl("status"),
+                .ctl("status")
+                .except("cannot read the configuration", "the log tells why a reread changed nothing")
+                .intended(
+                    "step 17: ctl reread",
+                    &[
+                        "ERROR: CANT_REREAD: $DIR/supervisord.conf:18: [program:stays] startsecs: `soon`: \
+                         invalid literal for int() with base 10: 'soon'",
+                        "exit code: Some(1)",
+                    ],
+                    "every mistake is told with its line",
+                ),
         ],
         ..Scene::default()
     };

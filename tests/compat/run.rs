@@ -49,7 +49,7 @@ impl Side {
         match self {
             Side::Original => original::programs().expect("asked for before").to_owned(),
             Side::Visor => {
-                let programs = place.join("bin");
+                let programs = place.join("visor/bin");
                 std::fs::create_dir_all(&programs).expect("a directory");
                 symlink(VISOR, programs.join("supervisord")).expect("a link");
                 symlink(SVC, programs.join("supervisorctl")).expect("a link");
@@ -100,6 +100,10 @@ impl Bench {
     fn step(&self, scene: &Scene, step: &Step) -> Vec<String> {
         match step {
             Step::Ctl(arguments) => self.ctl(arguments),
+            Step::CtlHead(arguments) => {
+                let lines = self.ctl(arguments);
+                lines.first().into_iter().chain(lines.last()).cloned().collect()
+            }
             Step::CtlSorted(arguments) => {
                 let mut lines = self.ctl(arguments);
                 lines.sort();
@@ -107,7 +111,7 @@ impl Bench {
             }
             Step::Background(_) => Vec::new(),
             Step::Until(phrase, count) => {
-                self.daemon.wait_for_log_count(phrase, *count);
+                self.daemon.wait_for_log_count(&in_directory(phrase, self.directory.path()), *count);
                 Vec::new()
             }
             Step::Kill(process, signal) => {
@@ -163,7 +167,9 @@ impl Bench {
                 let at = at + 1;
                 let lines = self.step(scene, step);
                 let subject = match step {
-                    Step::Ctl(arguments) | Step::CtlSorted(arguments) => format!("step {at}: ctl {arguments}"),
+                    Step::Ctl(arguments) | Step::CtlHead(arguments) | Step::CtlSorted(arguments) => {
+                        format!("step {at}: ctl {arguments}")
+                    }
                     Step::Alive(name) | Step::File(name) => format!("step {at}: file {name}"),
                     Step::Background(arguments) => {
                         let subject = format!("step {at}: ctl {arguments}");
@@ -179,6 +185,12 @@ impl Bench {
                 seen.insert(subject, player.join().unwrap_or_else(|panic| vec![message(panic)]));
             }
         });
+        seen
+    }
+
+    /// What the log says about the processes of a case.
+    fn logs(&self, case: &Case) -> Seen {
+        let mut seen = Seen::new();
         for process in &case.processes {
             let mut lines = self.log_about(|message| is_about(message, process));
             lines.retain(|line| !case.except.iter().any(|(phrase, _)| line.contains(phrase)));
@@ -186,6 +198,14 @@ impl Bench {
             seen.insert(format!("log of {process}"), lines);
         }
         seen
+    }
+
+    /// Waits until everything that was logged is read: the last line of a reopening comes after it.
+    fn catch_up(&self) {
+        const REOPENED: &str = "supervisord logreopen";
+        let before = self.daemon.log().iter().filter(|line| line.contains(REOPENED)).count();
+        self.daemon.signal(Signal::SIGUSR2);
+        self.daemon.wait_for_log_count(REOPENED, before + 1);
     }
 
     /// The log without its times, without repetitions of a line, and without what belongs to the machinery of either side.
@@ -308,6 +328,9 @@ pub fn one_side(side: Side, scene: &Scene) -> (Vec<Result<Seen, String>>, String
             }
         }
     }
+    if scene.stop.is_none() {
+        bench.catch_up();
+    }
     if let Some(signal) = scene.stop {
         let mut ended = thread::scope(|scope| scope.spawn(|| bench.stop(signal)).join().map_err(message));
         let excepted =
@@ -316,6 +339,13 @@ pub fn one_side(side: Side, scene: &Scene) -> (Vec<Result<Seen, String>>, String
             lines.retain(|line| !excepted(line));
         }
         seen.push(ended);
+    }
+    for (case, seen) in scene.cases.iter().zip(&mut seen) {
+        let Ok(seen) = seen else { continue };
+        seen.extend(bench.logs(case));
+        if case.repeats {
+            seen.values_mut().for_each(first_of_each);
+        }
     }
     let log = bench.daemon.log().join("\n") + "\n" + &bench.daemon.errors();
     (seen, log)
@@ -346,6 +376,12 @@ impl Bench {
             ("processes left".to_owned(), vec![left.len().to_string()]),
         ])
     }
+}
+
+/// Leaves out every line that was there before.
+fn first_of_each(lines: &mut Vec<String>) {
+    let mut known = std::collections::BTreeSet::new();
+    lines.retain(|line| known.insert(line.clone()));
 }
 
 /// What a panic said.

@@ -37,26 +37,26 @@ fn actions_on_some() {
                 .ctl("restart nogroup:*"),
             Case::new("several names, one unknown")
                 .program("some", "command=sleep 1000\nautostart=false\nstartsecs=0")
-                .ctl("start some nobody")
-                .ctl("stop nobody some")
+                .ctl_sorted("start some nobody")
+                .ctl_sorted("stop nobody some")
                 .ctl("stop some"),
             Case::new("actions without names")
-                .ctl("start")
-                .ctl("stop")
-                .ctl("restart")
-                .ctl("signal")
-                .ctl("signal HUP")
-                .ctl("clear")
-                .ctl("tail")
-                .ctl("fg")
-                .ctl("add")
-                .ctl("remove"),
+                .ctl_head("start")
+                .ctl_head("stop")
+                .ctl_head("restart")
+                .ctl_head("signal")
+                .ctl_head("signal HUP")
+                .ctl_head("clear")
+                .ctl_head("tail")
+                .ctl_head("fg")
+                .ctl_head("add")
+                .ctl_head("remove"),
             Case::new("actions that take no names")
-                .ctl("avail x")
-                .ctl("reread x")
-                .ctl("reload x")
-                .ctl("shutdown x")
-                .ctl("version x"),
+                .ctl_head("avail x")
+                .ctl_head("reread x")
+                .ctl_head("reload x")
+                .ctl_head("shutdown x")
+                .ctl_head("version x"),
             Case::new("no such action").ctl("frobnicate").ctl("Status").ctl("start-all"),
             Case::new("signal")
                 .program(
@@ -104,7 +104,7 @@ fn actions_on_some() {
                 .ctl("tail down")
                 .ctl("tail talk stdout more")
                 .ctl("tail -f"),
-            Case::new("maintail that cannot be").ctl("maintail -x").ctl("maintail one two").ctl("maintail one"),
+            Case::new("maintail that cannot be").ctl("maintail -x").ctl_head("maintail one two").ctl("maintail one"),
             Case::new("clear of a running one")
                 .program(
                     "wipe",
@@ -114,7 +114,7 @@ fn actions_on_some() {
                 .ctl("clear wipe")
                 .file("wipe.out")
                 .ctl("clear nobody"),
-            Case::new("help").ctl("help status").ctl("help nosuch").ctl("help help"),
+            Case::new("help").ctl("help nosuch").ctl("help help"),
             Case::new("fg that cannot be").ctl("fg nobody").ctl("fg down").ctl("fg runs down"),
             Case::new("add and remove that cannot be")
                 .ctl("add runs")
@@ -172,6 +172,17 @@ fn actions_on_all() {
                 .ctl("status")
                 .ctl_sorted("restart all")
                 .ctl("status")
+                .intended(
+                    "step 19: ctl clear two:*",
+                    &["two:two_0: cleared", "two:two_1: cleared", "exit code: Some(0)"],
+                    "a group is a name like others",
+                )
+                .intended("step 21: ctl pid two:*", &["N", "N", "exit code: Some(0)"], "a group is a name like others")
+                .intended(
+                    "step 7: ctl version",
+                    &[env!("CARGO_PKG_VERSION"), "exit code: Some(0)"],
+                    "the version of the program that runs",
+                )
                 .kill("one", Signal::SIGKILL)
                 .until("exited: one ")
                 .until_count("success: one ", 3),

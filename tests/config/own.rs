@@ -179,7 +179,7 @@ fn diff_names_groups_and_processes_that_changed() {
         "[supervisord]\n[program:same]\ncommand=x\n[program:fresh]\ncommand=x\n[program:a]\ncommand=x\n\
          [program:b]\ncommand=y\n[program:d]\ncommand=x\n[group:g]\nprograms=a,b,d\npriority=1\n",
     );
-    let found = diff(&old, &new);
+    let found = difference(&old, &new);
     assert_eq!(found.added, ["fresh"]);
     // `c` is no longer in the file, so it is gone from its group too.
     assert_eq!(found.removed, ["gone"]);
@@ -188,15 +188,15 @@ fn diff_names_groups_and_processes_that_changed() {
     assert_eq!((change.name.as_str(), change.settings), ("g", true));
     assert_eq!((&change.added[..], &change.changed[..]), (&["d".to_owned()][..], &["b".to_owned()][..]));
     assert_eq!((&change.removed[..], &change.unchanged[..]), (&["c".to_owned()][..], &["a".to_owned()][..]));
-    assert!(diff(&old, &old).is_empty());
+    assert!(difference(&old, &old).is_empty());
 }
 
 #[test]
 fn auto_log_that_becomes_a_file_is_a_change() {
     let old = good("[supervisord]\n[program:a]\ncommand=x\n");
     let new = good("[supervisord]\n[program:a]\ncommand=x\nstdout_logfile=/l\n");
-    assert_eq!(diff(&old, &new).changed[0].changed, ["a"]);
-    assert_eq!(diff(&new, &old).changed[0].changed, ["a"]);
+    assert_eq!(difference(&old, &new).changed[0].changed, ["a"]);
+    assert_eq!(difference(&new, &old).changed[0].changed, ["a"]);
 }
 
 /// A small generator, so that a failure can be repeated.
@@ -255,4 +255,9 @@ fn table_answers_like_a_machine() {
     let web = table.user_by_name("web").unwrap();
     assert_eq!(table.name_of(web.uid), "web");
     assert_eq!(table.user_by_name("no_body"), None);
+}
+
+/// The difference between the groups of two configurations.
+fn difference(old: &Config, new: &Config) -> visor::config::Diff {
+    diff(&old.groups.iter().collect::<Vec<_>>(), &new.groups.iter().collect::<Vec<_>>())
 }
