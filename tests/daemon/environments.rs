@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 
-use super::kernel::{is_installed, is_root, status_line, wait_for_standard_descriptors};
+use super::kernel::{cpu_time, is_installed, is_root, status_line, wait_for_standard_descriptors};
 use super::support::{Daemon, TIMEOUT, VISOR, can_be_pid1, can_mount, clean_command, eventually, run};
 
 const TALKER: &str = "[program:x]\ncommand=sh -c \"echo hello from x; exec sleep 1000\"\nstartsecs=0\n";
@@ -259,6 +259,29 @@ fn no_standard_descriptors_and_no_dev() {
     daemon.wait_until_it_answers();
     daemon.wait_for_state("x", "RUNNING");
     daemon.request_ok("restart x");
+    stops_well(&daemon);
+}
+
+#[test]
+fn table_of_descriptors_that_is_full_fails_starts_and_nothing_else() {
+    let daemon = Daemon::builder()
+        .under("ulimit -n 40")
+        .supervisord("minfds=40")
+        .conf(
+            "[program:x]\ncommand=sleep 1000\nstartsecs=0\nnumprocs=20\nprocess_name=%(program_name)s_%(process_num)d\n\
+             startretries=0\n",
+        )
+        .start();
+    daemon.wait_for_log("too many open files to spawn 'x_");
+    daemon.wait_for_log("entered FATAL state");
+    daemon.wait_for_log("success: x_0 entered RUNNING state");
+    // Nobody can be answered now; who tries costs no more than the try.
+    let before = cpu_time(daemon.pid());
+    for _ in 0..20 {
+        drop(std::os::unix::net::UnixStream::connect(daemon.socket()));
+    }
+    let used = cpu_time(daemon.pid()) - before;
+    assert!(used < std::time::Duration::from_millis(500), "{used:?} of CPU");
     stops_well(&daemon);
 }
 

@@ -99,6 +99,89 @@ fn rotation_under_load_loses_no_byte_and_no_order() {
 }
 
 #[test]
+fn storm_of_signals_while_a_program_writes_loses_nothing() {
+    let daemon = Daemon::builder()
+        .supervisord("loglevel=info")
+        .conf(&format!(
+            "[program:x]\ncommand=seq 1 {LAST}\nstartsecs=0\nautostart=false\nautorestart=false\n\
+             stdout_logfile=$DIR/out\nstdout_logfile_maxbytes=100KB\nstdout_logfile_backups=1000\n"
+        ))
+        .start();
+    let (pid, mut starter) = (daemon.pid(), daemon.connect());
+    starter.send("start x");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                for signal in [Signal::SIGUSR1, Signal::SIGCHLD, Signal::SIGPIPE] {
+                    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("it runs");
+                }
+            }
+        });
+        daemon.wait_for_log("exited: x");
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert!(starter.reply().is_ok());
+    let backups = (1..).take_while(|number| daemon.file(&format!("out.{number}")).exists()).count();
+    let mut all: String = (1..=backups).rev().map(|number| daemon.read(&format!("out.{number}"))).collect();
+    all += &daemon.read("out");
+    assert_same("all files together", &all, &numbers(LAST));
+}
+
+#[test]
+fn program_that_closes_its_output_costs_nothing_and_stays_watched() {
+    let daemon = Daemon::with(
+        "[program:x]\ncommand=sh -c \"echo shut; exec >&- 2>&- <&-; exec sleep 1000\"\nstartsecs=0\n\
+         [program:timer]\ncommand=sleep 1\nstartsecs=0\nautostart=false\nautorestart=false\n",
+    );
+    daemon.wait_for_log("shut");
+    let pid = daemon.pid_of("x");
+    eventually("its output is closed", || {
+        let closed = !super::kernel::descriptors(pid).iter().any(|&number| number == 1 || number == 2);
+        closed.then_some(())
+    });
+    let before = super::kernel::cpu_time(daemon.pid());
+    daemon.request_ok("start timer");
+    daemon.wait_for_log("exited: timer");
+    let used = super::kernel::cpu_time(daemon.pid()) - before;
+    assert!(used < Duration::from_millis(200), "{used:?} of CPU in a second of nothing");
+    assert_eq!(daemon.request("send x hello").error_code(), "no-file");
+    daemon.request_ok("stop x");
+    assert!(!super::kernel::exists(pid));
+}
+
+#[test]
+fn output_is_followed_as_it_comes_with_and_without_a_file() {
+    let daemon = Daemon::with(
+        "[program:file]\ncommand=cat\nstartsecs=0\nstdout_logfile=$DIR/out\n\
+         [program:none]\ncommand=cat\nstartsecs=0\nstdout_logfile=NONE\n",
+    );
+    daemon.wait_for_state("file", "RUNNING");
+    daemon.wait_for_state("none", "RUNNING");
+    daemon.request_ok("send file before%0A");
+    daemon.wait_for_file("out", |text| text == "before\n");
+    for (name, wanted) in [("file", "before\nafter\n"), ("none", "after\n")] {
+        let mut follower = daemon.connect();
+        follower.send(&format!("follow {name}"));
+        let mut seen = Vec::new();
+        if name == "file" {
+            seen.extend(follower.block().expect("what is there already"));
+        } else {
+            // Its request was taken when one sent after it over the same loop was.
+            daemon.request_ok("hello");
+        }
+        daemon.request_ok(&format!("send {name} after%0A"));
+        while seen.len() < wanted.len() {
+            seen.extend(follower.block().expect("what comes"));
+        }
+        assert_eq!(String::from_utf8_lossy(&seen), wanted);
+        daemon.request_ok(&format!("stop {name}"));
+        daemon.request_ok(&format!("remove {name}"));
+        assert_eq!(follower.reply().error_code(), "bad-name", "nothing more will come");
+    }
+}
+
+#[test]
 fn streams_go_where_they_belong() {
     let script = "echo to out; echo to err >&2; printf 'no newline'";
     let daemon = Daemon::with(&format!(
