@@ -86,7 +86,7 @@ fn any_uid_without_a_passwd_entry() {
     let daemon = Daemon::builder().uid(12345).conf(&format!("{TALKER}user=12345\n")).start();
     daemon.wait_for_log("hello from x");
     assert_eq!(status_line(daemon.pid(), "Uid").split_whitespace().next(), Some("12345"));
-    assert_eq!(daemon.state_of("x"), "RUNNING");
+    daemon.wait_for_state("x", "RUNNING");
     stops_well(&daemon);
     // Another's uid cannot be had: said for the program, and nothing runs.
     let daemon =
