@@ -61,6 +61,20 @@ pub fn descriptors(pid: i32) -> Vec<u32> {
     numbers
 }
 
+/// Waits until a process has descriptors 0, 1 and 2 and no other: a program that has just begun has its libraries open
+/// for a moment, what leaked into it stays.
+pub fn wait_for_standard_descriptors(pid: i32) {
+    let mut seen = Vec::new();
+    for _ in 0..1000 {
+        seen = descriptors(pid);
+        if seen == [0, 1, 2] {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{pid} has these descriptors: {seen:?}");
+}
+
 /// A line of `/proc/PID/status`.
 pub fn status_line(pid: i32, key: &str) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
