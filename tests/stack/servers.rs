@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use crate::support::{Daemon, TIMEOUT, clean_command, tell_left_out};
+use crate::support::{Daemon, TIMEOUT, clean_command, left_out as tell_left_out};
 
 /// What nginx answers to every request.
 pub const PAGE: &str = "served under visor\n";
@@ -18,7 +18,7 @@ pub const LOG_BYTES: usize = 4096;
 pub fn are_installed(left_out: &str) -> bool {
     for (program, argument) in [("nginx", "-v"), ("redis-server", "--version")] {
         if let Err(error) = clean_command(program).arg(argument).output() {
-            tell_left_out(left_out, &format!("{program}: {error}"));
+            tell_left_out(&format!("{left_out}: {program}: {error}"));
             return false;
         }
     }
