@@ -318,6 +318,8 @@ fn listen(config: &Config, notes: &mut Vec<String>) -> Result<Vec<Listener>, Str
             }
         }
     }
+    let default = if config.visor.socket.is_none() { default_socket() } else { None };
+    let has_another = wanted.len() > 1;
     let mut listeners: Vec<Listener> = Vec::new();
     for (path, mode, owner) in wanted {
         if listeners.iter().any(|listener| listener.path() == path) {
@@ -325,6 +327,13 @@ fn listen(config: &Config, notes: &mut Vec<String>) -> Result<Vec<Listener>, Str
         }
         match Listener::bind(&path, mode, (owner.uid, owner.gid)) {
             Ok(listener) => listeners.push(listener),
+            // Two visors of one user are no mistake when each has a socket of its own besides.
+            Err(BindError::InUse) if has_another && default.as_ref() == Some(&path) => {
+                notes.push(format!(
+                    "cannot listen on `{}`: another visor answers there; give this one a `[visor] socket`",
+                    path.display()
+                ));
+            }
             Err(BindError::InUse) => {
                 return Err(format!("cannot listen on `{}`: another visor already answers there", path.display()));
             }

@@ -263,6 +263,7 @@ impl Supervisor {
     }
 
     fn tell_group(&self, id: JobId, group: &str, result: &str, out: &mut Vec<Action>) {
+        out.push(Action::Log(LogLevel::Info, format!("{group}: {result} process group")));
         if let Some(client) = self.jobs.get(&id).and_then(|job| job.client) {
             out.push(Action::Reply(client, data(&[("group", group), ("result", result)])));
         }
