@@ -116,5 +116,6 @@ impl Daemon {
         self.log(LogLevel::Info, "received SIGUSR2 indicating log reopen request");
         self.log(LogLevel::Info, "supervisord logreopen");
         self.outputs.reopen(&mut self.poll);
+        self.restore_listeners();
     }
 }

@@ -254,7 +254,10 @@ impl Daemon {
                 Ok(Number::SIGTERM | Number::SIGINT | Number::SIGQUIT) => {
                     self.input(Input::StopSignal(Signal(signal)), now);
                 }
-                Ok(Number::SIGHUP) => self.input(Input::ReloadSignal, now),
+                Ok(Number::SIGHUP) => {
+                    self.input(Input::ReloadSignal, now);
+                    self.restore_listeners();
+                }
                 Ok(Number::SIGUSR2) => self.reopen_logs(),
                 Ok(_) | Err(_) => {
                     let text = format!("received {}, which means nothing here", Signal(signal).name());

@@ -278,7 +278,7 @@ impl Daemon {
         }
     }
 
-    fn accept(&mut self, index: usize, now: Now) {
+    pub(super) fn accept(&mut self, index: usize, now: Now) {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(listener) = self.listeners.get_mut(index) else { return };
             match listener.accept() {

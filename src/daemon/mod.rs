@@ -11,6 +11,7 @@ mod consoles;
 mod environment;
 mod foreground;
 mod leftovers;
+mod listeners;
 mod outputs;
 mod requests;
 mod setup;
@@ -22,7 +23,8 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use setup::{Options, default_socket, find_config, run, tell_mistakes, warning_text};
+pub use listeners::default_socket;
+pub use setup::{Options, find_config, run, tell_mistakes, warning_text};
 
 use crate::config::{Config, Daemon as Settings};
 use crate::program::Now;

@@ -11,27 +11,22 @@ use nix::sys::signal::Signal as Number;
 use super::children::Children;
 use super::clients::Clients;
 use super::foreground::{self, Foreground, Refusal};
+use super::listeners::listen;
 use super::outputs::Outputs;
 use super::{Daemon, Poll, Token, clock};
 use crate::cli::command::CommandArgs;
 use crate::cli::{Exit, ExitCode, Personality};
-use crate::config::{self, Config, Host, LogLevel, Mistake, Overrides, Owner, ReadError, ServerAddress, User, Warning};
+use crate::config::{self, Config, Host, LogLevel, Mistake, Overrides, ReadError, User, Warning};
 use crate::logs;
 use crate::machine::Machine;
 use crate::supervisor::{Input, Supervisor};
 use crate::sys::host::{Limit, raise_limit};
 use crate::sys::poll::Interest;
 use crate::sys::signals::SelfPipe;
-use crate::sys::socket::{BindError, Listener};
+use crate::sys::socket::Listener;
 use crate::sys::spawn::Credentials;
 use crate::sys::{fds, process, users};
 
-/// Mode of the control socket unless the configuration says otherwise.
-const SOCKET_MODE: u32 = 0o700;
-/// Where the control socket is for root.
-const ROOT_SOCKET: &str = "/run/visor.sock";
-/// Its name in `$XDG_RUNTIME_DIR` for everybody else.
-const USER_SOCKET: &str = "visor.sock";
 /// First descriptor that is nobody's standard one.
 const FIRST_FREE_DESCRIPTOR: i32 = 3;
 
@@ -300,57 +295,6 @@ fn raise_limits(config: &Config, notes: &mut Vec<String>) {
             ));
         }
     }
-}
-
-/// Binds the control socket and the sockets of `[unix_http_server]`. Only somebody else's visor there ends us.
-fn listen(config: &Config, notes: &mut Vec<String>) -> Result<Vec<Listener>, String> {
-    let mut wanted: Vec<(PathBuf, u32, Owner)> = Vec::new();
-    let mode = config.visor.socket_mode.unwrap_or(SOCKET_MODE);
-    match config.visor.socket.as_ref().map(PathBuf::from).or_else(default_socket) {
-        Some(path) => wanted.push((path, mode, config.visor.socket_owner)),
-        None => notes.push("no control socket: neither `[visor] socket` nor XDG_RUNTIME_DIR is set".to_string()),
-    }
-    for server in &config.servers {
-        match &server.address {
-            ServerAddress::Unix { file, chmod, chown } => wanted.push((PathBuf::from(file), *chmod, *chown)),
-            ServerAddress::Inet { host, port } => {
-                notes.push(format!("[{}] `{host}:{port}` is not served: no visor-http here", server.section));
-            }
-        }
-    }
-    let default = if config.visor.socket.is_none() { default_socket() } else { None };
-    let has_another = wanted.len() > 1;
-    let mut listeners: Vec<Listener> = Vec::new();
-    for (path, mode, owner) in wanted {
-        if listeners.iter().any(|listener| listener.path() == path) {
-            continue;
-        }
-        match Listener::bind(&path, mode, (owner.uid, owner.gid)) {
-            Ok(listener) => listeners.push(listener),
-            // Two visors of one user are no mistake when each has a socket of its own besides.
-            Err(BindError::InUse) if has_another && default.as_ref() == Some(&path) => {
-                notes.push(format!(
-                    "cannot listen on `{}`: another visor answers there; give this one a `[visor] socket`",
-                    path.display()
-                ));
-            }
-            Err(BindError::InUse) => {
-                return Err(format!("cannot listen on `{}`: another visor already answers there", path.display()));
-            }
-            Err(error) => notes.push(format!("cannot listen on `{}`: {error}", path.display())),
-        }
-    }
-    Ok(listeners)
-}
-
-/// Where the control socket is when nothing is said.
-#[must_use]
-pub fn default_socket() -> Option<PathBuf> {
-    if users::effective_uid() == 0 {
-        return Some(PathBuf::from(ROOT_SOCKET));
-    }
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty())?;
-    Some(Path::new(&runtime).join(USER_SOCKET))
 }
 
 fn is_directory(path: &str) -> bool {

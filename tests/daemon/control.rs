@@ -344,6 +344,24 @@ fn stale_socket_is_taken_over_and_anything_else_is_left_alone() {
 }
 
 #[test]
+fn socket_whose_file_vanished_is_bound_anew_on_request() {
+    let daemon = Daemon::with(SLEEPER);
+    for signal in [Signal::SIGUSR2, Signal::SIGHUP] {
+        let mut early = daemon.connect();
+        std::fs::remove_file(daemon.socket()).expect("the socket");
+        let mark = daemon.process().mark();
+        daemon.signal(signal);
+        daemon.process().wait_for_log_after(mark, "again: it was gone");
+        daemon.request_ok("hello");
+        assert!(early.request("hello").is_ok(), "who was connected still is");
+        assert_eq!(daemon.socket().metadata().expect("a socket").permissions().mode() & 0o7777, 0o700);
+    }
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_exit(TIMEOUT).code(), Some(0));
+    assert!(!daemon.socket().exists());
+}
+
+#[test]
 fn killed_visor_leaves_a_socket_that_the_next_one_takes() {
     let first = Daemon::with(SLEEPER);
     first.wait_for_state("x", "RUNNING");
