@@ -14,6 +14,7 @@ mod leftovers;
 mod outputs;
 mod requests;
 mod setup;
+mod sockets;
 mod voice;
 
 use std::collections::VecDeque;
@@ -79,6 +80,7 @@ struct Daemon {
     foreground: Foreground,
     clients: Clients,
     outputs: Outputs,
+    sockets: sockets::Sockets,
     /// What is to be done, in order.
     actions: VecDeque<Action>,
     /// Reused by every call of the supervisor.
