@@ -43,6 +43,8 @@ pub(super) struct Children {
     pipes: BTreeMap<PipeId, Pipe>,
     lives: BTreeMap<ProcessId, Life>,
     next_pipe: u64,
+    /// Pipes that rest, the longest first: they take turns, or one flood would keep all others from a slow console.
+    resting: VecDeque<PipeId>,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl Children {
 
     fn close_pipe(&mut self, id: PipeId, poll: &mut Poll) {
         poll.remove(Token::Pipe(id));
+        self.resting.retain(|other| *other != id);
         let Some(pipe) = self.pipes.remove(&id) else { return };
         if let Some(life) = self.lives.get_mut(&pipe.process) {
             life.pipes.retain(|other| *other != id);
@@ -103,15 +106,24 @@ impl Children {
         for pipe in life.pipes.into_iter().chain(life.leftovers) {
             poll.remove(Token::Pipe(pipe));
             self.pipes.remove(&pipe);
+            self.resting.retain(|other| *other != pipe);
         }
     }
 
-    /// Lets the pipes read on that rested for want of room in a console.
-    pub fn wake(&mut self, poll: &mut Poll) {
-        for (id, pipe) in &mut self.pipes {
-            if std::mem::take(&mut pipe.resting) {
-                poll.set(Token::Pipe(*id), pipe.fd.as_raw_fd(), Interest::READ);
-            }
+    /// The console that a pipe leads to is full: it is not read until there is room.
+    fn rest(&mut self, id: PipeId, poll: &mut Poll) {
+        let Some(pipe) = self.pipes.get_mut(&id) else { return };
+        poll.set(Token::Pipe(id), pipe.fd.as_raw_fd(), Interest::NONE);
+        if !std::mem::replace(&mut pipe.resting, true) {
+            self.resting.push_back(id);
+        }
+    }
+
+    /// A pipe is read again.
+    fn wake(&mut self, id: PipeId, poll: &mut Poll) {
+        if let Some(pipe) = self.pipes.get_mut(&id) {
+            pipe.resting = false;
+            poll.set(Token::Pipe(id), pipe.fd.as_raw_fd(), Interest::READ);
         }
     }
 
@@ -374,7 +386,12 @@ impl Daemon {
 
     fn console_has_room(&mut self, fd: std::os::fd::RawFd) {
         if let Some(dropped) = self.outputs.consoles.resume(fd, &mut self.poll) {
-            self.children.wake(&mut self.poll);
+            let now = clock::now();
+            // Oldest first, a chunk each: who finds the console full again keeps its place among those that wait.
+            for pipe in std::mem::take(&mut self.children.resting) {
+                self.children.wake(pipe, &mut self.poll);
+                self.read_pipe(pipe, 1, now);
+            }
             if dropped > 0 {
                 let text = format!("{dropped} lines of this log were dropped: descriptor {fd} was full");
                 self.log(LogLevel::Warn, &text);
@@ -387,11 +404,10 @@ impl Daemon {
         let mut chunk = std::mem::take(&mut self.chunk);
         chunk.resize(CHUNK_BYTES, 0);
         for _ in 0..chunks {
-            let Some(pipe) = self.children.pipes.get_mut(&id) else { break };
+            let Some(pipe) = self.children.pipes.get(&id) else { break };
             let (process, stream) = (pipe.process, pipe.stream);
             if self.outputs.full_console(process, stream).is_some() {
-                pipe.resting = true;
-                self.poll.set(Token::Pipe(id), pipe.fd.as_raw_fd(), Interest::NONE);
+                self.children.rest(id, &mut self.poll);
                 break;
             }
             let (count, full) = match fds::read(&pipe.fd, &mut chunk) {

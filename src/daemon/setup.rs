@@ -209,7 +209,21 @@ fn set_up(
     }
     if background {
         outputs.log(LogLevel::Info, "daemonizing the supervisord process", &mut poll);
-        process::daemonize(settings.directory.as_deref(), settings.umask).map_err(|error| failed(error.to_string()))?;
+        let directory = settings.directory.as_deref();
+        match (process::daemonize(directory, settings.umask), directory) {
+            (Ok(()), Some(directory)) => {
+                outputs.log(LogLevel::Info, &format!("set current directory: '{directory}'"), &mut poll);
+            }
+            (Ok(()), None) => {}
+            // Nobody is left to see an exit code: it goes on where it is.
+            (Err(process::DaemonizeError::Directory(error)), directory) => {
+                let text = format!("can't chdir into '{}': {error}", directory.unwrap_or_default());
+                outputs.log(LogLevel::Critical, &text, &mut poll);
+            }
+            (Err(error @ (process::DaemonizeError::Fork(_) | process::DaemonizeError::Session(_))), _) => {
+                return Err(failed(error.to_string()));
+            }
+        }
     }
     for note in &notes {
         outputs.log(LogLevel::Warn, note, &mut poll);

@@ -54,7 +54,7 @@ fn pipelined_requests_are_answered_in_order_and_a_waiting_one_holds_up_only_its_
     connection.send("hello\nstop deaf\nstatus deaf\nno-such-verb\nstatus x");
     assert_eq!(connection.reply().data[0]["program"], "visor");
     daemon.wait_for_state("deaf", "STOPPING");
-    assert_eq!(daemon.state_of("x"), "RUNNING");
+    daemon.wait_for_state("x", "RUNNING");
     assert_eq!(connection.reply().data[0]["result"], "stopped");
     assert_eq!(connection.reply().data[0]["state"], "STOPPED");
     assert_eq!(connection.reply().error_code(), "unknown-verb");
@@ -263,7 +263,7 @@ fn garbage_is_answered_or_thrown_away() {
         let answer = read_to_end(&mut bad);
         assert!(answer.lines().all(|line| line.starts_with([' ', 'o', 'e'])), "{garbage:?}: {answer}");
     }
-    assert_eq!(daemon.state_of("x"), "RUNNING");
+    daemon.wait_for_state("x", "RUNNING");
 }
 
 #[test]

@@ -3,9 +3,14 @@
 //! A file per subject. Nothing sleeps a fixed time; what cannot be had on this machine is said on stderr.
 
 mod control;
+mod environments;
 mod kernel;
+mod limits;
+mod output;
+mod personality;
 mod reaping;
 mod signals;
 mod start_stop;
 #[path = "../support/mod.rs"]
 mod support;
+mod trouble;

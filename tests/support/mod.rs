@@ -11,6 +11,7 @@ mod foreground;
 pub use connection::{Connection, Reply};
 pub use foreground::{Foreground, TIMEOUT, descendants, run};
 
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
@@ -44,6 +45,11 @@ pub fn clean_command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
+/// Tells what is not tested on this machine, and why. Past the output that the harness captures: nothing is left out in silence.
+pub fn tell_left_out(left_out: &str, reason: &str) {
+    let _ = writeln!(std::io::stderr(), "left out: {left_out}: {reason}");
+}
+
 /// Whether this machine lets us be PID 1 of a new namespace; if not, says on stderr what is left out.
 pub fn can_be_pid1(left_out: &str) -> bool {
     let output = Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "--kill-child", "true"]).output();
@@ -52,7 +58,7 @@ pub fn can_be_pid1(left_out: &str) -> bool {
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(error) => error.to_string(),
     };
-    eprintln!("left out: {left_out}: no PID namespace: {reason}");
+    tell_left_out(left_out, &format!("no PID namespace: {reason}"));
     false
 }
 
@@ -64,7 +70,7 @@ pub fn can_mount(left_out: &str) -> bool {
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(error) => error.to_string(),
     };
-    eprintln!("left out: {left_out}: no mount namespace: {reason}");
+    tell_left_out(left_out, &format!("no mount namespace: {reason}"));
     false
 }
 
