@@ -227,7 +227,7 @@ impl Outputs {
         let mut capture = outlet.capture.take();
         let mut happenings = Vec::new();
         feed(capture.as_mut(), &mut |piece| match piece {
-            Piece::Log(bytes) if bytes.is_empty() => {}
+            Piece::Log([]) => {}
             Piece::Log(bytes) => {
                 self.put(id, stream, bytes, now, poll);
                 if is_event {

@@ -18,7 +18,8 @@ impl Daemon {
     /// # Errors
     /// Why it cannot be made: the process cannot be started.
     pub(super) fn open_socket(&mut self, group: &str) -> Result<bool, SpawnFailure> {
-        let Some(GroupKind::FcgiProgram { socket }) = self.supervisor.group(group).map(|group| group.kind.clone()) else {
+        let Some(GroupKind::FcgiProgram { socket }) = self.supervisor.group(group).map(|group| group.kind.clone())
+        else {
             return Ok(false);
         };
         if self.sockets.contains_key(group) {
@@ -67,12 +68,9 @@ impl Daemon {
 fn create(wanted: &FcgiSocket) -> std::io::Result<OwnedFd> {
     let backlog = wanted.backlog.and_then(|backlog| i32::try_from(backlog).ok());
     match wanted.url.strip_prefix("unix://") {
-        Some(path) => socket::listen_unix(
-            std::path::Path::new(path),
-            wanted.mode,
-            (wanted.owner.uid, wanted.owner.gid),
-            backlog,
-        ),
+        Some(path) => {
+            socket::listen_unix(std::path::Path::new(path), wanted.mode, (wanted.owner.uid, wanted.owner.gid), backlog)
+        }
         None => socket::listen_tcp(wanted.url.strip_prefix("tcp://").unwrap_or(&wanted.url), backlog),
     }
 }

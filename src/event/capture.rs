@@ -119,7 +119,8 @@ mod tests {
         (log, events)
     }
 
-    const TEXT: &[u8] = b"a<!--XSUPERVISOR:BEGIN-->one<!--XSUPERVISOR:END-->b<<!--XSUPERVISOR:BEGIN--><two<!--XSUPERVISOR:END-->c";
+    const TEXT: &[u8] =
+        b"a<!--XSUPERVISOR:BEGIN-->one<!--XSUPERVISOR:END-->b<<!--XSUPERVISOR:BEGIN--><two<!--XSUPERVISOR:END-->c";
 
     #[test]
     fn tags_split_anywhere_mean_the_same() {

@@ -201,7 +201,9 @@ mod tests {
     }
 
     fn answers(told: &[Heard]) -> Vec<Outcome> {
-        told.iter().filter_map(|heard| if let Heard::Answered(outcome) = heard { Some(*outcome) } else { None }).collect()
+        told.iter()
+            .filter_map(|heard| if let Heard::Answered(outcome) = heard { Some(*outcome) } else { None })
+            .collect()
     }
 
     #[test]

@@ -126,11 +126,7 @@ impl Event {
                 }
             }
             Event::Communication(output) => {
-                let _ = writeln!(
-                    out,
-                    "processname:{} groupname:{} pid:{}",
-                    output.process, output.group, output.pid
-                );
+                let _ = writeln!(out, "processname:{} groupname:{} pid:{}", output.process, output.group, output.pid);
                 put_text(&mut out, &output.data);
                 Ok(())
             }
@@ -221,10 +217,7 @@ mod tests {
             stream: Stream::Stderr,
             data: Arc::from(data),
         };
-        assert_eq!(
-            Event::Log(output(b"hi\n")).payload(),
-            b"processname:p groupname:g pid:7 channel:stderr\nhi\n"
-        );
+        assert_eq!(Event::Log(output(b"hi\n")).payload(), b"processname:p groupname:g pid:7 channel:stderr\nhi\n");
         assert_eq!(
             Event::Communication(output(b"\xff'\n")).payload(),
             b"processname:p groupname:g pid:7\nUndecodable: b\"\\xff'\\n\""

@@ -21,10 +21,9 @@ impl Request {
             | Request::Shutdown
             | Request::Config
             | Request::Reopen => {}
-            Request::Pid(names)
-            | Request::Status(names)
-            | Request::Update(names)
-            | Request::Ready(names) => line.words(names)?,
+            Request::Pid(names) | Request::Status(names) | Request::Update(names) | Request::Ready(names) => {
+                line.words(names)?
+            }
             Request::Start { names, wait } | Request::Stop { names, wait } => {
                 if !*wait {
                     line.raw(NO_WAIT);

@@ -117,8 +117,7 @@ impl Supervisor {
     fn plan(&self, only: &[String]) -> Diff {
         let chosen = |group: &&Group| only.is_empty() || only.contains(&group.name);
         let active: Vec<&Group> = self.table.active().filter(chosen).collect();
-        let configured: Vec<&Group> =
-            self.configured.groups.iter().filter(chosen).collect();
+        let configured: Vec<&Group> = self.configured.groups.iter().filter(chosen).collect();
         config::diff(&active, &configured)
     }
 

@@ -122,7 +122,9 @@ impl Supervisor {
         let mut text = program::why(&entry.config, &entry.life, now);
         if let Some(facts) = self.table.find(name).and_then(|id| self.listener(id)) {
             let ListenerFacts { state, waiting, lost } = facts;
-            text.push_str(&format!("; as a listener it is {state}, {waiting} events wait for its pool, {lost} were lost"));
+            text.push_str(&format!(
+                "; as a listener it is {state}, {waiting} events wait for its pool, {lost} were lost"
+            ));
         }
         let state = entry.life.state.name().word();
         vec![data(&[("name", &entry.display_name()), ("state", state), ("text", &text)]), Line::Ok(String::new())]
