@@ -248,6 +248,7 @@ impl World {
                 Action::ReadConfig(job) => self.reads.push(job),
                 Action::Log(..)
                 | Action::Event(_)
+                | Action::Deliver(..)
                 | Action::Reply(..)
                 | Action::Added(_)
                 | Action::Removed(_)
