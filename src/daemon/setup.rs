@@ -12,7 +12,7 @@ use super::children::Children;
 use super::clients::Clients;
 use super::foreground::{self, Foreground, Refusal};
 use super::outputs::Outputs;
-use super::{Daemon, Poll, Token, clock};
+use super::{Daemon, Poll, Token, clock, machine};
 use crate::cli::command::CommandArgs;
 use crate::cli::{Exit, ExitCode, Personality};
 use crate::config::{self, Config, Host, LogLevel, Mistake, Overrides, Owner, ReadError, ServerAddress, User, Warning};
@@ -57,6 +57,8 @@ pub struct Options {
     pub daemonize: bool,
     /// The command to run in the foreground, whose end ends visor.
     pub command: Option<CommandArgs>,
+    /// Be the init of a machine; without a file there is only a shell on its console.
+    pub machine: bool,
 }
 
 /// The configuration of a command alone.
@@ -70,6 +72,7 @@ impl Options {
     pub fn read(&self) -> Result<Config, Vec<Mistake>> {
         match &self.file {
             Some(file) => config::read(&Machine, file, &self.overrides),
+            None if self.machine => config::read(&Prepared(machine::SINGLE), "-", &self.overrides),
             None => config::read(&Prepared(NO_FILE), "-", &self.overrides),
         }
     }
@@ -166,13 +169,13 @@ pub fn warning_text(warning: &Warning) -> String {
     }
 }
 
-fn set_up(
+pub(super) fn set_up(
     options: Options,
     config: Arc<Config>,
     command: Option<&CommandArgs>,
 ) -> Result<(Daemon, Option<PathBuf>), Refusal> {
     let failed = |text: String| (text, ExitCode::Failure.number());
-    let alone = options.file.is_none();
+    let alone = options.file.is_none() && !options.machine;
     let parent = process::parent();
     let settings = &config.daemon;
     let background = options.daemonize && command.is_none() && !settings.nodaemon && !process::is_pid1();
@@ -180,7 +183,16 @@ fn set_up(
     if let Some(command) = command {
         foreground::watch_parent(command, parent)?;
     }
-    become_user(&config).map_err(failed)?;
+    if options.machine {
+        let left_out = settings.user.iter().filter(|user| user.uid != users::effective_uid());
+        notes
+            .extend(left_out.map(|user| format!("`user={}` is left out: the init of a machine stays root", user.name)));
+    } else {
+        if config.visor.machine {
+            notes.push("`[visor] machine=true` is left out: visor is not PID 1".to_owned());
+        }
+        become_user(&config).map_err(failed)?;
+    }
     raise_limits(&config, &mut notes);
     let mut outputs = Outputs::new();
     let mut poll = Poll::new();
@@ -232,7 +244,11 @@ fn assemble(
     }
     let mut decided = Vec::new();
     let supervisor = Supervisor::new(Arc::clone(&config), &mut decided);
-    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let mut environment: Vec<(OsString, OsString)> =
+        std::env::vars_os().filter(|(key, _)| key != machine::RESTARTS).collect();
+    if options.machine && !environment.iter().any(|(key, _)| key == "PATH") {
+        environment.push(("PATH".into(), machine::PATH.into()));
+    }
     Daemon {
         supervisor,
         settings: config,
@@ -250,6 +266,9 @@ fn assemble(
         decided: Vec::new(),
         chunk: Vec::new(),
         leaving: false,
+        machine: None,
+        #[cfg(feature = "fault-injection")]
+        panic_at: None,
     }
 }
 
@@ -326,7 +345,7 @@ fn is_directory(path: &str) -> bool {
     Path::new(path).is_dir()
 }
 
-fn remove_pidfile(path: Option<&Path>) {
+pub(super) fn remove_pidfile(path: Option<&Path>) {
     let Some(path) = path else { return };
     let ours = std::fs::read_to_string(path).is_ok_and(|text| text.trim() == process::pid().to_string());
     if ours {
@@ -385,7 +404,7 @@ impl Host for Prepared {
 
 impl Daemon {
     /// Starts what is to start: the programs, and the command after them.
-    fn start(&mut self, command: Option<CommandArgs>) -> Result<(), Refusal> {
+    pub(super) fn start(&mut self, command: Option<CommandArgs>) -> Result<(), Refusal> {
         let now = clock::now();
         self.carry_out(now);
         self.input(Input::Boot, now);
