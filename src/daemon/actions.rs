@@ -100,7 +100,7 @@ impl Daemon {
         fixed("user", old.user == new.user);
         fixed("minfds", old.minfds == new.minfds);
         fixed("minprocs", old.minprocs == new.minprocs);
-        fixed("[visor] socket", self.settings.visor == config.visor);
+        fixed("[visor]", self.settings.visor == config.visor);
         fixed("[unix_http_server]", self.settings.servers == config.servers);
         let text = kept.join("`, `");
         if !text.is_empty() {

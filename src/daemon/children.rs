@@ -12,10 +12,10 @@ use super::environment;
 use super::foreground::Foreground;
 use super::outputs::Happening;
 use super::{CHUNK_BYTES, Daemon, FAREWELL, Poll, Token, clock};
-use crate::config::{LogLevel, Process, Signal};
+use crate::config::{Channel, LogLevel, Logfile, Process, Signal};
 use crate::event::{self, Event as Happened};
 use crate::program::{self, Exit, Now, SpawnFailure, SpawnFailureKind};
-use crate::protocol::Stream;
+use crate::protocol::{Ending, Stream};
 use crate::supervisor::{Input, ProcessId};
 use crate::sys::command::{self, Lookup};
 use crate::sys::fds::{self, Read, Written};
@@ -224,13 +224,17 @@ impl Daemon {
             env: &env,
             directory: process.directory.as_deref(),
             umask: process.umask,
-            lead: Lead::Group,
+            lead: process.tty.as_deref().map_or(Lead::Group, Lead::Terminal),
             signals: Signals::Default,
             credentials: credentials.as_ref(),
             redirect_stderr: process.redirect_stderr,
-            stdin: socket.map_or(Stdin::Pipe, |socket| Stdin::Fd(socket.as_fd())),
-            stdout: Output::Pipe,
-            stderr: Output::Pipe,
+            stdin: match (socket, &process.tty) {
+                (Some(socket), _) => Stdin::Fd(socket.as_fd()),
+                (None, Some(_)) => Stdin::Terminal,
+                (None, None) => Stdin::Pipe,
+            },
+            stdout: output(&process.stdout),
+            stderr: output(&process.stderr),
         };
         let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
         let pid = child.pid;
@@ -269,7 +273,11 @@ impl Daemon {
             match Number::try_from(signal) {
                 Ok(Number::SIGCHLD) => reap = true,
                 _ if matches!(self.foreground, Foreground::Running { .. }) => self.forward(signal),
-                Ok(Number::SIGTERM | Number::SIGINT | Number::SIGQUIT) => {
+                Ok(stop @ (Number::SIGTERM | Number::SIGINT | Number::SIGQUIT)) => {
+                    if stop == Number::SIGINT {
+                        // What the kernel makes of Ctrl-Alt-Del.
+                        self.choose_ending(Ending::Reboot);
+                    }
                     self.input(Input::StopSignal(Signal(signal)), now);
                 }
                 Ok(Number::SIGHUP) => {
@@ -360,6 +368,9 @@ impl Daemon {
             Stage::Groups | Stage::GroupId | Stage::UserId => {
                 let uid = process.user.as_ref().map(|user| user.uid).unwrap_or_default();
                 format!("couldn't setuid to {uid}: {}: {name}", error.stage.describe())
+            }
+            Stage::Terminal => {
+                format!("couldn't take the terminal {}: {name}", process.tty.as_deref().unwrap_or_default())
             }
             Stage::Prepare | Stage::Pipes | Stage::Fork | Stage::Group | Stage::Descriptors => {
                 format!("couldn't {}: {name}", error.stage.describe())
@@ -519,6 +530,14 @@ impl Daemon {
                 self.poll.remove(Token::Pipe(pipe));
             }
         }
+    }
+}
+
+/// How the output that a channel describes comes out of a child.
+fn output(channel: &Channel) -> Output {
+    match channel.logfile {
+        Logfile::Terminal => Output::Terminal,
+        Logfile::Auto | Logfile::None | Logfile::File(_) => Output::Pipe,
     }
 }
 

@@ -12,6 +12,7 @@ mod environment;
 mod foreground;
 mod leftovers;
 mod listeners;
+mod machine;
 mod outputs;
 mod requests;
 mod setup;
@@ -25,10 +26,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use listeners::default_socket;
+pub use machine::{asks_for_machine, is_init, run_machine};
 pub use setup::{Options, find_config, run, tell_mistakes, warning_text};
 
 use crate::config::{Config, Daemon as Settings};
 use crate::program::Now;
+use crate::protocol::Ending;
 use crate::supervisor::{Action, ClientId, Input, ProcessId, Supervisor};
 use crate::sys::poll::{Event, Interest};
 use crate::sys::signals::SelfPipe;
@@ -90,6 +93,11 @@ struct Daemon {
     /// Reused by every read.
     chunk: Vec<u8>,
     leaving: bool,
+    /// As the init of a machine: how its run is to end.
+    machine: Option<Ending>,
+    /// When a test wants visor to fail.
+    #[cfg(feature = "fault-injection")]
+    panic_at: Option<Duration>,
 }
 
 impl Daemon {
@@ -108,6 +116,8 @@ impl Daemon {
             self.read_outputs(&events, now);
             self.serve_clients(&events, now);
             self.take_due_timers(now);
+            #[cfg(feature = "fault-injection")]
+            self.inject_panic();
             self.carry_out(now);
             self.flush_clients(now);
         }
@@ -122,10 +132,10 @@ impl Daemon {
     }
 
     fn next_deadline(&self) -> Option<Duration> {
-        match (self.supervisor.next_deadline(), self.listen_again) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let deadlines = [self.supervisor.next_deadline(), self.listen_again];
+        #[cfg(feature = "fault-injection")]
+        let deadlines = [deadlines, [self.panic_at, None]].concat();
+        deadlines.into_iter().flatten().min()
     }
 
     fn take_due_timers(&mut self, now: Now) {

@@ -107,7 +107,7 @@ impl Outputs {
     ) {
         let (maxbytes, backups) = (channel.maxbytes, channel.backups);
         let sink = match &channel.logfile {
-            Logfile::None => Sink::None,
+            Logfile::None | Logfile::Terminal => Sink::None,
             Logfile::Auto => match auto_log(&process.name, stream, settings) {
                 Ok(path) => Sink::Closed { path, maxbytes, backups, mode: logs::auto::AUTO_MODE },
                 Err(error) => {

@@ -53,6 +53,7 @@ impl Daemon {
             Request::Remove(groups) => self.ask(client, Ask::Remove(groups), now),
             Request::Reload => self.ask(client, Ask::Reload, now),
             Request::Shutdown => self.ask(client, Ask::Shutdown, now),
+            Request::End(ending) => self.end_machine(client, ending, now),
             Request::Tail { name, stream, bytes } => self.tail(client, &name, stream, bytes),
             Request::Follow { name, stream, bytes } => self.follow(client, &name, stream, bytes),
             Request::Maintail { follow, bytes } => self.maintail(client, follow, bytes),
@@ -85,7 +86,7 @@ impl Daemon {
         }
     }
 
-    fn ask(&mut self, client: ClientId, ask: Ask, now: Now) {
+    pub(super) fn ask(&mut self, client: ClientId, ask: Ask, now: Now) {
         self.clients.set_mode(client, Mode::Waiting);
         self.input(Input::Ask(client, ask), now);
     }

@@ -13,7 +13,7 @@ use super::clients::Clients;
 use super::foreground::{self, Foreground, Refusal};
 use super::listeners::listen;
 use super::outputs::Outputs;
-use super::{Daemon, Poll, Token, clock};
+use super::{Daemon, Poll, Token, clock, machine};
 use crate::cli::command::CommandArgs;
 use crate::cli::{Exit, ExitCode, Personality};
 use crate::config::{self, Config, Host, LogLevel, Mistake, Overrides, ReadError, User, Warning};
@@ -52,6 +52,8 @@ pub struct Options {
     pub daemonize: bool,
     /// The command to run in the foreground, whose end ends visor.
     pub command: Option<CommandArgs>,
+    /// Be the init of a machine; without a file there is only a shell on its console.
+    pub machine: bool,
 }
 
 /// The configuration of a command alone.
@@ -65,6 +67,7 @@ impl Options {
     pub fn read(&self) -> Result<Config, Vec<Mistake>> {
         match &self.file {
             Some(file) => config::read(&Machine, file, &self.overrides),
+            None if self.machine => config::read(&Prepared(machine::SINGLE), "-", &self.overrides),
             None => config::read(&Prepared(NO_FILE), "-", &self.overrides),
         }
     }
@@ -76,16 +79,11 @@ pub fn run(options: Options) -> std::process::ExitCode {
     fds::open_missing_standard();
     fds::close_on_exec_from(FIRST_FREE_DESCRIPTOR);
     // First of all: PID 1 does not get a signal that it does not catch, and a stop may come at any time.
-    let caught = match options.command {
-        Some(_) => foreground::forwarded(),
-        None => SIGNALS.map(|signal| signal as i32).to_vec(),
-    };
-    crate::sys::signals::ignore_terminal_stops();
-    let signals = match SelfPipe::install(&caught) {
+    let signals = match catch_signals(options.command.is_some()) {
         Ok(signals) => signals,
-        Err(error) => {
-            tell(&format!("cannot catch signals: {error}"));
-            return ExitCode::Failure.into();
+        Err((text, code)) => {
+            tell(&text);
+            return std::process::ExitCode::from(code);
         }
     };
     let config = match options.read() {
@@ -113,6 +111,20 @@ pub fn run(options: Options) -> std::process::ExitCode {
             std::process::ExitCode::from(code)
         }
     }
+}
+
+/// Catches the signals the loop hears of; those for a command are more.
+///
+/// # Errors
+/// The message and code to leave with.
+pub(super) fn catch_signals(for_command: bool) -> Result<SelfPipe, Refusal> {
+    let caught = if for_command {
+        foreground::forwarded()
+    } else {
+        SIGNALS.map(|signal| signal as i32).to_vec()
+    };
+    crate::sys::signals::ignore_terminal_stops();
+    SelfPipe::install(&caught).map_err(|error| (format!("cannot catch signals: {error}"), ExitCode::Failure.number()))
 }
 
 /// Says something on stderr, for the time when there is no log, or what it says must not be missed.
@@ -174,14 +186,14 @@ pub fn warning_text(warning: &Warning) -> String {
     }
 }
 
-fn set_up(
+pub(super) fn set_up(
     options: Options,
     config: Arc<Config>,
     signals: SelfPipe,
     command: Option<&CommandArgs>,
 ) -> Result<(Daemon, Option<PathBuf>), Refusal> {
     let failed = |text: String| (text, ExitCode::Failure.number());
-    let alone = options.file.is_none();
+    let alone = options.file.is_none() && !options.machine;
     let parent = process::parent();
     let settings = &config.daemon;
     let background = options.daemonize && command.is_none() && !settings.nodaemon && !process::is_pid1();
@@ -189,7 +201,16 @@ fn set_up(
     if let Some(command) = command {
         foreground::watch_parent(command, parent)?;
     }
-    become_user(&config).map_err(failed)?;
+    if options.machine {
+        let left_out = settings.user.iter().filter(|user| user.uid != users::effective_uid());
+        notes
+            .extend(left_out.map(|user| format!("`user={}` is left out: the init of a machine stays root", user.name)));
+    } else {
+        if config.visor.machine {
+            notes.push("`[visor] machine=true` is left out: visor is not PID 1".to_owned());
+        }
+        become_user(&config).map_err(failed)?;
+    }
     raise_limits(&config, &mut notes);
     let mut outputs = Outputs::new();
     let mut poll = Poll::new();
@@ -249,7 +270,11 @@ fn assemble(
     }
     let mut decided = Vec::new();
     let supervisor = Supervisor::new(Arc::clone(&config), &mut decided);
-    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let mut environment: Vec<(OsString, OsString)> =
+        std::env::vars_os().filter(|(key, _)| key != machine::RESTARTS).collect();
+    if options.machine && !environment.iter().any(|(key, _)| key == "PATH") {
+        environment.push(("PATH".into(), machine::PATH.into()));
+    }
     Daemon {
         supervisor,
         settings: config,
@@ -268,6 +293,9 @@ fn assemble(
         decided: Vec::new(),
         chunk: Vec::new(),
         leaving: false,
+        machine: None,
+        #[cfg(feature = "fault-injection")]
+        panic_at: None,
     }
 }
 
@@ -302,7 +330,7 @@ fn is_directory(path: &str) -> bool {
     Path::new(path).is_dir()
 }
 
-fn remove_pidfile(path: Option<&Path>) {
+pub(super) fn remove_pidfile(path: Option<&Path>) {
     let Some(path) = path else { return };
     let ours = std::fs::read_to_string(path).is_ok_and(|text| text.trim() == process::pid().to_string());
     if ours {
@@ -361,7 +389,7 @@ impl Host for Prepared {
 
 impl Daemon {
     /// Starts what is to start: the programs, and the command after them.
-    fn start(&mut self, command: Option<CommandArgs>) -> Result<(), Refusal> {
+    pub(super) fn start(&mut self, command: Option<CommandArgs>) -> Result<(), Refusal> {
         let now = clock::now();
         self.carry_out(now);
         // Children of who was this process before it became visor may have ended before their signals were heard.

@@ -35,6 +35,7 @@
 //! | `config` | | per configured process `name=… group=… process=… inuse=yes autostart=yes group_priority=999 priority=999 command=…` and its other options | `ok` |
 //! | `why` | `NAME` | `name=… state=… text=…` one sentence | `ok` |
 //! | `ready` | `[NAME…]` | per process that should run and does not, `name=… state=…` | `ok` or `error not-running TEXT` |
+//! | `poweroff`, `reboot`, `halt` | | | as `shutdown`, then the machine does it; `error failed` when visor is not the init of a machine |
 //! | `reopen` | | | `ok`: visor's log and the processes' logs are open anew |
 //!
 //! Several spaces count as one, so an empty word cannot be sent. An option is only what is spelled without escapes: `start %2D-no-wait`
@@ -59,7 +60,7 @@ pub use code::Code;
 pub use framing::{Framer, TooLong};
 pub use reader::{Reader, ReplyError};
 pub use reply::{DataLine, Line, write_block, write_error, write_ok};
-pub use request::{Request, RequestError, Stream};
+pub use request::{Ending, Request, RequestError, Stream};
 
 /// Version of the language; verbs and keys are only ever added.
 pub const PROTOCOL_VERSION: u32 = 1;

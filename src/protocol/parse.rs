@@ -4,7 +4,7 @@
 
 use super::Code;
 use super::request::{FOLLOW, NO_WAIT, TYPE, bad_arguments, bad_request, missing, too_long};
-use super::{DEFAULT_FOLLOW_BYTES, DEFAULT_TAIL_BYTES, MAX_REQUEST_BYTES, Request, RequestError, Stream, word};
+use super::{DEFAULT_FOLLOW_BYTES, DEFAULT_TAIL_BYTES, Ending, MAX_REQUEST_BYTES, Request, RequestError, Stream, word};
 
 impl Request {
     /// Reads a line, with or without its LF.
@@ -43,6 +43,9 @@ fn parse_arguments(arguments: &mut Arguments<'_>) -> Result<Request, RequestErro
         "remove" => Request::Remove(arguments.names()?),
         "reload" => Request::Reload,
         "shutdown" => Request::Shutdown,
+        "poweroff" => Request::End(Ending::Poweroff),
+        "reboot" => Request::End(Ending::Reboot),
+        "halt" => Request::End(Ending::Halt),
         "tail" => {
             let (name, stream, bytes) = arguments.log(DEFAULT_TAIL_BYTES)?;
             Request::Tail { name, stream, bytes }

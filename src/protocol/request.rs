@@ -59,6 +59,8 @@ pub enum Request {
     Reload,
     /// Stop everything and leave.
     Shutdown,
+    /// Stop everything and end the machine's run.
+    End(Ending),
     /// The end of a process' log.
     Tail {
         /// The process.
@@ -115,6 +117,29 @@ pub enum Request {
     Ready(Vec<String>),
     /// Open all log files anew.
     Reopen,
+}
+
+/// How the run of a machine ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The power goes off.
+    Poweroff,
+    /// It starts again.
+    Reboot,
+    /// It stands still with the power on.
+    Halt,
+}
+
+impl Ending {
+    /// The verb that asks for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Ending::Poweroff => "poweroff",
+            Ending::Reboot => "reboot",
+            Ending::Halt => "halt",
+        }
+    }
 }
 
 /// One of a process' output streams.
@@ -177,6 +202,7 @@ impl Request {
             Request::Remove(_) => "remove",
             Request::Reload => "reload",
             Request::Shutdown => "shutdown",
+            Request::End(ending) => ending.word(),
             Request::Tail { .. } => "tail",
             Request::Follow { .. } => "follow",
             Request::Maintail { .. } => "maintail",
@@ -226,6 +252,9 @@ mod tests {
             Request::Reread,
             Request::Reload,
             Request::Shutdown,
+            Request::End(Ending::Poweroff),
+            Request::End(Ending::Reboot),
+            Request::End(Ending::Halt),
             Request::Config,
             Request::Reopen,
             Request::Why("a b".to_owned()),
@@ -323,6 +352,7 @@ mod tests {
             (b"why a b", Code::BadArguments),
             (b"hello you", Code::BadArguments),
             (b"shutdown now", Code::BadArguments),
+            (b"reboot now", Code::BadArguments),
         ] {
             let got = Request::parse(line).map_err(|error| error.code);
             assert_eq!(got, Err(code), "{}", line.escape_ascii());

@@ -19,6 +19,7 @@ impl Request {
             | Request::Reread
             | Request::Reload
             | Request::Shutdown
+            | Request::End(_)
             | Request::Config
             | Request::Reopen => {}
             Request::Pid(names) | Request::Status(names) | Request::Update(names) | Request::Ready(names) => {

@@ -185,6 +185,7 @@ fn config_line(group: &Group, process: &Process, active: bool) -> Line {
     let logfile = |logfile: &Logfile| match logfile {
         Logfile::Auto => "auto".to_string(),
         Logfile::None => "none".to_string(),
+        Logfile::Terminal => "tty".to_string(),
         Logfile::File(path) => path.clone(),
     };
     let autorestart = match process.autorestart {

@@ -1,6 +1,7 @@
 //! The words of `help`.
 
 use super::action::{self, Action};
+use crate::protocol::Ending;
 
 /// Columns of a screen that [`list`] fills.
 const WIDTH: usize = 79;
@@ -18,6 +19,9 @@ pub fn of(action: Action) -> &'static [&'static str] {
             "clear <name> <name>\tEmpty the logs of several",
             "clear all\t\tEmpty the logs of all",
         ],
+        Action::End(Ending::Poweroff) => &["poweroff\tStop every process and power the machine off"],
+        Action::End(Ending::Reboot) => &["reboot\t\tStop every process and start the machine again"],
+        Action::End(Ending::Halt) => &["halt\t\tStop every process and halt the machine, leaving its power on"],
         Action::Quit => &["quit\tLeave the prompt", "exit\tLeave the prompt"],
         Action::Fg => &[
             "fg <process>\tBring a process to the foreground: see its output, type its input",

@@ -92,7 +92,13 @@ impl Session {
             self.connected = Some(self.connect()?);
         }
         match action {
-            Action::Avail | Action::Reread | Action::Reload | Action::Shutdown | Action::Version | Action::Reopen
+            Action::Avail
+            | Action::Reread
+            | Action::Reload
+            | Action::Shutdown
+            | Action::End(_)
+            | Action::Version
+            | Action::Reopen
                 if !arguments.is_empty() =>
             {
                 self.misuse(action, &format!("Error: {name} accepts no arguments"), ExitCode::Failure)
@@ -114,6 +120,7 @@ impl Session {
             Action::Reread => self.reread(),
             Action::Reload => self.reload(),
             Action::Shutdown => self.shutdown(),
+            Action::End(ending) => self.end(ending),
             Action::Version => self.version(),
             Action::Reopen => self.reopen(),
             Action::Open => self.open(arguments),

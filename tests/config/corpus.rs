@@ -424,7 +424,7 @@ fn process_json(table: &Table, process: &Process) -> Value {
 fn channel_json(stream: &str, channel: &Channel) -> Vec<(String, Value)> {
     let logfile = match &channel.logfile {
         Logfile::Auto => json!("AUTO"),
-        Logfile::None => Value::Null,
+        Logfile::None | Logfile::Terminal => Value::Null,
         Logfile::File(path) => json!(path),
     };
     [
