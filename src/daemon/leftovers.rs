@@ -34,15 +34,15 @@ impl Daemon {
         let until = clock::now().mono.saturating_add(patience);
         let mut told = BTreeSet::new();
         let mut events = Vec::new();
-        if process::is_pid1() && reap::any_child() {
-            reap::signal_everybody(signal);
-        }
+        // Where everybody is told at once nobody is told twice: some take a second TERM for impatience.
+        let all_told = process::is_pid1() && reap::signal_everybody(signal);
         loop {
             while reap::reap(Stops::Untold).is_some() {}
             if !reap::any_child() {
                 return true;
             }
-            for pid in process::children() {
+            let children = if all_told { Vec::new() } else { process::children() };
+            for pid in children {
                 if told.insert(pid) {
                     let _ = reap::kill(pid, signal);
                     let _ = reap::kill(pid, Number::SIGCONT as i32);

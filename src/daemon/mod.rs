@@ -118,13 +118,12 @@ impl Daemon {
     }
 
     fn next_deadline(&self) -> Option<Duration> {
-        match (self.supervisor.next_deadline(), self.listen_again) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let deadlines = [self.supervisor.next_deadline(), self.listen_again, self.foreground_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     fn take_due_timers(&mut self, now: Now) {
+        self.kill_late_foreground(now);
         if self.supervisor.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Deadline, now);
         }

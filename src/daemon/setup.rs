@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -79,6 +80,7 @@ impl Options {
 #[must_use]
 pub fn run(options: Options) -> std::process::ExitCode {
     fds::open_missing_standard();
+    let inherited = if options.command.is_some() { fds::inheritable() } else { Vec::new() };
     fds::close_on_exec_from(FIRST_FREE_DESCRIPTOR);
     // First of all: PID 1 does not get a signal that it does not catch, and a stop may come at any time.
     let caught = match options.command {
@@ -102,7 +104,7 @@ pub fn run(options: Options) -> std::process::ExitCode {
     options.file = options.file.map(|_| config.file.clone());
     let command = options.command.take();
     let outcome = set_up(options, config, signals, command.as_ref()).and_then(|(mut daemon, pidfile)| {
-        daemon.start(command)?;
+        daemon.start(command, inherited)?;
         daemon.turn_until_gone();
         daemon.say_farewell();
         if matches!(daemon.foreground, Foreground::Ended(_)) {
@@ -191,10 +193,11 @@ fn set_up(
     let settings = &config.daemon;
     let background = options.daemonize && command.is_none() && !settings.nodaemon && !process::is_pid1();
     let mut notes = Vec::new();
+    become_user(&config).map_err(failed)?;
     if let Some(command) = command {
+        // Only now: another user's process is not told of its parent's death.
         foreground::watch_parent(command, parent)?;
     }
-    become_user(&config).map_err(failed)?;
     raise_limits(&config, &mut notes);
     let mut outputs = Outputs::new();
     let mut poll = Poll::new();
@@ -393,15 +396,18 @@ impl Host for Prepared {
 
 impl Daemon {
     /// Starts what is to start: the programs, and the command after them.
-    fn start(&mut self, command: Option<CommandArgs>) -> Result<(), Refusal> {
+    fn start(&mut self, command: Option<CommandArgs>, inherited: Vec<RawFd>) -> Result<(), Refusal> {
+        let command = command.map(|args| foreground::find(&args).map(|path| (args, path))).transpose()?;
         let now = clock::now();
         self.carry_out(now);
         // Children of who was this process before it became visor may have ended before their signals were heard.
         self.reap(now);
         self.input(Input::Boot, now);
         self.carry_out(now);
-        let Some(command) = command else { return Ok(()) };
-        self.start_foreground(command)
+        if let Some((args, path)) = command {
+            self.start_foreground(args, path, inherited, now);
+        }
+        Ok(())
     }
 
     /// The code to leave with.
