@@ -34,7 +34,8 @@ impl Daemon {
                 self.clients.process_removed(id);
             }
             Action::Adopt(config) => self.adopt(config),
-            Action::Leave => self.leaving = true,
+            // Asked for by other ways than the command's end, it waits for that.
+            Action::Leave => self.leaving = !self.end_foreground(now),
         }
     }
 

@@ -235,6 +235,7 @@ impl Daemon {
             },
             stdout: output(&process.stdout),
             stderr: output(&process.stderr),
+            keep: &[],
         };
         let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
         let pid = child.pid;
@@ -300,8 +301,8 @@ impl Daemon {
     pub(super) fn reap(&mut self, now: Now) {
         while let Some((pid, status)) = reap::reap(self.stops()) {
             let exit = match status {
-                WaitStatus::Stopped { .. } => {
-                    self.child_stopped(pid);
+                WaitStatus::Stopped { signal } => {
+                    self.child_stopped(pid, signal);
                     continue;
                 }
                 WaitStatus::Exited(code) => Exit::Code(code),

@@ -43,17 +43,15 @@ pub(super) fn clear_out(asked: &[Number], signals: &SelfPipe) {
 /// death of another becomes our child only then, and gets them then.
 fn end_all(asked: &[Number], patience: Duration, signals: &SelfPipe) -> bool {
     let mut told = BTreeSet::new();
-    if process::is_pid1() && reap::any_child() {
-        for signal in asked {
-            reap::signal_everybody(*signal as i32);
-        }
-    }
+    // Where everybody is told at once nobody is told twice: some take a second TERM for impatience.
+    let all_told = process::is_pid1() && asked.iter().all(|signal| reap::signal_everybody(*signal as i32));
     let gone = until(patience, signals, || {
         while reap::reap(Stops::Untold).is_some() {}
         if !reap::any_child() {
             return Some(());
         }
-        for pid in process::children() {
+        let children = if all_told { Vec::new() } else { process::children() };
+        for pid in children {
             if told.insert(pid) {
                 for signal in asked.iter().chain(&[Number::SIGCONT]) {
                     let _ = reap::kill(pid, *signal as i32);

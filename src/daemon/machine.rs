@@ -254,7 +254,7 @@ fn live(
     }
     daemon.machine = Some(ending);
     daemon.plan_panic(words, restarts, single);
-    daemon.start(None)?;
+    daemon.start(None, Vec::new())?;
     daemon.turn_until_gone();
     daemon.say_farewell();
     leftovers::clear_out(&leftovers::OF_A_MACHINE, &daemon.signals);

@@ -132,13 +132,14 @@ impl Daemon {
     }
 
     fn next_deadline(&self) -> Option<Duration> {
-        let deadlines = [self.supervisor.next_deadline(), self.listen_again];
+        let deadlines = [self.supervisor.next_deadline(), self.listen_again, self.foreground_deadline()];
         #[cfg(feature = "fault-injection")]
-        let deadlines = [deadlines, [self.panic_at, None]].concat();
+        let deadlines = [&deadlines[..], &[self.panic_at]].concat();
         deadlines.into_iter().flatten().min()
     }
 
     fn take_due_timers(&mut self, now: Now) {
+        self.kill_late_foreground(now);
         if self.supervisor.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Deadline, now);
         }

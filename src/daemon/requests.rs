@@ -52,6 +52,7 @@ impl Daemon {
             Request::Add(groups) => self.ask(client, Ask::Add(groups), now),
             Request::Remove(groups) => self.ask(client, Ask::Remove(groups), now),
             Request::Reload => self.ask(client, Ask::Reload, now),
+            Request::Shutdown if self.end_foreground(now) => self.done(client),
             Request::Shutdown => self.ask(client, Ask::Shutdown, now),
             Request::End(ending) => self.end_machine(client, ending, now),
             Request::Tail { name, stream, bytes } => self.tail(client, &name, stream, bytes),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -77,6 +78,7 @@ impl Options {
 #[must_use]
 pub fn run(options: Options) -> std::process::ExitCode {
     fds::open_missing_standard();
+    let inherited = if options.command.is_some() { fds::inheritable() } else { Vec::new() };
     fds::close_on_exec_from(FIRST_FREE_DESCRIPTOR);
     // First of all: PID 1 does not get a signal that it does not catch, and a stop may come at any time.
     let signals = match catch_signals(options.command.is_some()) {
@@ -95,7 +97,7 @@ pub fn run(options: Options) -> std::process::ExitCode {
     options.file = options.file.map(|_| config.file.clone());
     let command = options.command.take();
     let outcome = set_up(options, config, signals, command.as_ref()).and_then(|(mut daemon, pidfile)| {
-        daemon.start(command)?;
+        daemon.start(command, inherited)?;
         daemon.turn_until_gone();
         daemon.say_farewell();
         if matches!(daemon.foreground, Foreground::Ended(_)) {
@@ -118,11 +120,7 @@ pub fn run(options: Options) -> std::process::ExitCode {
 /// # Errors
 /// The message and code to leave with.
 pub(super) fn catch_signals(for_command: bool) -> Result<SelfPipe, Refusal> {
-    let caught = if for_command {
-        foreground::forwarded()
-    } else {
-        SIGNALS.map(|signal| signal as i32).to_vec()
-    };
+    let caught = if for_command { foreground::forwarded() } else { SIGNALS.map(|signal| signal as i32).to_vec() };
     crate::sys::signals::ignore_terminal_stops();
     SelfPipe::install(&caught).map_err(|error| (format!("cannot catch signals: {error}"), ExitCode::Failure.number()))
 }
@@ -198,9 +196,6 @@ pub(super) fn set_up(
     let settings = &config.daemon;
     let background = options.daemonize && command.is_none() && !settings.nodaemon && !process::is_pid1();
     let mut notes = Vec::new();
-    if let Some(command) = command {
-        foreground::watch_parent(command, parent)?;
-    }
     if options.machine {
         let left_out = settings.user.iter().filter(|user| user.uid != users::effective_uid());
         notes
@@ -210,6 +205,10 @@ pub(super) fn set_up(
             notes.push("`[visor] machine=true` is left out: visor is not PID 1".to_owned());
         }
         become_user(&config).map_err(failed)?;
+    }
+    if let Some(command) = command {
+        // Only now: another user's process is not told of its parent's death.
+        foreground::watch_parent(command, parent)?;
     }
     raise_limits(&config, &mut notes);
     let mut outputs = Outputs::new();
@@ -389,15 +388,18 @@ impl Host for Prepared {
 
 impl Daemon {
     /// Starts what is to start: the programs, and the command after them.
-    pub(super) fn start(&mut self, command: Option<CommandArgs>) -> Result<(), Refusal> {
+    pub(super) fn start(&mut self, command: Option<CommandArgs>, inherited: Vec<RawFd>) -> Result<(), Refusal> {
+        let command = command.map(|args| foreground::find(&args).map(|path| (args, path))).transpose()?;
         let now = clock::now();
         self.carry_out(now);
         // Children of who was this process before it became visor may have ended before their signals were heard.
         self.reap(now);
         self.input(Input::Boot, now);
         self.carry_out(now);
-        let Some(command) = command else { return Ok(()) };
-        self.start_foreground(command)
+        if let Some((args, path)) = command {
+            self.start_foreground(args, path, inherited, now);
+        }
+        Ok(())
     }
 
     /// The code to leave with.

@@ -50,6 +50,8 @@ pub(super) struct Plan<'a> {
     pub signals: Signals,
     /// What becomes its descriptors 0, 1 and 2; [`TERMINAL`] = the terminal.
     pub stdio: [RawFd; 3],
+    /// Descriptors above the standard three that stay open.
+    pub keep: &'a [RawFd],
     /// Write end of the status pipe, closed on exec.
     pub status: RawFd,
 }
@@ -84,6 +86,10 @@ fn become_program(plan: &Plan) -> Result<Infallible, Failure> {
     if !fds::close_range_on_exec(fds::FIRST_PRIVATE) {
         fds::close_on_exec_one_by_one(fds::FIRST_PRIVATE);
     }
+    for &fd in plan.keep {
+        // SAFETY: setting the flag touches no memory.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
+    }
     if let Some(credentials) = plan.credentials {
         switch_user(credentials)?;
     }
@@ -110,6 +116,11 @@ fn lead(lead: Lead) -> Result<(), Failure> {
         }
     };
     step(Stage::Group, result)?;
+    if lead == Lead::Session {
+        // A terminal that no session has becomes that of ours; without one, or with somebody else's, nothing changes.
+        // SAFETY: the request takes a number.
+        unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY as _, 0) };
+    }
     if lead == Lead::Foreground {
         // Every signal is still blocked, so the TTOU that a background group earns for this does not stop us. A terminal
         // that went away meanwhile is no reason not to run.

@@ -20,6 +20,20 @@ const DRAIN_BYTES: usize = 64;
 static PENDING: AtomicU64 = AtomicU64::new(0);
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 
+/// The realtime signals that are for programs: the C library keeps the first few to itself, and each its own number of them.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn realtime() -> std::ops::RangeInclusive<i32> {
+    libc::SIGRTMIN()..=libc::SIGRTMAX()
+}
+
+/// The realtime signals that are for programs: none that a set here could hold.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn realtime() -> std::ops::RangeInclusive<i32> {
+    1..=0
+}
+
 /// A set of signal numbers, 1 to [`HIGHEST`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SignalSet(u64);
@@ -169,6 +183,27 @@ pub fn ignore_terminal_stops() {
     for signal in [libc::SIGTTIN, libc::SIGTTOU] {
         // Both exist everywhere and may be ignored, so there is no failure to report.
         let _ = ignore(signal);
+    }
+}
+
+/// Runs `act` while these signals are ignored; then they have their old action again.
+pub(super) fn while_ignoring(signals: &[c_int], act: impl FnOnce()) {
+    let mut old = Vec::with_capacity(signals.len());
+    for &signal in signals {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: a null new action only reads the old one; where the number is refused the zeros stay (default).
+        let action = unsafe {
+            libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+            action.assume_init()
+        };
+        if ignore(signal).is_ok() {
+            old.push((signal, action));
+        }
+    }
+    act();
+    for (signal, action) in old {
+        // SAFETY: `action` is what the kernel answered above.
+        unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
     }
 }
 

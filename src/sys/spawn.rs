@@ -83,7 +83,7 @@ pub enum Signals {
     Inherited,
 }
 
-/// A child to start. No descriptor above 2 is open in it.
+/// A child to start. No descriptor above 2 is open in it but those of `keep`.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec<'a> {
     /// The file to execute. A relative one is looked up after the change of directory.
@@ -110,6 +110,8 @@ pub struct Spec<'a> {
     pub stdout: Output,
     /// Descriptor 2.
     pub stderr: Output,
+    /// Open descriptors above 2 that it has as well.
+    pub keep: &'a [RawFd],
 }
 
 /// A child that was forked. Our ends are non-blocking and closed on exec.
@@ -236,6 +238,7 @@ pub fn spawn(spec: &Spec) -> Result<Child, SpawnError> {
         terminal: texts.terminal.as_deref(),
         signals: spec.signals,
         stdio: ends.child_side(spec.redirect_stderr),
+        keep: spec.keep,
         status: ends.status.1.as_raw_fd(),
     };
     let pid = fork(&plan).map_err(|error| SpawnError::new(Stage::Fork, &error))?;
