@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::Daemon;
 use crate::config::{Config, LogLevel, Signal};
+use crate::event::Event;
 use crate::program::{self, Now};
 use crate::supervisor::{Action, Input, JobId, ProcessId};
 use crate::sys::reap;
@@ -17,7 +18,13 @@ impl Daemon {
             Action::Signal { id, pid, group, signal } => self.signal(id, pid, group, signal, now),
             Action::LookForGroup { id, group } => self.look_for_group(id, group, now),
             Action::Log(level, text) => self.log(level, &text),
-            Action::Event(event) => self.clients.event(&event, now),
+            Action::Event(event) => {
+                if let Event::GroupRemoved { group } = &event {
+                    self.close_socket(group);
+                }
+                self.clients.event(&event, now);
+            }
+            Action::Deliver(id, bytes) => self.deliver(id, &bytes, now),
             Action::Reply(client, line) => self.clients.reply(client, &line),
             Action::ReadConfig(job) => self.read_config(job, now),
             Action::Added(id) => self.add_process(id),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -10,8 +10,10 @@ use nix::sys::signal::Signal as Number;
 
 use super::environment;
 use super::foreground::Foreground;
+use super::outputs::Happening;
 use super::{CHUNK_BYTES, Daemon, FAREWELL, Poll, Token, clock};
 use crate::config::{LogLevel, Process, Signal};
+use crate::event::{self, Event as Happened};
 use crate::program::{self, Exit, Now, SpawnFailure, SpawnFailureKind};
 use crate::protocol::Stream;
 use crate::supervisor::{Input, ProcessId};
@@ -134,6 +136,15 @@ impl Children {
         if !life.stdin_pending.is_empty() || data.len() > STDIN_BACKLOG_BYTES {
             return Sent::Busy;
         }
+        self.deliver(id, data, poll)
+    }
+
+    /// As [`Children::send`] for what must arrive whole: an event, of which a listener has one at a time.
+    pub fn deliver(&mut self, id: ProcessId, data: &[u8], poll: &mut Poll) -> Sent {
+        let Some(life) = self.lives.get_mut(&id) else { return Sent::NoStdin };
+        if life.stdin.is_none() {
+            return Sent::NoStdin;
+        }
         life.stdin_pending.extend_from_slice(data);
         life.flush_stdin(id, poll);
         if life.stdin.is_some() { Sent::Taken } else { Sent::NoStdin }
@@ -185,8 +196,12 @@ impl Daemon {
             Ok(pid) => program::Input::Spawned { pid },
             Err(failure) => program::Input::SpawnFailed(failure),
         };
+        let failed = matches!(input, program::Input::SpawnFailed(_));
         // Many starts in one turn take their time: each is dated for itself.
         self.input(Input::Process(id, input), clock::now());
+        if failed {
+            self.close_socket_of(id);
+        }
     }
 
     fn fork(&mut self, id: ProcessId, process: &Process, group: &str) -> Result<i32, SpawnFailure> {
@@ -195,11 +210,14 @@ impl Daemon {
             Err(text) => return Err(other_failure(text.clone())),
         };
         let Some(word) = argv.first() else { return Err(other_failure("command is empty".to_string())) };
+        let has_socket = self.open_socket(group)?;
         let path = find_command(word, &environment::search_path(process, &self.environment))?;
         let env = environment::of(process, group, self.settings.server_url.as_deref(), &self.environment);
         let credentials =
             process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
+        // It is passed on as descriptor 0: there is no pipe to write to then.
+        let socket = if has_socket { self.sockets.get(group) } else { None };
         let spec = Spec {
             path: &path,
             argv: &argv,
@@ -210,7 +228,7 @@ impl Daemon {
             signals: Signals::Default,
             credentials: credentials.as_ref(),
             redirect_stderr: process.redirect_stderr,
-            stdin: Stdin::Pipe,
+            stdin: socket.map_or(Stdin::Pipe, |socket| Stdin::Fd(socket.as_fd())),
             stdout: Output::Pipe,
             stderr: Output::Pipe,
         };
@@ -286,12 +304,16 @@ impl Daemon {
             if self.foreground_died(pid, exit, now) {
                 continue;
             }
-            if let Some(id) = self.supervisor.process_of(pid) {
+            let process = self.supervisor.process_of(pid);
+            if let Some(id) = process {
                 self.read_status(id, now);
                 self.drain(id, now);
                 self.close_stdin(id);
             }
             self.input(Input::Died { pid, exit }, now);
+            if let Some(id) = process {
+                self.close_socket_of(id);
+            }
         }
     }
 
@@ -395,13 +417,18 @@ impl Daemon {
                 Ok(Read::Bytes(count)) => (count, count == CHUNK_BYTES),
                 Ok(Read::WouldBlock) => break,
                 Ok(Read::End) | Err(_) => {
-                    self.outputs.end(process, stream);
+                    let happened = self.outputs.end(process, stream, now.mono, &mut self.poll);
+                    self.tell_happenings(process, stream, happened, now);
                     self.children.close_pipe(id, &mut self.poll);
                     break;
                 }
             };
             if let Some(bytes) = chunk.get(..count) {
-                self.outputs.write(process, stream, bytes, now.mono, &mut self.poll);
+                let happened = self.outputs.write(process, stream, bytes, now.mono, &mut self.poll);
+                self.tell_happenings(process, stream, happened, now);
+                if stream == Stream::Stdout && self.supervisor.listens_to(process) {
+                    self.input(Input::ListenerSaid(process, bytes.to_vec()), now);
+                }
                 self.clients.output(process, stream, bytes);
             }
             // Less than was asked for: the pipe is empty, and poll says when that changes.
@@ -410,6 +437,38 @@ impl Daemon {
             }
         }
         self.chunk = chunk;
+    }
+
+    /// What a stream held for listeners becomes events.
+    fn tell_happenings(&mut self, id: ProcessId, stream: Stream, happened: Vec<Happening>, now: Now) {
+        for happening in happened {
+            let Some(entry) = self.supervisor.entry(id) else { return };
+            let output = |data: Vec<u8>| event::Output {
+                process: entry.config.name.clone(),
+                group: entry.group.clone(),
+                pid: entry.life.state.pid().unwrap_or(0),
+                stream,
+                data: data.into(),
+            };
+            let event = match happening {
+                Happening::Logged(data) => Happened::Log(output(data)),
+                Happening::Captured(data) => {
+                    let text = format!("'{}' {} emitted a comm event", entry.config.name, stream.word());
+                    let event = Happened::Communication(output(data));
+                    self.log(LogLevel::Debug, &text);
+                    event
+                }
+            };
+            self.input(Input::Happened(event), now);
+        }
+    }
+
+    /// Hands a listener its event.
+    pub(super) fn deliver(&mut self, id: ProcessId, bytes: &[u8], now: Now) {
+        match self.children.deliver(id, bytes, &mut self.poll) {
+            Sent::Taken => {}
+            Sent::Busy | Sent::NoStdin => self.input(Input::NotDelivered(id), now),
+        }
     }
 
     /// Reads what a child left in its pipes.

@@ -62,10 +62,19 @@ pub(super) fn listen(config: &Config, notes: &mut Vec<String>) -> Result<Vec<Lis
             notes.push(format!("[{}] `{host}:{port}` is not served: no visor-http here", server.section));
         }
     }
+    let default = if config.visor.socket.is_none() { default_socket() } else { None };
+    let wanted = wanted(config);
     let mut listeners = Vec::new();
-    for one in wanted(config) {
+    for one in &wanted {
         match one.bind() {
             Ok(listener) => listeners.push(listener),
+            // Two visors of one user are no mistake when each has a socket of its own besides.
+            Err(BindError::InUse) if wanted.len() > 1 && default.as_ref() == Some(&one.path) => {
+                notes.push(format!(
+                    "cannot listen on `{}`: another visor answers there; give this one a `[visor] socket`",
+                    one.path.display()
+                ));
+            }
             Err(BindError::InUse) => {
                 return Err(format!("cannot listen on `{}`: another visor already answers there", one.path.display()));
             }

@@ -15,6 +15,7 @@ mod listeners;
 mod outputs;
 mod requests;
 mod setup;
+mod sockets;
 mod voice;
 
 use std::collections::VecDeque;
@@ -81,6 +82,7 @@ struct Daemon {
     foreground: Foreground,
     clients: Clients,
     outputs: Outputs,
+    sockets: sockets::Sockets,
     /// What is to be done, in order.
     actions: VecDeque<Action>,
     /// Reused by every call of the supervisor.

@@ -7,6 +7,7 @@ use super::clients::Mode;
 use super::outputs::Outputs;
 use super::{Daemon, clock};
 use crate::config::{LogLevel, Signal};
+use crate::event::{Event, Kind};
 use crate::logs::TailReader;
 use crate::program::{Name, Now};
 use crate::protocol::{Code, Line, PROTOCOL_VERSION, Request, Stream};
@@ -57,7 +58,11 @@ impl Daemon {
             Request::Maintail { follow, bytes } => self.maintail(client, follow, bytes),
             Request::Clear(names) => self.clear(client, &names),
             Request::Send { name, data } => self.send(client, &name, &data),
-            Request::Watch(names) => self.watch(client, names),
+            Request::Event { kind, data } => {
+                self.input(Input::Happened(Event::Remote { kind, data }), now);
+                self.done(client);
+            }
+            Request::Watch { kinds, names } => self.watch(client, kinds, names),
             Request::Config => {
                 let clients = &mut self.clients;
                 self.supervisor.configuration(&mut |line| clients.reply(client, &line));
@@ -276,7 +281,10 @@ impl Daemon {
         }
     }
 
-    fn watch(&mut self, client: ClientId, names: Vec<String>) {
+    fn watch(&mut self, client: ClientId, kinds: Vec<String>, names: Vec<String>) {
+        if let Some(unknown) = kinds.iter().find(|kind| !Kind::exists(kind)) {
+            return self.refuse(client, Code::BadArguments, &format!("no such type of event: `{unknown}`"));
+        }
         for target in self.supervisor.resolve(&names) {
             match target {
                 Target::Process(_) | Target::Several(_) => {}
@@ -288,7 +296,7 @@ impl Daemon {
                 }
             }
         }
-        self.clients.watch(client, names);
+        self.clients.watch(client, kinds, names);
     }
 }
 

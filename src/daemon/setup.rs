@@ -263,6 +263,7 @@ fn assemble(
         foreground: Foreground::None,
         clients: Clients::default(),
         outputs,
+        sockets: BTreeMap::new(),
         actions: VecDeque::from(decided),
         decided: Vec::new(),
         chunk: Vec::new(),

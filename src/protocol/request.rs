@@ -10,6 +10,8 @@ use super::Code;
 pub(super) const NO_WAIT: &[u8] = b"--no-wait";
 /// First argument of `maintail`: go on with what is added.
 pub(super) const FOLLOW: &[u8] = b"follow";
+/// Option of `watch`: a type of event follows.
+pub(super) const TYPE: &[u8] = b"--type";
 
 /// What may be asked. Names are as people write them; who answers resolves them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,8 +93,20 @@ pub enum Request {
         /// Any bytes.
         data: Vec<u8>,
     },
-    /// State changes as they happen; empty = of every process.
-    Watch(Vec<String>),
+    /// Emit `REMOTE_COMMUNICATION`.
+    Event {
+        /// What kind of thing is said.
+        kind: String,
+        /// Any bytes.
+        data: Vec<u8>,
+    },
+    /// Events as they happen.
+    Watch {
+        /// Types or families; empty = all but output and ticks.
+        kinds: Vec<String>,
+        /// Of these processes; empty = of every one.
+        names: Vec<String>,
+    },
     /// What is configured.
     Config,
     /// One sentence on what a process waits for or why it is down.
@@ -168,7 +182,8 @@ impl Request {
             Request::Maintail { .. } => "maintail",
             Request::Clear(_) => "clear",
             Request::Send { .. } => "send",
-            Request::Watch(_) => "watch",
+            Request::Event { .. } => "event",
+            Request::Watch { .. } => "watch",
             Request::Config => "config",
             Request::Why(_) => "why",
             Request::Ready(_) => "ready",
@@ -217,6 +232,10 @@ mod tests {
             Request::Maintail { follow: true, bytes: 0 },
             Request::Maintail { follow: false, bytes: u64::MAX },
             Request::Send { name: "--no-wait".to_owned(), data: (0..=255).collect() },
+            Request::Event { kind: "--type".to_owned(), data: (0..=255).collect() },
+            Request::Event { kind: "t".to_owned(), data: Vec::new() },
+            Request::Watch { kinds: Vec::new(), names: Vec::new() },
+            Request::Watch { kinds: names(&["TICK_5", "--type"]), names: names(&["--type", "g:*"]) },
         ];
         for some in [odd, names(&["--no-wait"]), names(&["follow"])] {
             for wait in [true, false] {
@@ -227,7 +246,7 @@ mod tests {
             for make in [Request::Restart, Request::Add, Request::Remove, Request::Clear] {
                 requests.push(make(some.clone()));
             }
-            for make in [Request::Pid, Request::Status, Request::Update, Request::Watch, Request::Ready] {
+            for make in [Request::Pid, Request::Status, Request::Update, Request::Ready] {
                 requests.push(make(some.clone()));
                 requests.push(make(Vec::new()));
             }

@@ -51,7 +51,9 @@ pub enum Action {
     Update,
     /// visor's version.
     Version,
-    /// State changes as they happen.
+    /// Tell listeners something.
+    Event,
+    /// Events as they happen.
     Watch,
     /// Why a process is not up.
     Why,
@@ -62,6 +64,7 @@ const NAMES: &[(&str, Action)] = &[
     ("add", Action::Add),
     ("avail", Action::Avail),
     ("clear", Action::Clear),
+    ("event", Action::Event),
     ("exit", Action::Quit),
     ("fg", Action::Fg),
     ("healthy", Action::Healthy),
@@ -113,6 +116,7 @@ impl Action {
             | Action::Healthy
             | Action::Logs
             | Action::Reopen
+            | Action::Event
             | Action::Watch
             | Action::Why => true,
             Action::Add

@@ -93,7 +93,12 @@ pub fn of(action: Action) -> &'static [&'static str] {
             "update <gname> [...]\tThe same for some groups",
         ],
         Action::Version => &["version\t\t\tThe version of the visor we talk to"],
-        Action::Watch => &["watch [<name>...]\tEvery change of state as it happens (Ctrl-C to leave)"],
+        Action::Event => &["event <type> [<data>]\tTell event listeners something (REMOTE_COMMUNICATION)"],
+        Action::Watch => &[
+            "watch [<name>...]\tEvery change of state as it happens (Ctrl-C to leave)",
+            "watch --json\t\tThe same, an object a line",
+            "watch --type <type>\tOnly events of a type or family, such as PROCESS_STATE or TICK_5",
+        ],
         Action::Why => &["why <name>\tOne sentence: what it waits for, why it is down, what comes next"],
     }
 }

@@ -106,6 +106,7 @@ impl Session {
             Action::Maintail => self.maintail(arguments),
             Action::Logs => self.logs(arguments),
             Action::Fg => self.fg(arguments),
+            Action::Event => self.event(arguments),
             Action::Watch => self.watch(arguments),
             Action::Why => self.why(arguments),
             Action::Healthy => self.healthy(arguments),

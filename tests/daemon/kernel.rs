@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use super::support::eventually;
+use super::support::{eventually, left_out as tell_left_out};
 
 /// Whether a process of this pid exists, a zombie too.
 pub fn exists(pid: i32) -> bool {
@@ -99,7 +99,7 @@ pub fn is_installed(program: &str, left_out: &str) -> bool {
     let found = Command::new("sh").args(["-c", "command -v \"$0\"", program]).output();
     let found = found.is_ok_and(|output| output.status.success());
     if !found {
-        eprintln!("left out: {left_out}: `{program}` is not installed");
+        tell_left_out(&format!("{left_out}: `{program}` is not installed"));
     }
     found
 }
@@ -108,7 +108,7 @@ pub fn is_installed(program: &str, left_out: &str) -> bool {
 pub fn is_root(left_out: &str) -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {
-        eprintln!("left out: {left_out}: only root can do that");
+        tell_left_out(&format!("{left_out}: only root can do that"));
     }
     root
 }

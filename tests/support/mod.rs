@@ -77,7 +77,7 @@ pub fn can_mount(left_out: &str) -> bool {
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(error) => error.to_string(),
     };
-    eprintln!("left out: {left_out}: no mount namespace: {reason}");
+    self::left_out(&format!("{left_out}: no mount namespace: {reason}"));
     false
 }
 
