@@ -10,6 +10,7 @@ mod limits;
 mod output;
 mod personality;
 mod reaping;
+mod reload;
 mod signals;
 mod socket;
 mod start_stop;

@@ -297,3 +297,24 @@ fn system_log_gets_lines_and_may_come_late_go_and_return() {
     }
     assert!(daemon.read("out").starts_with("nobody listens\nround 1\n"));
 }
+
+#[test]
+fn system_log_that_nobody_empties_holds_up_nobody() {
+    if !can_mount("a system log that is full") {
+        return;
+    }
+    let daemon = Daemon::builder()
+        .under_mounts(
+            "mkdir $DIR/dev; touch $DIR/dev/null; mount --bind /dev/null $DIR/dev/null; mount --rbind $DIR/dev /dev",
+        )
+        .supervisord("loglevel=info")
+        .conf(&format!(
+            "[program:x]\ncommand=seq 1 {LAST}\nstartsecs=0\nautostart=false\nautorestart=false\n\
+             stdout_logfile=$DIR/out\nstdout_syslog=true\n"
+        ))
+        .start();
+    let _full = UnixDatagram::bind(daemon.file("dev/log")).expect("the system log");
+    daemon.request_ok("start x");
+    daemon.wait_for_log("exited: x");
+    assert_same("out", &daemon.read("out"), &numbers(LAST));
+}

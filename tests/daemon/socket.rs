@@ -116,3 +116,21 @@ fn nobody_there_is_an_exit_code_of_svc() {
     command.args(["-s", "/nonexistent/socket", "status"]);
     assert_ne!(run(command).status.code(), Some(0));
 }
+
+#[test]
+fn sockets_of_the_original_speak_the_same_language() {
+    let daemon = Daemon::with(&format!("[unix_http_server]\nfile=$DIR/http.sock\nchmod=0770\n{SLEEPER}"));
+    daemon.wait_for_state("x", "RUNNING");
+    let path = daemon.file("http.sock");
+    assert_eq!(path.metadata().expect("a socket").permissions().mode() & 0o7777, 0o770);
+    let reply = Connection::open(&path).request("status x");
+    assert_eq!(reply.data[0]["state"], "RUNNING");
+    let mut http = std::os::unix::net::UnixStream::connect(&path).expect("a connection");
+    std::io::Write::write_all(&mut http, b"GET / HTTP/1.0\r\n\r\n").expect("taken");
+    let mut answer = [0; 12];
+    std::io::Read::read_exact(&mut http, &mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 501");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_exit(TIMEOUT).code(), Some(0));
+    assert!(!path.exists());
+}
