@@ -278,9 +278,10 @@ impl Supervisor {
     }
 
     fn tell_group(&self, id: JobId, group: &str, result: &str, out: &mut Vec<Action>) {
-        out.push(Action::Log(LogLevel::Info, format!("{group}: {result} process group")));
-        if let Some(client) = self.jobs.get(&id).and_then(|job| job.client) {
-            out.push(Action::Reply(client, data(&[("group", group), ("result", result)])));
+        match self.jobs.get(&id).and_then(|job| job.client) {
+            Some(client) => out.push(Action::Reply(client, data(&[("group", group), ("result", result)]))),
+            // Nobody waits for it: after a HUP the log tells.
+            None => out.push(Action::Log(LogLevel::Info, format!("{group}: {result} process group"))),
         }
     }
 }
