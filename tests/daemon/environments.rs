@@ -10,7 +10,7 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 
 use super::kernel::{cpu_time, is_installed, is_root, status_line, wait_for_standard_descriptors};
-use super::support::{Daemon, TIMEOUT, VISOR, can_be_pid1, can_mount, clean_command, eventually, run};
+use super::support::{Daemon, TIMEOUT, VISOR, can_be_pid1, can_mount, clean_command, copy_program, eventually, run};
 
 const TALKER: &str = "[program:x]\ncommand=sh -c \"echo hello from x; exec sleep 1000\"\nstartsecs=0\n";
 
@@ -122,7 +122,7 @@ fn install(program: &str, root: &Path) {
     for file in libraries.chain([program]) {
         let place = root.join(file.trim_start_matches('/'));
         std::fs::create_dir_all(place.parent().expect("a directory")).expect("a directory");
-        std::fs::copy(file, place).expect("a copy");
+        copy_program(Path::new(file), &place);
     }
 }
 
@@ -136,7 +136,7 @@ fn root_directory_with_nothing_but_visor_and_a_program_as_pid_1() {
     let root = place.path();
     install(VISOR, root);
     install("/bin/sleep", root);
-    std::fs::copy(VISOR, root.join("visor")).expect("a copy");
+    copy_program(Path::new(VISOR), &root.join("visor"));
     std::fs::write(
         root.join("v.conf"),
         "[supervisord]\nnodaemon=true\nloglevel=debug\n[program:x]\ncommand=/bin/sleep 1000\nstartsecs=0\n",

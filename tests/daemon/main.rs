@@ -2,6 +2,7 @@
 //!
 //! A file per subject. Nothing sleeps a fixed time; what cannot be had on this machine is said on stderr.
 
+mod console;
 mod control;
 mod environments;
 mod kernel;
@@ -9,7 +10,9 @@ mod limits;
 mod output;
 mod personality;
 mod reaping;
+mod reload;
 mod signals;
+mod socket;
 mod start_stop;
 #[path = "../support/mod.rs"]
 mod support;

@@ -50,6 +50,13 @@ pub fn left_out(what: &str) {
     let _ = writeln!(std::io::stderr(), "left out: {what}");
 }
 
+/// Copies a program. By another process: a copy of ours, open for writing, would be inherited for a moment by whatever
+/// another thread starts just then, and a file open for writing cannot be executed.
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status();
+    assert!(status.is_ok_and(|status| status.success()), "{} is copied", from.display());
+}
+
 /// Whether this machine lets us be PID 1 of a new namespace; if not, says on stderr what is left out.
 pub fn can_be_pid1(left_out: &str) -> bool {
     let output = Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "--kill-child", "true"]).output();
@@ -238,7 +245,7 @@ impl Builder {
         let name = self.name.as_deref().unwrap_or("visor");
         if let Some(uid) = self.uid {
             let copy = place.join(name);
-            std::fs::copy(VISOR, &copy).expect("a copy of visor");
+            copy_program(VISOR.as_ref(), &copy);
             std::fs::set_permissions(place, PermissionsExt::from_mode(0o755)).expect("a readable directory");
             std::os::unix::fs::chown(place, Some(uid), Some(uid)).expect("a directory of that user");
             return copy;
