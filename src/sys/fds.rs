@@ -203,6 +203,16 @@ fn settle(from: RawFd, to: RawFd) -> bool {
     unsafe { libc::dup2(from, to) >= 0 && libc::close(from) == 0 }
 }
 
+/// The descriptors above the standard three that a child of ours would inherit now; none where there is no /proc.
+#[must_use]
+pub fn inheritable() -> Vec<RawFd> {
+    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
+    // SAFETY: asking for flags touches no memory of ours. A number that is closed by now answers -1: every bit is set.
+    let is_kept = |fd: &RawFd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } & libc::FD_CLOEXEC == 0;
+    numbers.filter(|fd| *fd >= FIRST_PRIVATE).filter(is_kept).collect()
+}
+
 /// Mark every open descriptor from `first` on as closed on exec: nothing we inherited leaks into a child.
 pub fn close_on_exec_from(first: RawFd) {
     if !close_range_on_exec(first) {

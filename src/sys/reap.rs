@@ -68,18 +68,22 @@ pub fn any_child() -> bool {
     result == 0 || Errno::last_raw() != libc::ECHILD
 }
 
-/// Sends a signal to every process there is but us. Only as PID 1, where that is our own namespace. A child does it: the
-/// call may hang on a process that waits for a dead disk.
-pub fn signal_everybody(signal: i32) {
+/// Sends a signal, and CONT after it, to every process there is but us. Only as PID 1, where that is our own namespace. A
+/// child does it: the call may hang on a process that waits for a dead disk. False when it could not be asked for.
+#[must_use]
+pub fn signal_everybody(signal: i32) -> bool {
     if std::process::id() != 1 {
-        return;
+        return false;
     }
-    // SAFETY: the child makes two async-signal-safe calls and is gone.
+    // SAFETY: the child makes async-signal-safe calls only and is gone.
     unsafe {
-        if libc::fork() == 0 {
+        let pid = libc::fork();
+        if pid == 0 {
             libc::kill(-1, signal);
+            libc::kill(-1, libc::SIGCONT);
             libc::_exit(0);
         }
+        pid > 0
     }
 }
 

@@ -20,6 +20,20 @@ const DRAIN_BYTES: usize = 64;
 static PENDING: AtomicU64 = AtomicU64::new(0);
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 
+/// The realtime signals that are for programs: the C library keeps the first few to itself, and each its own number of them.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn realtime() -> std::ops::RangeInclusive<i32> {
+    libc::SIGRTMIN()..=libc::SIGRTMAX()
+}
+
+/// The realtime signals that are for programs: none that a set here could hold.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn realtime() -> std::ops::RangeInclusive<i32> {
+    1..=0
+}
+
 /// A set of signal numbers, 1 to [`HIGHEST`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SignalSet(u64);
@@ -172,6 +186,27 @@ pub fn ignore_terminal_stops() {
     }
 }
 
+/// Runs `act` while these signals are ignored; then they have their old action again.
+pub(super) fn while_ignoring(signals: &[c_int], act: impl FnOnce()) {
+    let mut old = Vec::with_capacity(signals.len());
+    for &signal in signals {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: a null new action only reads the old one; where the number is refused the zeros stay (default).
+        let action = unsafe {
+            libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+            action.assume_init()
+        };
+        if ignore(signal).is_ok() {
+            old.push((signal, action));
+        }
+    }
+    act();
+    for (signal, action) in old {
+        // SAFETY: `action` is what the kernel answered above.
+        unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+    }
+}
+
 /// Async-signal-safe.
 pub(super) fn set_action(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> io::Result<()> {
     // SAFETY: all zeros is a valid sigaction: default handler, empty mask, no flags.
@@ -186,7 +221,7 @@ pub(super) fn set_action(signal: c_int, handler: libc::sighandler_t, flags: c_in
 pub struct SavedMask(libc::sigset_t);
 
 /// Hold back every signal of this thread until the answer is dropped, so that none arrives between fork and
-/// the child's reset of its handlers.
+/// the child's reset of its handlers. Those that tell of a fault still come: a blocked one kills at once, handler or not.
 pub fn block_all() -> SavedMask {
     let mut all = MaybeUninit::uninit();
     let mut old = MaybeUninit::uninit();
@@ -194,8 +229,21 @@ pub fn block_all() -> SavedMask {
     // `how` neither can fail.
     unsafe {
         libc::sigfillset(all.as_mut_ptr());
+        for fault in super::guard::FAULTS {
+            libc::sigdelset(all.as_mut_ptr(), fault);
+        }
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), old.as_mut_ptr());
         SavedMask(old.assume_init())
+    }
+}
+
+/// Hold back no signal of this thread any more. Async-signal-safe.
+pub(super) fn unblock_all() {
+    let mut none = MaybeUninit::uninit();
+    // SAFETY: sigemptyset fills the set before it is read; with a valid `how` the call cannot fail.
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
     }
 }
 

@@ -37,6 +37,7 @@ impl Case {
             stdin: Stdin::Pipe,
             stdout: Output::Pipe,
             stderr: Output::Pipe,
+            keep: &[],
         }
     }
 }

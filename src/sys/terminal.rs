@@ -1,23 +1,74 @@
-//! The terminal on descriptor 0, and which process group has it.
+//! Our controlling terminal, and which process group it listens to.
+//!
+//! SIGTTOU must be ignored while anything here is called: a background group earns it for moving the terminal.
 
-use nix::sys::signal::{Signal, raise};
-use nix::unistd::{getpgrp, getpid, getsid, tcgetpgrp};
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal, stdin, stdout};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 
-/// Whether our process group is the one that the terminal on descriptor 0 listens to. False without a terminal.
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg, raise};
+use nix::unistd::{Pid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
+
+use super::signals;
+
+/// Runs `act` on the controlling terminal: the device that stands for it, or descriptor 0 where `/dev` lacks that.
+fn with_terminal<T>(act: impl Fn(BorrowedFd) -> nix::Result<T>) -> Option<T> {
+    match open() {
+        Some(terminal) => act(terminal.as_fd()).ok(),
+        None => act(stdin().as_fd()).ok(),
+    }
+}
+
+fn open() -> Option<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK).open("/dev/tty").ok()
+}
+
+/// Whether there is a controlling terminal.
+#[must_use]
+pub fn is_there() -> bool {
+    with_terminal(|terminal| tcgetpgrp(terminal)).is_some()
+}
+
+/// Whether the terminal listens to our process group.
 #[must_use]
 pub fn is_ours() -> bool {
-    tcgetpgrp(std::io::stdin()).is_ok_and(|group| group == getpgrp())
+    with_terminal(|terminal| tcgetpgrp(terminal)) == Some(getpgrp())
 }
 
-/// Gives the terminal to a process group. SIGTTOU must be ignored or blocked: a background group earns it for this.
+/// Whether a command that inherits our descriptors is the one at the terminal: it reads and writes there, and our group is
+/// in the foreground. With an output elsewhere a pager behind us may need the terminal more.
+#[must_use]
+pub fn is_for_the_command() -> bool {
+    stdin().is_terminal() && stdout().is_terminal() && tcgetpgrp(stdin()).is_ok_and(|group| group == getpgrp())
+}
+
+/// Gives the terminal to a process group.
 pub fn give_to(group: i32) {
     // A terminal that went away has nobody left to serve.
-    let _ = nix::unistd::tcsetpgrp(std::io::stdin(), nix::unistd::Pid::from_raw(group));
+    let _ = with_terminal(|terminal| tcsetpgrp(terminal, Pid::from_raw(group)));
 }
 
-/// Takes the terminal back for our own process group, as [`give_to`].
-pub fn take_back() {
-    give_to(getpgrp().as_raw());
+/// Takes the terminal back from a group, or from one that is no more. Somebody else's stays theirs: while we are in
+/// the background it is the shell's.
+pub fn take_back_from(group: i32) {
+    let Some(holder) = with_terminal(|terminal| tcgetpgrp(terminal)) else { return };
+    if holder.as_raw() == group || killpg(holder, None) == Err(Errno::ESRCH) {
+        give_to(getpgrp().as_raw());
+    }
+}
+
+/// Lets go of the controlling terminal when we lead its session, so that a session that the command leads can have it.
+pub fn let_go() {
+    if getsid(None) != Ok(getpid()) {
+        return;
+    }
+    // The kernel tells the foreground group, which we are in, that the terminal is gone.
+    signals::while_ignoring(&[libc::SIGHUP, libc::SIGCONT], || {
+        // SAFETY: the request takes no argument.
+        unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCNOTTY as _) };
+    });
 }
 
 /// Whether somebody above us can continue us after a stop: not PID 1, and not the leader of the session.
