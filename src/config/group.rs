@@ -10,6 +10,8 @@ use super::reader::{Names, Reader};
 use super::types::{FcgiSocket, Group, GroupKind, Owner, Process, Warning};
 use super::{server, value};
 
+use crate::order;
+
 const PRIORITY: i64 = 999;
 /// Listeners start first and stop last.
 const LISTENER_PRIORITY: i64 = -1;
@@ -67,7 +69,7 @@ pub(super) fn groups(reader: &mut Reader) -> Vec<Group> {
     for section in of_kind("fcgi-program:").filter(|s| !in_groups.contains(&s.name)) {
         groups.extend(single(reader, section, PRIORITY, fcgi));
     }
-    groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+    order::sort_by(&mut groups, |a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
     without_doubles(reader, groups)
 }
 

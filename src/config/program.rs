@@ -8,6 +8,8 @@ use super::reader::{Names, Reader};
 use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
 use super::{command, value};
 
+use crate::order;
+
 const PRIORITY: i64 = 999;
 const STARTSECS: i64 = 1;
 const STARTRETRIES: i64 = 3;
@@ -123,7 +125,7 @@ pub(super) fn processes<'a>(reader: &mut Reader<'a>, section: &'a Section, group
             break;
         }
     }
-    made.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+    order::sort_by(&mut made, |a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
     made
 }
 
