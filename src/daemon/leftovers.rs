@@ -3,12 +3,12 @@
 //! After a command in the foreground, which is what a container was for: nobody is left who wants them. And at the end of a machine's
 //! run, or before visor starts afresh as its init.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nix::sys::signal::Signal as Number;
 
 use super::{Daemon, Token, clock};
+use crate::sorted::Set;
 use crate::sys::poll::Interest;
 use crate::sys::process;
 use crate::sys::reap::{self, Stops, WaitStatus};
@@ -42,7 +42,7 @@ pub(super) fn clear_out(asked: &[Number], signals: &SelfPipe) {
 /// Sends signals to everybody left and reaps until nobody is; whether that came about in time. Who is orphaned by the
 /// death of another becomes our child only then, and gets them then.
 fn end_all(asked: &[Number], patience: Duration, signals: &SelfPipe) -> bool {
-    let mut told = BTreeSet::new();
+    let mut told = Set::new();
     // Where everybody is told at once nobody is told twice: some take a second TERM for impatience.
     let all_told = process::is_pid1() && asked.iter().all(|signal| reap::signal_everybody(*signal as i32));
     let gone = until(patience, signals, || {

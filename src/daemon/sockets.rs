@@ -1,16 +1,16 @@
 //! Sockets that visor holds for its programs: that of an fcgi-program is there while any of its processes is.
 
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use super::Daemon;
 use crate::config::{FcgiSocket, GroupKind, LogLevel};
 use crate::program::{SpawnFailure, SpawnFailureKind, State};
+use crate::sorted::Map;
 use crate::supervisor::ProcessId;
 use crate::sys::socket;
 
 /// Open sockets by the group they are for.
-pub(super) type Sockets = BTreeMap<String, OwnedFd>;
+pub(super) type Sockets = Map<String, OwnedFd>;
 
 impl Daemon {
     /// Makes the socket of a process' group ready, if it is to have one. Whether it has.

@@ -3,7 +3,6 @@
 //! One event is with one listener at a time; what a listener does not finish, for whatever reason, comes back to the head
 //! of its pool's queue.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +11,16 @@ use super::{Action, Supervisor};
 use crate::config::{Group, GroupKind, LogLevel};
 use crate::event::{Envelope, Event, Heard, Kind, Listener, Outcome, Period, Pool};
 use crate::program::{Name, Now};
+use crate::sorted::Map;
 
 /// All pools and listeners.
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
-    pools: BTreeMap<String, Pool>,
-    talks: BTreeMap<ProcessId, Talk>,
+    pools: Map<String, Pool>,
+    talks: Map<ProcessId, Talk>,
     next_serial: u64,
     /// Slots of the wall clock that were told last.
-    slots: BTreeMap<Period, u64>,
+    slots: Map<Period, u64>,
     tick_at: Option<Duration>,
 }
 
@@ -53,7 +53,7 @@ impl Listeners {
 
     pub fn add(&mut self, group: &Group, ids: &[ProcessId]) {
         let GroupKind::EventListener { events, buffer_size, .. } = &group.kind else { return };
-        self.pools.entry(group.name.clone()).or_insert_with(|| Pool::new(events.clone(), *buffer_size));
+        self.pools.insert_new(group.name.clone(), || Pool::new(events.clone(), *buffer_size));
         for (id, process) in ids.iter().zip(&group.processes) {
             self.add_one(&group.name, *id, process.name.clone());
         }
