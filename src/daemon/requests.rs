@@ -39,8 +39,8 @@ impl Daemon {
             Request::Pid(names) => self.pids(client, &names),
             Request::State => self.state(client),
             Request::Status(names) => {
-                let clients = &mut self.clients;
-                self.supervisor.status(&names, now, &self.outputs, &mut |line| clients.reply(client, &line));
+                let (supervisor, outputs) = (&self.supervisor, &self.outputs);
+                self.clients.put(client, |out| supervisor.status(&names, now, outputs, out));
                 self.done(client);
             }
             Request::Start { names, wait } => self.ask(client, Ask::Start { names, wait }, now),
