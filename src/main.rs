@@ -24,21 +24,47 @@ fn main() -> Code {
 
 /// One command and nothing else.
 fn alone(command: CommandArgs) -> Code {
-    daemon::run(Options { file: None, overrides: Overrides::default(), daemonize: false, command: Some(command) })
+    daemon::run(Options {
+        file: None,
+        overrides: Overrides::default(),
+        daemonize: false,
+        command: Some(command),
+        machine: false,
+    })
+}
+
+/// As the init of a machine, if that is asked for.
+fn machine(argv: &[OsString]) -> Option<Code> {
+    if !daemon::is_init() {
+        return None;
+    }
+    if argv.get(1).is_some_and(|word| word == "check") {
+        return None;
+    }
+    let (argv, words) = cli::visor::without_kernel_words(argv);
+    let Ok(VisorCommand::Run { config, strict, machine }) = cli::visor::parse(&argv) else { return None };
+    if !machine && !daemon::asks_for_machine(&argv, config.clone()) {
+        return None;
+    }
+    Some(daemon::run_machine(&argv, config, Overrides { strict, ..Overrides::default() }, &words))
 }
 
 fn own(argv: &[OsString]) -> Result<Code, Exit> {
+    if let Some(code) = machine(argv) {
+        return Ok(code);
+    }
     match cli::visor::parse(argv)? {
-        VisorCommand::Run { config, strict } => {
+        VisorCommand::Run { machine: true, .. } => Err(cli::visor::not_init(argv)),
+        VisorCommand::Run { config, strict, machine: false } => {
             let file = Some(daemon::find_config(argv, config, Personality::Own)?);
             let overrides = Overrides { strict, ..Overrides::default() };
-            Ok(daemon::run(Options { file, overrides, daemonize: false, command: None }))
+            Ok(daemon::run(Options { file, overrides, daemonize: false, command: None, machine: false }))
         }
         VisorCommand::Command { config: None, strict: _, command } => Ok(alone(command)),
         VisorCommand::Command { config: given, strict, command } => {
             let file = Some(daemon::find_config(argv, given, Personality::Own)?);
             let overrides = Overrides { strict, ..Overrides::default() };
-            Ok(daemon::run(Options { file, overrides, daemonize: false, command: Some(command) }))
+            Ok(daemon::run(Options { file, overrides, daemonize: false, command: Some(command), machine: false }))
         }
         VisorCommand::Check { config, dump, strict } => {
             let file = daemon::find_config(argv, config, Personality::Own)?;
@@ -70,7 +96,7 @@ fn supervisord(argv: &[OsString]) -> Result<Code, Exit> {
         strip_ansi: args.strip_ansi,
         strict: false,
     };
-    Ok(daemon::run(Options { file, overrides, daemonize: true, command: None }))
+    Ok(daemon::run(Options { file, overrides, daemonize: true, command: None, machine: false }))
 }
 
 fn check(file: &str, overrides: &Overrides, dump: bool) -> ExitCode {

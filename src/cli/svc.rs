@@ -44,6 +44,7 @@ Actions:
   avail, add|remove GROUP...           groups of the configuration
   clear NAME..., reopen                empty logs; open them anew
   pid [NAME...], version, shutdown     about visor itself
+  poweroff, reboot, halt               end the run of the machine whose init visor is
   help [ACTION]                        more on each
 
 Without an action svc opens a prompt. Called as `supervisorctl` it takes that program's options.

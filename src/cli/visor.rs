@@ -18,6 +18,8 @@ pub enum VisorCommand {
         config: Option<String>,
         /// Warnings of the configuration are errors.
         strict: bool,
+        /// Be the init of a machine.
+        machine: bool,
     },
     /// Run one command in the foreground, with the programs of a configuration beside it if there is one.
     Command {
@@ -48,6 +50,9 @@ struct RunArgs {
     /// treat warnings of the configuration as errors
     #[argh(switch)]
     strict: bool,
+    /// be the init of a machine: mount what is missing, end with reboot(2) (only as PID 1)
+    #[argh(switch)]
+    machine: bool,
     /// with `--`: send signals to the command's process group
     #[argh(switch, short = 'g')]
     group: bool,
@@ -114,16 +119,37 @@ pub fn parse(argv: &[OsString]) -> Result<VisorCommand, Exit> {
         if let Some(word) = words.operands.first() {
             return Err(wrong(format!("no such command: `{}`", word.to_string_lossy())));
         }
+        if run.machine {
+            return Err(wrong("`--machine` takes no command".to_owned()));
+        }
         return in_foreground(run, argv).map_err(wrong);
     }
     if run.group || !run.rewrite.is_empty() || !run.expect.is_empty() || run.parent_death.is_some() {
         return Err(wrong("options of a command need one: `visor [options] -- COMMAND`".to_owned()));
     }
     match words.operands.split_first() {
-        None => Ok(VisorCommand::Run { config: run.configuration, strict: run.strict }),
+        None => Ok(VisorCommand::Run { config: run.configuration, strict: run.strict, machine: run.machine }),
+        Some(_) if run.machine => Err(wrong("`--machine` takes no command".to_owned())),
         Some((word, rest)) if word == CHECK => check(argv, rest, run),
         Some((word, _)) => Err(wrong(format!("no such command: `{}`", word.to_string_lossy()))),
     }
+}
+
+/// The command line without the words that the kernel puts in front of our options when it does not know them itself (`single`), and those
+/// words.
+#[must_use]
+pub fn without_kernel_words(argv: &[OsString]) -> (Vec<OsString>, Vec<String>) {
+    let is_option = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
+    let ours = argv.get(1..).unwrap_or_default();
+    let (words, options) = ours.split_at(ours.iter().position(is_option).unwrap_or(ours.len()));
+    let rest = argv.first().into_iter().chain(options).cloned().collect();
+    (rest, words.iter().map(|word| word.to_string_lossy().into_owned()).collect())
+}
+
+/// `--machine` is not for everybody.
+#[must_use]
+pub fn not_init(argv: &[OsString]) -> Exit {
+    usage_error(argv, NAME, "`--machine` is for PID 1")
 }
 
 fn in_foreground(run: RunArgs, argv: &[OsString]) -> Result<VisorCommand, String> {
@@ -161,7 +187,7 @@ fn check(argv: &[OsString], rest: &[OsString], run: RunArgs) -> Result<VisorComm
 
 fn page() -> String {
     let usage = [
-        "visor [-c FILE] [--strict]",
+        "visor [-c FILE] [--strict] [--machine]",
         "visor [-c FILE] [-g] [-e CODE] [--rewrite S:R] [-p SIGNAL] -- COMMAND [ARGUMENT…]",
         "visor check [-c FILE] [--dump] [--strict]",
     ];
@@ -192,12 +218,12 @@ mod tests {
 
     #[test]
     fn nothing_given_runs_the_default_configuration() {
-        assert_eq!(read(&[]), Ok(VisorCommand::Run { config: None, strict: false }));
+        assert_eq!(read(&[]), Ok(VisorCommand::Run { config: None, strict: false, machine: false }));
     }
 
     #[test]
     fn configuration_is_taken_in_every_spelling() {
-        let expected = Ok(VisorCommand::Run { config: Some("f=1".to_owned()), strict: false });
+        let expected = Ok(VisorCommand::Run { config: Some("f=1".to_owned()), strict: false, machine: false });
         for words in [
             &["-c", "f=1"][..],
             &["-cf=1"],
@@ -207,6 +233,23 @@ mod tests {
             &["-c", "f=1", "--"],
         ] {
             assert_eq!(read(words), expected, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn words_of_the_kernel_are_told_from_options() {
+        let argv: Vec<OsString> = ["/init", "single", "splash", "--machine", "-c", "x"].map(OsString::from).to_vec();
+        let (rest, words) = without_kernel_words(&argv);
+        assert_eq!(words, ["single", "splash"]);
+        assert_eq!(rest, ["/init", "--machine", "-c", "x"]);
+        assert_eq!(without_kernel_words(&[]), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn machine_takes_no_command() {
+        assert_eq!(read(&["--machine"]), Ok(VisorCommand::Run { config: None, strict: false, machine: true }));
+        for words in [&["--machine", "check"][..], &["--machine", "--", "x"]] {
+            assert_eq!(message(words), "Error: `--machine` takes no command");
         }
     }
 

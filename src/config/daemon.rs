@@ -199,7 +199,14 @@ pub(super) fn visor<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Visor 
         socket: reader.value(section, "socket", &Names::HERE, socket),
         socket_mode: reader.value(section, "socket_mode", &Names::HERE, |_, text| value::octal(text)),
         socket_owner: reader.value(section, "socket_owner", &Names::HERE, value::owner).unwrap_or_default(),
+        machine: machine(reader, section),
+        hostname: reader.value(section, "hostname", &Names::HERE, |_, text| value::host_name(text)),
     }
+}
+
+/// `[visor] machine`.
+pub(super) fn machine<'a>(reader: &mut Reader<'a>, section: &'a Section) -> bool {
+    reader.value(section, "machine", &Names::HERE, |_, text| value::boolean(text)).unwrap_or(false)
 }
 
 fn socket(host: &dyn Host, text: &str) -> Result<String, String> {

@@ -18,6 +18,8 @@ pub fn dump(config: &Config) -> String {
     out.put("socket", text(config.visor.socket.as_deref()));
     out.put("socket_mode", mode(config.visor.socket_mode));
     out.put("socket_owner", owner(config.visor.socket_owner));
+    out.put("machine", config.visor.machine);
+    out.put("hostname", text(config.visor.hostname.as_deref()));
     for server in &config.servers {
         dump_server(&mut out, server);
     }
@@ -223,6 +225,7 @@ fn process(out: &mut Lines, process: &Process) {
     channel(out, "stdout", &process.stdout);
     channel(out, "stderr", &process.stderr);
     out.put("serverurl", text(process.serverurl.as_deref()));
+    out.put("tty", text(process.tty.as_deref()));
     out.map("environment", &process.environment);
 }
 
@@ -231,6 +234,7 @@ fn channel(out: &mut Lines, stream: &str, channel: &Channel) {
     match &channel.logfile {
         Logfile::Auto => out.put(&key("logfile"), "auto"),
         Logfile::None => out.put(&key("logfile"), "none"),
+        Logfile::Terminal => out.put(&key("logfile"), "tty"),
         Logfile::File(path) => out.put(&key("logfile"), quoted(path)),
     }
     out.put(&key("logfile_maxbytes"), channel.maxbytes);

@@ -42,11 +42,11 @@ const SUPERVISORD: [&str; 18] = [
 const CTL: [&str; 5] = ["serverurl", "username", "password", "prompt", "history_file"];
 const UNIX_KEYS: [&str; 5] = ["file", "chmod", "chown", "username", "password"];
 const INET_KEYS: [&str; 3] = ["port", "username", "password"];
-const VISOR: [&str; 3] = ["socket", "socket_mode", "socket_owner"];
+const VISOR: [&str; 5] = ["socket", "socket_mode", "socket_owner", "machine", "hostname"];
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 32] = [
+const PROGRAM: [&str; 33] = [
     "command",
     "process_name",
     "numprocs",
@@ -79,6 +79,7 @@ const PROGRAM: [&str; 32] = [
     "directory",
     "umask",
     "serverurl",
+    "tty",
 ];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;

@@ -95,6 +95,15 @@ pub fn read_ctl(host: &dyn Host, file: &str) -> Result<Option<Ctl>, Vec<Mistake>
     if mistakes.is_empty() { Ok(ctl) } else { Err(sorted(mistakes)) }
 }
 
+/// Whether `[visor] machine` of a main file alone, without what it includes, says yes. What else is wrong with the file does not matter:
+/// the init of a machine has to do something about it.
+#[must_use]
+pub fn asks_for_machine(host: &dyn Host, file: &str) -> bool {
+    let Ok(files) = include::main_file(host, file) else { return false };
+    let mut reader = Reader::new(host, &files.document, &files.here);
+    files.document.section("visor").is_some_and(|section| daemon::machine(&mut reader, section))
+}
+
 /// Everything in a document; `None` without `[supervisord]`.
 fn understand(reader: &mut Reader, files: &include::Files, overrides: &Overrides) -> Option<Config> {
     let document = reader.document;

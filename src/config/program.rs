@@ -14,6 +14,8 @@ const STARTRETRIES: i64 = 3;
 const STOPWAITSECS: i64 = 10;
 const EXIT_CODE: i64 = 0;
 const STOPSIGNAL: Signal = Signal(15);
+/// What stops a program on a terminal unless told otherwise: shells there are deaf to TERM, and a hang-up is what they expect.
+const HANGUP: Signal = Signal(1);
 const LOG_MAXBYTES: i64 = 50 << 20;
 const LOG_BACKUPS: i64 = 10;
 const PROCESS_NAME: &str = "%(program_name)s";
@@ -38,6 +40,7 @@ struct Common {
     user: Option<User>,
     umask: Option<u32>,
     serverurl: Option<String>,
+    tty: Option<String>,
     stdout: Stream,
     stderr: Stream,
 }
@@ -149,6 +152,8 @@ impl<'a> Program<'_, 'a> {
             let reason = "Cannot set stopasgroup=true and killasgroup=false";
             self.reader.refuse(self.section, "killasgroup", reason);
         }
+        let tty = self.get("tty", names, |_, text| value::terminal(text));
+        let stopsignal = if tty.is_some() { HANGUP } else { STOPSIGNAL };
         Common {
             priority: self.integer("priority", names, PRIORITY),
             autostart: self.boolean("autostart", names, true),
@@ -157,7 +162,7 @@ impl<'a> Program<'_, 'a> {
                 .unwrap_or(AutoRestart::Unexpected),
             startsecs: self.integer("startsecs", names, STARTSECS),
             startretries: self.integer("startretries", names, STARTRETRIES),
-            stopsignal: self.get("stopsignal", names, |_, text| Signal::parse(text)).unwrap_or(STOPSIGNAL),
+            stopsignal: self.get("stopsignal", names, |_, text| Signal::parse(text)).unwrap_or(stopsignal),
             stopwaitsecs: self.integer("stopwaitsecs", names, STOPWAITSECS),
             stopasgroup,
             killasgroup,
@@ -170,6 +175,7 @@ impl<'a> Program<'_, 'a> {
             serverurl: self
                 .get("serverurl", names, |_, text| Ok(text.to_owned()))
                 .filter(|url| !url.trim().eq_ignore_ascii_case("auto")),
+            tty,
             stdout: self.stream(&STDOUT, names),
             stderr: self.stream(&STDERR, names),
         }
@@ -227,8 +233,9 @@ impl<'a> Program<'_, 'a> {
         let incomplete = self.reader.environment_incomplete;
         self.reader.environment_incomplete |= own.is_none();
         let directory = self.get("directory", names, |_, text| Ok(text.to_owned()));
-        let (stdout, _) = self.channel(common.stdout, names);
-        let (mut stderr, stderr_named) = self.channel(common.stderr, names);
+        let unset = if common.tty.is_some() { Logfile::Terminal } else { Logfile::Auto };
+        let (stdout, _) = self.channel(common.stdout, &unset, names);
+        let (mut stderr, stderr_named) = self.channel(common.stderr, &unset, names);
         if common.redirect_stderr {
             if stderr_named {
                 let text = format!(
@@ -273,6 +280,7 @@ impl<'a> Program<'_, 'a> {
             stderr,
             environment: own,
             serverurl: common.serverurl.clone(),
+            tty: common.tty.clone(),
         })
     }
 
@@ -308,10 +316,10 @@ impl<'a> Program<'_, 'a> {
         }
     }
 
-    /// One stream, and whether its file is a named one.
-    fn channel(&mut self, stream: Stream, names: &Names) -> (Channel, bool) {
+    /// One stream, and whether its file is a named one. `unset` is where it goes when nothing is said.
+    fn channel(&mut self, stream: Stream, unset: &Logfile, names: &Names) -> (Channel, bool) {
         let keys = stream.keys;
-        let target = self.target(keys.logfile, names);
+        let target = self.target(keys.logfile, unset, names);
         let maxbytes = self.bytes(keys.maxbytes, names, LOG_MAXBYTES);
         let mut syslog = self.boolean(keys.syslog, names, false);
         let section = &self.section.name;
@@ -334,7 +342,7 @@ impl<'a> Program<'_, 'a> {
         }
         let (logfile, named) = match target {
             Target::Log(Logfile::File(path)) => (Logfile::File(path), true),
-            Target::Log(logfile @ (Logfile::Auto | Logfile::None)) => (logfile, false),
+            Target::Log(logfile @ (Logfile::Auto | Logfile::None | Logfile::Terminal)) => (logfile, false),
             Target::Empty => (Logfile::None, true),
             Target::Syslog => (Logfile::None, false),
         };
@@ -350,9 +358,9 @@ impl<'a> Program<'_, 'a> {
     }
 
     /// Where a stream goes. The original expands the value twice.
-    fn target(&mut self, key: &'static str, names: &Names) -> Target {
+    fn target(&mut self, key: &'static str, unset: &Logfile, names: &Names) -> Target {
         let Some(once) = self.get(key, names, |_, text| Ok(text.to_owned())) else {
-            return Target::Log(Logfile::Auto);
+            return Target::Log(unset.clone());
         };
         let text = self.reader.expand_again(once, names);
         match text.to_lowercase().as_str() {

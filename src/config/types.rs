@@ -89,6 +89,10 @@ pub struct Visor {
     pub socket_mode: Option<u32>,
     /// Owner of the control socket (uid, gid).
     pub socket_owner: Owner,
+    /// visor is the init of a machine: it mounts what is missing and ends with reboot(2).
+    pub machine: bool,
+    /// Name of the machine; `None` = what `/etc/hostname` says.
+    pub hostname: Option<String>,
 }
 
 /// A user and group a file is given to; `None` = unchanged.
@@ -289,6 +293,8 @@ pub struct Process {
     pub stdout: Channel,
     /// Where stderr goes.
     pub stderr: Channel,
+    /// Absolute path of the terminal that is the process' controlling terminal and its stdin; `None` = no terminal.
+    pub tty: Option<String>,
     /// `[supervisord] environment` with the section's own over it.
     pub environment: BTreeMap<String, String>,
     /// Value of `SUPERVISOR_SERVER_URL`; `None` = that of [`Config::server_url`].
@@ -330,6 +336,8 @@ pub enum Logfile {
     Auto,
     /// No file.
     None,
+    /// The terminal that `tty` names: nothing passes through visor.
+    Terminal,
     /// A path, as written after expansion of `~`; `/dev/stdout` and the like stay as they are.
     File(String),
 }

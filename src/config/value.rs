@@ -31,6 +31,24 @@ fn truth(lower: &str) -> Option<bool> {
     }
 }
 
+/// The path of a terminal.
+pub(super) fn terminal(text: &str) -> Result<String, String> {
+    if text.starts_with('/') && !text.contains(['\0', '\n']) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("not the absolute path of a terminal: {}", repr(text)))
+}
+
+/// The name of a machine, as the kernel takes it.
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    const LONGEST: usize = 64;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if text.is_empty() || text.len() > LONGEST || !text.chars().all(fits) {
+        return Err(format!("not a valid host name: {}", repr(text)));
+    }
+    Ok(text.to_owned())
+}
+
 /// A decimal number of any size and sign.
 pub(super) fn integer(text: &str) -> Result<i64, String> {
     python_integer(text, 10).ok_or_else(|| format!("invalid literal for int() with base 10: {}", repr(text)))
@@ -254,6 +272,22 @@ mod tests {
         assert_eq!(boolean("off"), Ok(false));
         assert_eq!(boolean("t"), Err("not a valid boolean value: 't'".to_owned()));
         assert_eq!(boolean(" yes"), Err("not a valid boolean value: ' yes'".to_owned()));
+    }
+
+    #[test]
+    fn terminal_is_an_absolute_path_and_nothing_else() {
+        assert_eq!(terminal("/dev/ttyS0"), Ok("/dev/ttyS0".to_owned()));
+        for wrong in ["", "ttyS0", "dev/ttyS0", "/dev/tty\0"] {
+            assert!(terminal(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn host_name_with_strange_characters_or_too_long_is_refused() {
+        assert_eq!(host_name("box-1.lan"), Ok("box-1.lan".to_owned()));
+        for wrong in ["", "a b", "é", "a/b", &"x".repeat(65)] {
+            assert!(host_name(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::Daemon;
 use crate::config::{Config, LogLevel, Signal};
+use crate::event::Event;
 use crate::program::{self, Now};
 use crate::supervisor::{Action, Input, JobId, ProcessId};
 use crate::sys::reap;
@@ -17,7 +18,13 @@ impl Daemon {
             Action::Signal { id, pid, group, signal } => self.signal(id, pid, group, signal, now),
             Action::LookForGroup { id, group } => self.look_for_group(id, group, now),
             Action::Log(level, text) => self.log(level, &text),
-            Action::Event(event) => self.clients.event(&event, now),
+            Action::Event(event) => {
+                if let Event::GroupRemoved { group } = &event {
+                    self.close_socket(group);
+                }
+                self.clients.event(&event, now);
+            }
+            Action::Deliver(id, bytes) => self.deliver(id, &bytes, now),
             Action::Reply(client, line) => self.clients.reply(client, &line),
             Action::ReadConfig(job) => self.read_config(job, now),
             Action::Added(id) => self.add_process(id),
@@ -94,7 +101,7 @@ impl Daemon {
         fixed("user", old.user == new.user);
         fixed("minfds", old.minfds == new.minfds);
         fixed("minprocs", old.minprocs == new.minprocs);
-        fixed("[visor] socket", self.settings.visor == config.visor);
+        fixed("[visor]", self.settings.visor == config.visor);
         fixed("[unix_http_server]", self.settings.servers == config.servers);
         let text = kept.join("`, `");
         if !text.is_empty() {
@@ -117,5 +124,6 @@ impl Daemon {
         self.log(LogLevel::Info, "received SIGUSR2 indicating log reopen request");
         self.log(LogLevel::Info, "supervisord logreopen");
         self.outputs.reopen(&mut self.poll);
+        self.restore_listeners();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -10,10 +10,12 @@ use nix::sys::signal::Signal as Number;
 
 use super::environment;
 use super::foreground::Foreground;
+use super::outputs::Happening;
 use super::{CHUNK_BYTES, Daemon, FAREWELL, Poll, Token, clock};
-use crate::config::{LogLevel, Process, Signal};
+use crate::config::{Channel, LogLevel, Logfile, Process, Signal};
+use crate::event::{self, Event as Happened};
 use crate::program::{self, Exit, Now, SpawnFailure, SpawnFailureKind};
-use crate::protocol::Stream;
+use crate::protocol::{Ending, Stream};
 use crate::supervisor::{Input, ProcessId};
 use crate::sys::command::{self, Lookup};
 use crate::sys::fds::{self, Read, Written};
@@ -41,6 +43,8 @@ pub(super) struct Children {
     pipes: BTreeMap<PipeId, Pipe>,
     lives: BTreeMap<ProcessId, Life>,
     next_pipe: u64,
+    /// Pipes that rest, the longest first: they take turns, or one flood would keep all others from a slow console.
+    resting: VecDeque<PipeId>,
 }
 
 #[derive(Debug)]
@@ -86,6 +90,7 @@ impl Children {
 
     fn close_pipe(&mut self, id: PipeId, poll: &mut Poll) {
         poll.remove(Token::Pipe(id));
+        self.resting.retain(|other| *other != id);
         let Some(pipe) = self.pipes.remove(&id) else { return };
         if let Some(life) = self.lives.get_mut(&pipe.process) {
             life.pipes.retain(|other| *other != id);
@@ -101,15 +106,24 @@ impl Children {
         for pipe in life.pipes.into_iter().chain(life.leftovers) {
             poll.remove(Token::Pipe(pipe));
             self.pipes.remove(&pipe);
+            self.resting.retain(|other| *other != pipe);
         }
     }
 
-    /// Lets the pipes read on that rested for want of room in a console.
-    pub fn wake(&mut self, poll: &mut Poll) {
-        for (id, pipe) in &mut self.pipes {
-            if std::mem::take(&mut pipe.resting) {
-                poll.set(Token::Pipe(*id), pipe.fd.as_raw_fd(), Interest::READ);
-            }
+    /// The console that a pipe leads to is full: it is not read until there is room.
+    fn rest(&mut self, id: PipeId, poll: &mut Poll) {
+        let Some(pipe) = self.pipes.get_mut(&id) else { return };
+        poll.set(Token::Pipe(id), pipe.fd.as_raw_fd(), Interest::NONE);
+        if !std::mem::replace(&mut pipe.resting, true) {
+            self.resting.push_back(id);
+        }
+    }
+
+    /// A pipe is read again.
+    fn wake(&mut self, id: PipeId, poll: &mut Poll) {
+        if let Some(pipe) = self.pipes.get_mut(&id) {
+            pipe.resting = false;
+            poll.set(Token::Pipe(id), pipe.fd.as_raw_fd(), Interest::READ);
         }
     }
 
@@ -121,6 +135,15 @@ impl Children {
         }
         if !life.stdin_pending.is_empty() || data.len() > STDIN_BACKLOG_BYTES {
             return Sent::Busy;
+        }
+        self.deliver(id, data, poll)
+    }
+
+    /// As [`Children::send`] for what must arrive whole: an event, of which a listener has one at a time.
+    pub fn deliver(&mut self, id: ProcessId, data: &[u8], poll: &mut Poll) -> Sent {
+        let Some(life) = self.lives.get_mut(&id) else { return Sent::NoStdin };
+        if life.stdin.is_none() {
+            return Sent::NoStdin;
         }
         life.stdin_pending.extend_from_slice(data);
         life.flush_stdin(id, poll);
@@ -173,8 +196,12 @@ impl Daemon {
             Ok(pid) => program::Input::Spawned { pid },
             Err(failure) => program::Input::SpawnFailed(failure),
         };
+        let failed = matches!(input, program::Input::SpawnFailed(_));
         // Many starts in one turn take their time: each is dated for itself.
         self.input(Input::Process(id, input), clock::now());
+        if failed {
+            self.close_socket_of(id);
+        }
     }
 
     fn fork(&mut self, id: ProcessId, process: &Process, group: &str) -> Result<i32, SpawnFailure> {
@@ -183,24 +210,31 @@ impl Daemon {
             Err(text) => return Err(other_failure(text.clone())),
         };
         let Some(word) = argv.first() else { return Err(other_failure("command is empty".to_string())) };
+        let has_socket = self.open_socket(group)?;
         let path = find_command(word, &environment::search_path(process, &self.environment))?;
         let env = environment::of(process, group, self.settings.server_url.as_deref(), &self.environment);
         let credentials =
             process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
+        // It is passed on as descriptor 0: there is no pipe to write to then.
+        let socket = if has_socket { self.sockets.get(group) } else { None };
         let spec = Spec {
             path: &path,
             argv: &argv,
             env: &env,
             directory: process.directory.as_deref(),
             umask: process.umask,
-            lead: Lead::Group,
+            lead: process.tty.as_deref().map_or(Lead::Group, Lead::Terminal),
             signals: Signals::Default,
             credentials: credentials.as_ref(),
             redirect_stderr: process.redirect_stderr,
-            stdin: Stdin::Pipe,
-            stdout: Output::Pipe,
-            stderr: Output::Pipe,
+            stdin: match (socket, &process.tty) {
+                (Some(socket), _) => Stdin::Fd(socket.as_fd()),
+                (None, Some(_)) => Stdin::Terminal,
+                (None, None) => Stdin::Pipe,
+            },
+            stdout: output(&process.stdout),
+            stderr: output(&process.stderr),
             keep: &[],
         };
         let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
@@ -240,10 +274,17 @@ impl Daemon {
             match Number::try_from(signal) {
                 Ok(Number::SIGCHLD) => reap = true,
                 _ if matches!(self.foreground, Foreground::Running { .. }) => self.forward(signal),
-                Ok(Number::SIGTERM | Number::SIGINT | Number::SIGQUIT) => {
+                Ok(stop @ (Number::SIGTERM | Number::SIGINT | Number::SIGQUIT)) => {
+                    if stop == Number::SIGINT {
+                        // What the kernel makes of Ctrl-Alt-Del.
+                        self.choose_ending(Ending::Reboot);
+                    }
                     self.input(Input::StopSignal(Signal(signal)), now);
                 }
-                Ok(Number::SIGHUP) => self.input(Input::ReloadSignal, now),
+                Ok(Number::SIGHUP) => {
+                    self.input(Input::ReloadSignal, now);
+                    self.restore_listeners();
+                }
                 Ok(Number::SIGUSR2) => self.reopen_logs(),
                 Ok(_) | Err(_) => {
                     let text = format!("received {}, which means nothing here", Signal(signal).name());
@@ -272,12 +313,16 @@ impl Daemon {
             if self.foreground_died(pid, exit, now) {
                 continue;
             }
-            if let Some(id) = self.supervisor.process_of(pid) {
+            let process = self.supervisor.process_of(pid);
+            if let Some(id) = process {
                 self.read_status(id, now);
                 self.drain(id, now);
                 self.close_stdin(id);
             }
             self.input(Input::Died { pid, exit }, now);
+            if let Some(id) = process {
+                self.close_socket_of(id);
+            }
         }
     }
 
@@ -325,6 +370,9 @@ impl Daemon {
                 let uid = process.user.as_ref().map(|user| user.uid).unwrap_or_default();
                 format!("couldn't setuid to {uid}: {}: {name}", error.stage.describe())
             }
+            Stage::Terminal => {
+                format!("couldn't take the terminal {}: {name}", process.tty.as_deref().unwrap_or_default())
+            }
             Stage::Prepare | Stage::Pipes | Stage::Fork | Stage::Group | Stage::Descriptors => {
                 format!("couldn't {}: {name}", error.stage.describe())
             }
@@ -353,7 +401,12 @@ impl Daemon {
 
     fn console_has_room(&mut self, fd: std::os::fd::RawFd) {
         if let Some(dropped) = self.outputs.consoles.resume(fd, &mut self.poll) {
-            self.children.wake(&mut self.poll);
+            let now = clock::now();
+            // Oldest first, a chunk each: who finds the console full again keeps its place among those that wait.
+            for pipe in std::mem::take(&mut self.children.resting) {
+                self.children.wake(pipe, &mut self.poll);
+                self.read_pipe(pipe, 1, now);
+            }
             if dropped > 0 {
                 let text = format!("{dropped} lines of this log were dropped: descriptor {fd} was full");
                 self.log(LogLevel::Warn, &text);
@@ -366,24 +419,28 @@ impl Daemon {
         let mut chunk = std::mem::take(&mut self.chunk);
         chunk.resize(CHUNK_BYTES, 0);
         for _ in 0..chunks {
-            let Some(pipe) = self.children.pipes.get_mut(&id) else { break };
+            let Some(pipe) = self.children.pipes.get(&id) else { break };
             let (process, stream) = (pipe.process, pipe.stream);
             if self.outputs.full_console(process, stream).is_some() {
-                pipe.resting = true;
-                self.poll.set(Token::Pipe(id), pipe.fd.as_raw_fd(), Interest::NONE);
+                self.children.rest(id, &mut self.poll);
                 break;
             }
             let (count, full) = match fds::read(&pipe.fd, &mut chunk) {
                 Ok(Read::Bytes(count)) => (count, count == CHUNK_BYTES),
                 Ok(Read::WouldBlock) => break,
                 Ok(Read::End) | Err(_) => {
-                    self.outputs.end(process, stream);
+                    let happened = self.outputs.end(process, stream, now.mono, &mut self.poll);
+                    self.tell_happenings(process, stream, happened, now);
                     self.children.close_pipe(id, &mut self.poll);
                     break;
                 }
             };
             if let Some(bytes) = chunk.get(..count) {
-                self.outputs.write(process, stream, bytes, now.mono, &mut self.poll);
+                let happened = self.outputs.write(process, stream, bytes, now.mono, &mut self.poll);
+                self.tell_happenings(process, stream, happened, now);
+                if stream == Stream::Stdout && self.supervisor.listens_to(process) {
+                    self.input(Input::ListenerSaid(process, bytes.to_vec()), now);
+                }
                 self.clients.output(process, stream, bytes);
             }
             // Less than was asked for: the pipe is empty, and poll says when that changes.
@@ -392,6 +449,38 @@ impl Daemon {
             }
         }
         self.chunk = chunk;
+    }
+
+    /// What a stream held for listeners becomes events.
+    fn tell_happenings(&mut self, id: ProcessId, stream: Stream, happened: Vec<Happening>, now: Now) {
+        for happening in happened {
+            let Some(entry) = self.supervisor.entry(id) else { return };
+            let output = |data: Vec<u8>| event::Output {
+                process: entry.config.name.clone(),
+                group: entry.group.clone(),
+                pid: entry.life.state.pid().unwrap_or(0),
+                stream,
+                data: data.into(),
+            };
+            let event = match happening {
+                Happening::Logged(data) => Happened::Log(output(data)),
+                Happening::Captured(data) => {
+                    let text = format!("'{}' {} emitted a comm event", entry.config.name, stream.word());
+                    let event = Happened::Communication(output(data));
+                    self.log(LogLevel::Debug, &text);
+                    event
+                }
+            };
+            self.input(Input::Happened(event), now);
+        }
+    }
+
+    /// Hands a listener its event.
+    pub(super) fn deliver(&mut self, id: ProcessId, bytes: &[u8], now: Now) {
+        match self.children.deliver(id, bytes, &mut self.poll) {
+            Sent::Taken => {}
+            Sent::Busy | Sent::NoStdin => self.input(Input::NotDelivered(id), now),
+        }
     }
 
     /// Reads what a child left in its pipes.
@@ -442,6 +531,14 @@ impl Daemon {
                 self.poll.remove(Token::Pipe(pipe));
             }
         }
+    }
+}
+
+/// How the output that a channel describes comes out of a child.
+fn output(channel: &Channel) -> Output {
+    match channel.logfile {
+        Logfile::Terminal => Output::Terminal,
+        Logfile::Auto | Logfile::None | Logfile::File(_) => Output::Pipe,
     }
 }
 

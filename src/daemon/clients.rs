@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::{Daemon, LISTENER_REST, Poll, Token};
 use crate::config::LogLevel;
-use crate::event::Event;
+use crate::event::{Event, Kind, Output};
 use crate::logs::TailReader;
 use crate::program::Now;
 use crate::protocol::{self, Code, DataLine, Framer, Line, Stream, TooLong};
@@ -79,8 +79,8 @@ pub(super) enum Mode {
     Sending(TailReader),
     /// Output is sent as it comes, for ever; bytes that a slow reader missed are counted.
     Following { missed: u64 },
-    /// State changes of these processes (none = all) are sent as they come, for ever.
-    Watching { names: Vec<String>, missed: u64 },
+    /// Events of these types (none = all but output and ticks) and processes (none = all) are sent as they come, for ever.
+    Watching { kinds: Vec<String>, names: Vec<String>, missed: u64 },
 }
 
 impl Clients {
@@ -136,8 +136,8 @@ impl Clients {
         self.main_followers.push(id);
     }
 
-    pub fn watch(&mut self, id: ClientId, names: Vec<String>) {
-        self.set_mode(id, Mode::Watching { names, missed: 0 });
+    pub fn watch(&mut self, id: ClientId, kinds: Vec<String>, names: Vec<String>) {
+        self.set_mode(id, Mode::Watching { kinds, names, missed: 0 });
         self.watchers.push(id);
     }
 
@@ -182,8 +182,8 @@ impl Clients {
         for id in &self.watchers {
             let Some(client) = self.all.get_mut(id) else { continue };
             let behind = client.backlog() > ENOUGH_BYTES;
-            let Mode::Watching { names, missed } = &mut client.mode else { continue };
-            if !concerns(event, names) {
+            let Mode::Watching { kinds, names, missed } = &mut client.mode else { continue };
+            if !is_wanted(event.kind(), kinds) || !concerns(event, names) {
                 continue;
             }
             if behind {
@@ -222,13 +222,24 @@ impl Clients {
     }
 }
 
+/// Whether a watcher of these types (none = all but output and ticks) wants to hear of it.
+fn is_wanted(kind: Kind, kinds: &[String]) -> bool {
+    match kind {
+        Kind::Communication(_) | Kind::Log(_) | Kind::Tick(_) if kinds.is_empty() => false,
+        _ if kinds.is_empty() => true,
+        _ => kinds.iter().any(|wanted| kind.is_of(wanted)),
+    }
+}
+
 /// Whether a watcher of `names` (none = all) wants to hear of it. `group:*` and `all` mean what they mean elsewhere.
 fn concerns(event: &Event, names: &[String]) -> bool {
     if names.is_empty() || names.iter().any(|name| name == "all") {
         return true;
     }
     match event {
-        Event::ProcessState { process, group, .. } => names.iter().any(|name| match name.split_once(':') {
+        Event::ProcessState { process, group, .. }
+        | Event::Communication(Output { process, group, .. })
+        | Event::Log(Output { process, group, .. }) => names.iter().any(|name| match name.split_once(':') {
             Some((wanted, "" | "*")) => wanted == group,
             Some((wanted, name)) => wanted == group && name == process,
             None => name == group && name == process,
@@ -236,7 +247,7 @@ fn concerns(event: &Event, names: &[String]) -> bool {
         Event::GroupAdded { group } | Event::GroupRemoved { group } => {
             names.iter().any(|name| name.split_once(':').map_or(name.as_str(), |(wanted, _)| wanted) == group)
         }
-        Event::SupervisorRunning | Event::SupervisorStopping => true,
+        Event::SupervisorRunning | Event::SupervisorStopping | Event::Remote { .. } | Event::Tick { .. } => true,
     }
 }
 
@@ -251,6 +262,13 @@ fn write_event(out: &mut Vec<u8>, event: &Event, now: Now) {
             .number("tries", tries)
             .key("expected", if *expected { "yes" } else { "no" }),
         Event::GroupAdded { group } | Event::GroupRemoved { group } => line.key("group", group),
+        Event::Communication(output) | Event::Log(output) => line
+            .key("name", display_name(&output.group, &output.process))
+            .number("pid", output.pid)
+            .key("stream", output.stream.word())
+            .key("data", &output.data),
+        Event::Remote { kind, data } => line.key("type", kind).key("data", data),
+        Event::Tick { when, .. } => line.number("when", when),
         Event::SupervisorRunning | Event::SupervisorStopping => line,
     };
     line.key("time", format!("{}.{:03}", now.wall.as_secs(), now.wall.subsec_millis())).end();
@@ -278,7 +296,7 @@ impl Daemon {
         }
     }
 
-    fn accept(&mut self, index: usize, now: Now) {
+    pub(super) fn accept(&mut self, index: usize, now: Now) {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(listener) = self.listeners.get_mut(index) else { return };
             match listener.accept() {

@@ -329,7 +329,7 @@ fn failure(word: &str, error: &SpawnError) -> Refusal {
     let code = match (error.stage, errno) {
         (Stage::Exec, Errno::ENOENT) => NOT_FOUND,
         (Stage::Exec, _) => NOT_EXECUTABLE,
-        (Stage::Prepare | Stage::Pipes | Stage::Fork | Stage::Group | Stage::Descriptors, _)
+        (Stage::Prepare | Stage::Pipes | Stage::Fork | Stage::Group | Stage::Terminal | Stage::Descriptors, _)
         | (Stage::Groups | Stage::GroupId | Stage::UserId | Stage::Directory, _) => 1,
     };
     (format!("cannot execute `{word}`: {}", errno.desc()), code)

@@ -11,9 +11,12 @@ mod consoles;
 mod environment;
 mod foreground;
 mod leftovers;
+mod listeners;
+mod machine;
 mod outputs;
 mod requests;
 mod setup;
+mod sockets;
 mod voice;
 
 use std::collections::VecDeque;
@@ -22,10 +25,13 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use setup::{Options, default_socket, find_config, run, tell_mistakes, warning_text};
+pub use listeners::default_socket;
+pub use machine::{asks_for_machine, is_init, run_machine};
+pub use setup::{Options, find_config, run, tell_mistakes, warning_text};
 
 use crate::config::{Config, Daemon as Settings};
 use crate::program::Now;
+use crate::protocol::Ending;
 use crate::supervisor::{Action, ClientId, Input, ProcessId, Supervisor};
 use crate::sys::poll::{Event, Interest};
 use crate::sys::signals::SelfPipe;
@@ -79,6 +85,7 @@ struct Daemon {
     foreground: Foreground,
     clients: Clients,
     outputs: Outputs,
+    sockets: sockets::Sockets,
     /// What is to be done, in order.
     actions: VecDeque<Action>,
     /// Reused by every call of the supervisor.
@@ -86,6 +93,11 @@ struct Daemon {
     /// Reused by every read.
     chunk: Vec<u8>,
     leaving: bool,
+    /// As the init of a machine: how its run is to end.
+    machine: Option<Ending>,
+    /// When a test wants visor to fail.
+    #[cfg(feature = "fault-injection")]
+    panic_at: Option<Duration>,
 }
 
 impl Daemon {
@@ -104,6 +116,8 @@ impl Daemon {
             self.read_outputs(&events, now);
             self.serve_clients(&events, now);
             self.take_due_timers(now);
+            #[cfg(feature = "fault-injection")]
+            self.inject_panic();
             self.carry_out(now);
             self.flush_clients(now);
         }
@@ -119,6 +133,8 @@ impl Daemon {
 
     fn next_deadline(&self) -> Option<Duration> {
         let deadlines = [self.supervisor.next_deadline(), self.listen_again, self.foreground_deadline()];
+        #[cfg(feature = "fault-injection")]
+        let deadlines = [&deadlines[..], &[self.panic_at]].concat();
         deadlines.into_iter().flatten().min()
     }
 

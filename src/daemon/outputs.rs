@@ -13,6 +13,7 @@ use super::consoles::Consoles;
 use super::voice::{SYSLOG_PATH, Voice};
 use super::{Poll, Settings};
 use crate::config::{Channel, LogLevel, Logfile, Process};
+use crate::event::{Capture, Piece};
 use crate::logs::{self, Lines, LogFile, Stripper};
 use crate::protocol::Stream;
 use crate::supervisor::ProcessId;
@@ -43,6 +44,18 @@ struct Outlet {
     /// Lines for the system log.
     lines: Option<Lines>,
     strip: Option<Stripper>,
+    capture: Option<Capture>,
+    /// What it logs is an event, too.
+    is_event: bool,
+}
+
+/// Something in a stream that listeners hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Happening {
+    /// It was logged.
+    Logged(Vec<u8>),
+    /// It stood between the capture tags.
+    Captured(Vec<u8>),
 }
 
 #[derive(Debug)]
@@ -94,7 +107,7 @@ impl Outputs {
     ) {
         let (maxbytes, backups) = (channel.maxbytes, channel.backups);
         let sink = match &channel.logfile {
-            Logfile::None => Sink::None,
+            Logfile::None | Logfile::Terminal => Sink::None,
             Logfile::Auto => match auto_log(&process.name, stream, settings) {
                 Ok(path) => Sink::Closed { path, maxbytes, backups, mode: logs::auto::AUTO_MODE },
                 Err(error) => {
@@ -120,6 +133,8 @@ impl Outputs {
             sink,
             lines: channel.syslog.then(Lines::default),
             strip: settings.strip_ansi.then(Stripper::default),
+            capture: usize::try_from(channel.capture_maxbytes).ok().filter(|limit| *limit > 0).map(Capture::new),
+            is_event: channel.events_enabled,
         };
         self.outlets.insert((id, stream), outlet);
     }
@@ -148,17 +163,87 @@ impl Outputs {
         }
     }
 
-    /// A chunk of a child's output.
-    pub fn write(&mut self, id: ProcessId, stream: Stream, chunk: &[u8], now: Duration, poll: &mut Poll) {
-        let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return };
+    /// A chunk of a child's output; answers what listeners are to hear of it.
+    pub fn write(
+        &mut self,
+        id: ProcessId,
+        stream: Stream,
+        chunk: &[u8],
+        now: Duration,
+        poll: &mut Poll,
+    ) -> Vec<Happening> {
+        let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return Vec::new() };
+        let mut stripped = std::mem::take(&mut self.stripped);
         let chunk = match &mut outlet.strip {
             None => chunk,
             Some(strip) => {
-                self.stripped.clear();
-                strip.strip(chunk, &mut self.stripped);
-                self.stripped.as_slice()
+                stripped.clear();
+                strip.strip(chunk, &mut stripped);
+                stripped.as_slice()
             }
         };
+        let happenings = self.split(id, stream, now, poll, |capture, each| match capture {
+            None => each(Piece::Log(chunk)),
+            Some(capture) => capture.feed(chunk, each),
+        });
+        self.stripped = stripped;
+        happenings
+    }
+
+    /// A stream has ended: what was held back is let go.
+    pub fn end(&mut self, id: ProcessId, stream: Stream, now: Duration, poll: &mut Poll) -> Vec<Happening> {
+        let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return Vec::new() };
+        let mut rest = Vec::new();
+        if let Some(strip) = &mut outlet.strip {
+            strip.finish(&mut rest);
+        }
+        let happenings = self.split(id, stream, now, poll, |capture, each| match capture {
+            None => each(Piece::Log(&rest)),
+            Some(capture) => {
+                capture.feed(&rest, each);
+                capture.end(each);
+            }
+        });
+        if let Some(outlet) = self.outlets.get_mut(&(id, stream))
+            && let Some(lines) = &mut outlet.lines
+        {
+            let (process, syslog) = (&outlet.process, &mut self.syslog);
+            lines.flush(|piece| send_line(syslog, process, piece.text));
+        }
+        happenings
+    }
+
+    /// Logs what is not captured.
+    fn split(
+        &mut self,
+        id: ProcessId,
+        stream: Stream,
+        now: Duration,
+        poll: &mut Poll,
+        feed: impl FnOnce(Option<&mut Capture>, &mut dyn FnMut(Piece<'_>)),
+    ) -> Vec<Happening> {
+        let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return Vec::new() };
+        let is_event = outlet.is_event;
+        let mut capture = outlet.capture.take();
+        let mut happenings = Vec::new();
+        feed(capture.as_mut(), &mut |piece| match piece {
+            Piece::Log([]) => {}
+            Piece::Log(bytes) => {
+                self.put(id, stream, bytes, now, poll);
+                if is_event {
+                    happenings.push(Happening::Logged(bytes.to_vec()));
+                }
+            }
+            Piece::Captured(bytes) => happenings.push(Happening::Captured(bytes.to_vec())),
+        });
+        if let Some(outlet) = self.outlets.get_mut(&(id, stream)) {
+            outlet.capture = capture;
+        }
+        happenings
+    }
+
+    fn put(&mut self, id: ProcessId, stream: Stream, chunk: &[u8], now: Duration, poll: &mut Poll) {
+        let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return };
         let mut trouble = outlet.sink.open();
         match &mut outlet.sink {
             Sink::None | Sink::Closed { .. } => {}
@@ -181,16 +266,6 @@ impl Outputs {
         }
         if let Some(trouble) = trouble {
             self.log(LogLevel::Warn, &trouble, poll);
-        }
-    }
-
-    /// A stream has ended: what waits for its newline is sent.
-    pub fn end(&mut self, id: ProcessId, stream: Stream) {
-        if let Some(outlet) = self.outlets.get_mut(&(id, stream))
-            && let Some(lines) = &mut outlet.lines
-        {
-            let (process, syslog) = (&outlet.process, &mut self.syslog);
-            lines.flush(|piece| send_line(syslog, process, piece.text));
         }
     }
 

@@ -7,6 +7,7 @@ use super::clients::Mode;
 use super::outputs::Outputs;
 use super::{Daemon, clock};
 use crate::config::{LogLevel, Signal};
+use crate::event::{Event, Kind};
 use crate::logs::TailReader;
 use crate::program::{Name, Now};
 use crate::protocol::{Code, Line, PROTOCOL_VERSION, Request, Stream};
@@ -38,8 +39,8 @@ impl Daemon {
             Request::Pid(names) => self.pids(client, &names),
             Request::State => self.state(client),
             Request::Status(names) => {
-                let clients = &mut self.clients;
-                self.supervisor.status(&names, now, &self.outputs, &mut |line| clients.reply(client, &line));
+                let (supervisor, outputs) = (&self.supervisor, &self.outputs);
+                self.clients.put(client, |out| supervisor.status(&names, now, outputs, out));
                 self.done(client);
             }
             Request::Start { names, wait } => self.ask(client, Ask::Start { names, wait }, now),
@@ -53,12 +54,17 @@ impl Daemon {
             Request::Reload => self.ask(client, Ask::Reload, now),
             Request::Shutdown if self.end_foreground(now) => self.done(client),
             Request::Shutdown => self.ask(client, Ask::Shutdown, now),
+            Request::End(ending) => self.end_machine(client, ending, now),
             Request::Tail { name, stream, bytes } => self.tail(client, &name, stream, bytes),
             Request::Follow { name, stream, bytes } => self.follow(client, &name, stream, bytes),
             Request::Maintail { follow, bytes } => self.maintail(client, follow, bytes),
             Request::Clear(names) => self.clear(client, &names),
             Request::Send { name, data } => self.send(client, &name, &data),
-            Request::Watch(names) => self.watch(client, names),
+            Request::Event { kind, data } => {
+                self.input(Input::Happened(Event::Remote { kind, data }), now);
+                self.done(client);
+            }
+            Request::Watch { kinds, names } => self.watch(client, kinds, names),
             Request::Config => {
                 let clients = &mut self.clients;
                 self.supervisor.configuration(&mut |line| clients.reply(client, &line));
@@ -81,7 +87,7 @@ impl Daemon {
         }
     }
 
-    fn ask(&mut self, client: ClientId, ask: Ask, now: Now) {
+    pub(super) fn ask(&mut self, client: ClientId, ask: Ask, now: Now) {
         self.clients.set_mode(client, Mode::Waiting);
         self.input(Input::Ask(client, ask), now);
     }
@@ -277,7 +283,10 @@ impl Daemon {
         }
     }
 
-    fn watch(&mut self, client: ClientId, names: Vec<String>) {
+    fn watch(&mut self, client: ClientId, kinds: Vec<String>, names: Vec<String>) {
+        if let Some(unknown) = kinds.iter().find(|kind| !Kind::exists(kind)) {
+            return self.refuse(client, Code::BadArguments, &format!("no such type of event: `{unknown}`"));
+        }
         for target in self.supervisor.resolve(&names) {
             match target {
                 Target::Process(_) | Target::Several(_) => {}
@@ -289,7 +298,7 @@ impl Daemon {
                 }
             }
         }
-        self.clients.watch(client, names);
+        self.clients.watch(client, kinds, names);
     }
 }
 

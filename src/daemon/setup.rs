@@ -12,27 +12,22 @@ use nix::sys::signal::Signal as Number;
 use super::children::Children;
 use super::clients::Clients;
 use super::foreground::{self, Foreground, Refusal};
+use super::listeners::listen;
 use super::outputs::Outputs;
-use super::{Daemon, Poll, Token, clock};
+use super::{Daemon, Poll, Token, clock, machine};
 use crate::cli::command::CommandArgs;
 use crate::cli::{Exit, ExitCode, Personality};
-use crate::config::{self, Config, Host, LogLevel, Mistake, Overrides, Owner, ReadError, ServerAddress, User, Warning};
+use crate::config::{self, Config, Host, LogLevel, Mistake, Overrides, ReadError, User, Warning};
 use crate::logs;
 use crate::machine::Machine;
 use crate::supervisor::{Input, Supervisor};
 use crate::sys::host::{Limit, raise_limit};
 use crate::sys::poll::Interest;
 use crate::sys::signals::SelfPipe;
-use crate::sys::socket::{BindError, Listener};
+use crate::sys::socket::Listener;
 use crate::sys::spawn::Credentials;
 use crate::sys::{fds, process, users};
 
-/// Mode of the control socket unless the configuration says otherwise.
-const SOCKET_MODE: u32 = 0o700;
-/// Where the control socket is for root.
-const ROOT_SOCKET: &str = "/run/visor.sock";
-/// Its name in `$XDG_RUNTIME_DIR` for everybody else.
-const USER_SOCKET: &str = "visor.sock";
 /// First descriptor that is nobody's standard one.
 const FIRST_FREE_DESCRIPTOR: i32 = 3;
 
@@ -58,6 +53,8 @@ pub struct Options {
     pub daemonize: bool,
     /// The command to run in the foreground, whose end ends visor.
     pub command: Option<CommandArgs>,
+    /// Be the init of a machine; without a file there is only a shell on its console.
+    pub machine: bool,
 }
 
 /// The configuration of a command alone.
@@ -71,6 +68,7 @@ impl Options {
     pub fn read(&self) -> Result<Config, Vec<Mistake>> {
         match &self.file {
             Some(file) => config::read(&Machine, file, &self.overrides),
+            None if self.machine => config::read(&Prepared(machine::SINGLE), "-", &self.overrides),
             None => config::read(&Prepared(NO_FILE), "-", &self.overrides),
         }
     }
@@ -83,16 +81,11 @@ pub fn run(options: Options) -> std::process::ExitCode {
     let inherited = if options.command.is_some() { fds::inheritable() } else { Vec::new() };
     fds::close_on_exec_from(FIRST_FREE_DESCRIPTOR);
     // First of all: PID 1 does not get a signal that it does not catch, and a stop may come at any time.
-    let caught = match options.command {
-        Some(_) => foreground::forwarded(),
-        None => SIGNALS.map(|signal| signal as i32).to_vec(),
-    };
-    crate::sys::signals::ignore_terminal_stops();
-    let signals = match SelfPipe::install(&caught) {
+    let signals = match catch_signals(options.command.is_some()) {
         Ok(signals) => signals,
-        Err(error) => {
-            tell(&format!("cannot catch signals: {error}"));
-            return ExitCode::Failure.into();
+        Err((text, code)) => {
+            tell(&text);
+            return std::process::ExitCode::from(code);
         }
     };
     let config = match options.read() {
@@ -120,6 +113,16 @@ pub fn run(options: Options) -> std::process::ExitCode {
             std::process::ExitCode::from(code)
         }
     }
+}
+
+/// Catches the signals the loop hears of; those for a command are more.
+///
+/// # Errors
+/// The message and code to leave with.
+pub(super) fn catch_signals(for_command: bool) -> Result<SelfPipe, Refusal> {
+    let caught = if for_command { foreground::forwarded() } else { SIGNALS.map(|signal| signal as i32).to_vec() };
+    crate::sys::signals::ignore_terminal_stops();
+    SelfPipe::install(&caught).map_err(|error| (format!("cannot catch signals: {error}"), ExitCode::Failure.number()))
 }
 
 /// Says something on stderr, for the time when there is no log, or what it says must not be missed.
@@ -181,19 +184,28 @@ pub fn warning_text(warning: &Warning) -> String {
     }
 }
 
-fn set_up(
+pub(super) fn set_up(
     options: Options,
     config: Arc<Config>,
     signals: SelfPipe,
     command: Option<&CommandArgs>,
 ) -> Result<(Daemon, Option<PathBuf>), Refusal> {
     let failed = |text: String| (text, ExitCode::Failure.number());
-    let alone = options.file.is_none();
+    let alone = options.file.is_none() && !options.machine;
     let parent = process::parent();
     let settings = &config.daemon;
     let background = options.daemonize && command.is_none() && !settings.nodaemon && !process::is_pid1();
     let mut notes = Vec::new();
-    become_user(&config).map_err(failed)?;
+    if options.machine {
+        let left_out = settings.user.iter().filter(|user| user.uid != users::effective_uid());
+        notes
+            .extend(left_out.map(|user| format!("`user={}` is left out: the init of a machine stays root", user.name)));
+    } else {
+        if config.visor.machine {
+            notes.push("`[visor] machine=true` is left out: visor is not PID 1".to_owned());
+        }
+        become_user(&config).map_err(failed)?;
+    }
     if let Some(command) = command {
         // Only now: another user's process is not told of its parent's death.
         foreground::watch_parent(command, parent)?;
@@ -212,7 +224,21 @@ fn set_up(
     }
     if background {
         outputs.log(LogLevel::Info, "daemonizing the supervisord process", &mut poll);
-        process::daemonize(settings.directory.as_deref(), settings.umask).map_err(|error| failed(error.to_string()))?;
+        let directory = settings.directory.as_deref();
+        match (process::daemonize(directory, settings.umask), directory) {
+            (Ok(()), Some(directory)) => {
+                outputs.log(LogLevel::Info, &format!("set current directory: '{directory}'"), &mut poll);
+            }
+            (Ok(()), None) => {}
+            // Nobody is left to see an exit code: it goes on where it is.
+            (Err(process::DaemonizeError::Directory(error)), directory) => {
+                let text = format!("can't chdir into '{}': {error}", directory.unwrap_or_default());
+                outputs.log(LogLevel::Critical, &text, &mut poll);
+            }
+            (Err(error @ (process::DaemonizeError::Fork(_) | process::DaemonizeError::Session(_))), _) => {
+                return Err(failed(error.to_string()));
+            }
+        }
     }
     for note in &notes {
         outputs.log(LogLevel::Warn, note, &mut poll);
@@ -243,7 +269,11 @@ fn assemble(
     }
     let mut decided = Vec::new();
     let supervisor = Supervisor::new(Arc::clone(&config), &mut decided);
-    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let mut environment: Vec<(OsString, OsString)> =
+        std::env::vars_os().filter(|(key, _)| key != machine::RESTARTS).collect();
+    if options.machine && !environment.iter().any(|(key, _)| key == "PATH") {
+        environment.push(("PATH".into(), machine::PATH.into()));
+    }
     Daemon {
         supervisor,
         settings: config,
@@ -257,10 +287,14 @@ fn assemble(
         foreground: Foreground::None,
         clients: Clients::default(),
         outputs,
+        sockets: BTreeMap::new(),
         actions: VecDeque::from(decided),
         decided: Vec::new(),
         chunk: Vec::new(),
         leaving: false,
+        machine: None,
+        #[cfg(feature = "fault-injection")]
+        panic_at: None,
     }
 }
 
@@ -291,53 +325,11 @@ fn raise_limits(config: &Config, notes: &mut Vec<String>) {
     }
 }
 
-/// Binds the control socket and the sockets of `[unix_http_server]`. Only somebody else's visor there ends us.
-fn listen(config: &Config, notes: &mut Vec<String>) -> Result<Vec<Listener>, String> {
-    let mut wanted: Vec<(PathBuf, u32, Owner)> = Vec::new();
-    let mode = config.visor.socket_mode.unwrap_or(SOCKET_MODE);
-    match config.visor.socket.as_ref().map(PathBuf::from).or_else(default_socket) {
-        Some(path) => wanted.push((path, mode, config.visor.socket_owner)),
-        None => notes.push("no control socket: neither `[visor] socket` nor XDG_RUNTIME_DIR is set".to_string()),
-    }
-    for server in &config.servers {
-        match &server.address {
-            ServerAddress::Unix { file, chmod, chown } => wanted.push((PathBuf::from(file), *chmod, *chown)),
-            ServerAddress::Inet { host, port } => {
-                notes.push(format!("[{}] `{host}:{port}` is not served: no visor-http here", server.section));
-            }
-        }
-    }
-    let mut listeners: Vec<Listener> = Vec::new();
-    for (path, mode, owner) in wanted {
-        if listeners.iter().any(|listener| listener.path() == path) {
-            continue;
-        }
-        match Listener::bind(&path, mode, (owner.uid, owner.gid)) {
-            Ok(listener) => listeners.push(listener),
-            Err(BindError::InUse) => {
-                return Err(format!("cannot listen on `{}`: another visor already answers there", path.display()));
-            }
-            Err(error) => notes.push(format!("cannot listen on `{}`: {error}", path.display())),
-        }
-    }
-    Ok(listeners)
-}
-
-/// Where the control socket is when nothing is said.
-#[must_use]
-pub fn default_socket() -> Option<PathBuf> {
-    if users::effective_uid() == 0 {
-        return Some(PathBuf::from(ROOT_SOCKET));
-    }
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty())?;
-    Some(Path::new(&runtime).join(USER_SOCKET))
-}
-
 fn is_directory(path: &str) -> bool {
     Path::new(path).is_dir()
 }
 
-fn remove_pidfile(path: Option<&Path>) {
+pub(super) fn remove_pidfile(path: Option<&Path>) {
     let Some(path) = path else { return };
     let ours = std::fs::read_to_string(path).is_ok_and(|text| text.trim() == process::pid().to_string());
     if ours {
@@ -396,7 +388,7 @@ impl Host for Prepared {
 
 impl Daemon {
     /// Starts what is to start: the programs, and the command after them.
-    fn start(&mut self, command: Option<CommandArgs>, inherited: Vec<RawFd>) -> Result<(), Refusal> {
+    pub(super) fn start(&mut self, command: Option<CommandArgs>, inherited: Vec<RawFd>) -> Result<(), Refusal> {
         let command = command.map(|args| foreground::find(&args).map(|path| (args, path))).transpose()?;
         let now = clock::now();
         self.carry_out(now);

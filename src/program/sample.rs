@@ -35,6 +35,7 @@ pub(crate) fn process(name: &str) -> Process {
         stderr: channel(),
         environment: BTreeMap::new(),
         serverurl: None,
+        tty: None,
     }
 }
 

@@ -30,10 +30,12 @@
 //! | `maintail` | `[follow] [BYTES]` | as `tail` or `follow`, of visor's own log | |
 //! | `clear` | `NAME…` | `result=cleared` | as `start` |
 //! | `send` | `NAME DATA` | | `ok`; `error not-running`, `no-file` (no stdin), `busy` (its pipe is full) |
-//! | `watch` | `[NAME…]` | `event=PROCESS_STATE_RUNNING name=g:p from=STARTING pid=… time=…` for ever; `missed=N` when the watcher was slow | never |
+//! | `event` | `TYPE [DATA]` | | `ok`: a `REMOTE_COMMUNICATION` event is on its way |
+//! | `watch` | `[--type TYPE]… [NAME…]` | `event=PROCESS_STATE_RUNNING name=g:p from=STARTING to=… pid=… tries=… expected=… time=…`, other events with `group=`, `type=`, `when=`, `stream=`, `data=` as they have them, for ever; `missed=N` when the watcher was slow. TYPE is a type or family; without any: all but output and ticks (which exist only while a listener wants them) | never |
 //! | `config` | | per configured process `name=… group=… process=… inuse=yes autostart=yes group_priority=999 priority=999 command=…` and its other options | `ok` |
 //! | `why` | `NAME` | `name=… state=… text=…` one sentence | `ok` |
 //! | `ready` | `[NAME…]` | per process that should run and does not, `name=… state=…` | `ok` or `error not-running TEXT` |
+//! | `poweroff`, `reboot`, `halt` | | | as `shutdown`, then the machine does it; `error failed` when visor is not the init of a machine |
 //! | `reopen` | | | `ok`: visor's log and the processes' logs are open anew |
 //!
 //! Several spaces count as one, so an empty word cannot be sent. An option is only what is spelled without escapes: `start %2D-no-wait`
@@ -58,7 +60,7 @@ pub use code::Code;
 pub use framing::{Framer, TooLong};
 pub use reader::{Reader, ReplyError};
 pub use reply::{DataLine, Line, write_block, write_error, write_ok};
-pub use request::{Request, RequestError, Stream};
+pub use request::{Ending, Request, RequestError, Stream};
 
 /// Version of the language; verbs and keys are only ever added.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -77,7 +79,7 @@ pub const DEFAULT_FOLLOW_BYTES: u64 = 1024;
 ///
 /// `name` (as people write it) `group` `process` `state` `pid` (0 = none) `start` `stop` (epoch seconds, 0 = never) `now` `exit`
 /// (exit code, `-1` = by signal, absent = none yet) `error` (last spawn error; absent when there is none) `uptime` (seconds, only RUNNING)
-/// `wanted` (`up` or `down`) `stdout` `stderr` (paths of the log files, absent when none) `description` (Supervisor's text).
+/// `listener` (its state), `waiting`, `lost` (events of its pool; only event listeners), `wanted` (`up` or `down`) `stdout` `stderr` (paths of the log files, absent when none) `description` (Supervisor's text).
 pub const STATUS_KEYS: &[&str] = &[
     "name",
     "group",

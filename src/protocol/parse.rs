@@ -3,8 +3,8 @@
 //! Owns: which arguments a verb takes. Does not own: whether names, signals or sizes make sense.
 
 use super::Code;
-use super::request::{FOLLOW, NO_WAIT, bad_arguments, bad_request, missing, too_long};
-use super::{DEFAULT_FOLLOW_BYTES, DEFAULT_TAIL_BYTES, MAX_REQUEST_BYTES, Request, RequestError, Stream, word};
+use super::request::{FOLLOW, NO_WAIT, TYPE, bad_arguments, bad_request, missing, too_long};
+use super::{DEFAULT_FOLLOW_BYTES, DEFAULT_TAIL_BYTES, Ending, MAX_REQUEST_BYTES, Request, RequestError, Stream, word};
 
 impl Request {
     /// Reads a line, with or without its LF.
@@ -43,6 +43,9 @@ fn parse_arguments(arguments: &mut Arguments<'_>) -> Result<Request, RequestErro
         "remove" => Request::Remove(arguments.names()?),
         "reload" => Request::Reload,
         "shutdown" => Request::Shutdown,
+        "poweroff" => Request::End(Ending::Poweroff),
+        "reboot" => Request::End(Ending::Reboot),
+        "halt" => Request::End(Ending::Halt),
         "tail" => {
             let (name, stream, bytes) = arguments.log(DEFAULT_TAIL_BYTES)?;
             Request::Tail { name, stream, bytes }
@@ -58,7 +61,17 @@ fn parse_arguments(arguments: &mut Arguments<'_>) -> Result<Request, RequestErro
         }
         "clear" => Request::Clear(arguments.names()?),
         "send" => Request::Send { name: arguments.one("a name")?, data: arguments.data()? },
-        "watch" => Request::Watch(arguments.rest()?),
+        "event" => {
+            let kind = arguments.one("a type")?;
+            Request::Event { kind, data: arguments.optional_data()? }
+        }
+        "watch" => {
+            let mut kinds = Vec::new();
+            while arguments.flag(TYPE) {
+                kinds.push(arguments.one("a type of event")?);
+            }
+            Request::Watch { kinds, names: arguments.rest()? }
+        }
         "config" => Request::Config,
         "why" => Request::Why(arguments.one("a name")?),
         "ready" => Request::Ready(arguments.rest()?),
@@ -101,6 +114,10 @@ impl<'a> Arguments<'a> {
     fn data(&mut self) -> Result<Vec<u8>, RequestError> {
         let Some(data) = self.take() else { return Err(missing(self.verb, "data")) };
         decode(data)
+    }
+
+    fn optional_data(&mut self) -> Result<Vec<u8>, RequestError> {
+        self.take().map_or_else(|| Ok(Vec::new()), decode)
     }
 
     /// All words left.

@@ -10,6 +10,8 @@ use super::Code;
 pub(super) const NO_WAIT: &[u8] = b"--no-wait";
 /// First argument of `maintail`: go on with what is added.
 pub(super) const FOLLOW: &[u8] = b"follow";
+/// Option of `watch`: a type of event follows.
+pub(super) const TYPE: &[u8] = b"--type";
 
 /// What may be asked. Names are as people write them; who answers resolves them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub enum Request {
     Reload,
     /// Stop everything and leave.
     Shutdown,
+    /// Stop everything and end the machine's run.
+    End(Ending),
     /// The end of a process' log.
     Tail {
         /// The process.
@@ -91,8 +95,20 @@ pub enum Request {
         /// Any bytes.
         data: Vec<u8>,
     },
-    /// State changes as they happen; empty = of every process.
-    Watch(Vec<String>),
+    /// Emit `REMOTE_COMMUNICATION`.
+    Event {
+        /// What kind of thing is said.
+        kind: String,
+        /// Any bytes.
+        data: Vec<u8>,
+    },
+    /// Events as they happen.
+    Watch {
+        /// Types or families; empty = all but output and ticks.
+        kinds: Vec<String>,
+        /// Of these processes; empty = of every one.
+        names: Vec<String>,
+    },
     /// What is configured.
     Config,
     /// One sentence on what a process waits for or why it is down.
@@ -101,6 +117,29 @@ pub enum Request {
     Ready(Vec<String>),
     /// Open all log files anew.
     Reopen,
+}
+
+/// How the run of a machine ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The power goes off.
+    Poweroff,
+    /// It starts again.
+    Reboot,
+    /// It stands still with the power on.
+    Halt,
+}
+
+impl Ending {
+    /// The verb that asks for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Ending::Poweroff => "poweroff",
+            Ending::Reboot => "reboot",
+            Ending::Halt => "halt",
+        }
+    }
 }
 
 /// One of a process' output streams.
@@ -163,12 +202,14 @@ impl Request {
             Request::Remove(_) => "remove",
             Request::Reload => "reload",
             Request::Shutdown => "shutdown",
+            Request::End(ending) => ending.word(),
             Request::Tail { .. } => "tail",
             Request::Follow { .. } => "follow",
             Request::Maintail { .. } => "maintail",
             Request::Clear(_) => "clear",
             Request::Send { .. } => "send",
-            Request::Watch(_) => "watch",
+            Request::Event { .. } => "event",
+            Request::Watch { .. } => "watch",
             Request::Config => "config",
             Request::Why(_) => "why",
             Request::Ready(_) => "ready",
@@ -211,12 +252,19 @@ mod tests {
             Request::Reread,
             Request::Reload,
             Request::Shutdown,
+            Request::End(Ending::Poweroff),
+            Request::End(Ending::Reboot),
+            Request::End(Ending::Halt),
             Request::Config,
             Request::Reopen,
             Request::Why("a b".to_owned()),
             Request::Maintail { follow: true, bytes: 0 },
             Request::Maintail { follow: false, bytes: u64::MAX },
             Request::Send { name: "--no-wait".to_owned(), data: (0..=255).collect() },
+            Request::Event { kind: "--type".to_owned(), data: (0..=255).collect() },
+            Request::Event { kind: "t".to_owned(), data: Vec::new() },
+            Request::Watch { kinds: Vec::new(), names: Vec::new() },
+            Request::Watch { kinds: names(&["TICK_5", "--type"]), names: names(&["--type", "g:*"]) },
         ];
         for some in [odd, names(&["--no-wait"]), names(&["follow"])] {
             for wait in [true, false] {
@@ -227,7 +275,7 @@ mod tests {
             for make in [Request::Restart, Request::Add, Request::Remove, Request::Clear] {
                 requests.push(make(some.clone()));
             }
-            for make in [Request::Pid, Request::Status, Request::Update, Request::Watch, Request::Ready] {
+            for make in [Request::Pid, Request::Status, Request::Update, Request::Ready] {
                 requests.push(make(some.clone()));
                 requests.push(make(Vec::new()));
             }
@@ -277,7 +325,7 @@ mod tests {
             (b"status\nstatus", Code::BadRequest),
             (b"Status", Code::UnknownVerb),
             (b"GET / HTTP/1.1\r\n", Code::UnknownVerb),
-            (b"event", Code::UnknownVerb),
+            (b"metrics", Code::UnknownVerb),
             (b"start", Code::BadArguments),
             (b"start --no-wait", Code::BadArguments),
             (b"stop", Code::BadArguments),
@@ -295,12 +343,16 @@ mod tests {
             (b"tail web stdout 5 6", Code::BadArguments),
             (b"maintail forever", Code::BadArguments),
             (b"send", Code::BadArguments),
+            (b"event", Code::BadArguments),
+            (b"event a b c", Code::BadArguments),
+            (b"watch --type", Code::BadArguments),
             (b"send web", Code::BadArguments),
             (b"send web a b", Code::BadArguments),
             (b"why", Code::BadArguments),
             (b"why a b", Code::BadArguments),
             (b"hello you", Code::BadArguments),
             (b"shutdown now", Code::BadArguments),
+            (b"reboot now", Code::BadArguments),
         ] {
             let got = Request::parse(line).map_err(|error| error.code);
             assert_eq!(got, Err(code), "{}", line.escape_ascii());

@@ -2,7 +2,7 @@
 //!
 //! Owns: the order of arguments, and the escapes that tell data from options.
 
-use super::request::{FOLLOW, NO_WAIT, bad_arguments, missing, too_long};
+use super::request::{FOLLOW, NO_WAIT, TYPE, bad_arguments, missing, too_long};
 use super::{MAX_REQUEST_BYTES, Request, RequestError, word};
 
 impl Request {
@@ -19,13 +19,12 @@ impl Request {
             | Request::Reread
             | Request::Reload
             | Request::Shutdown
+            | Request::End(_)
             | Request::Config
             | Request::Reopen => {}
-            Request::Pid(names)
-            | Request::Status(names)
-            | Request::Update(names)
-            | Request::Watch(names)
-            | Request::Ready(names) => line.words(names)?,
+            Request::Pid(names) | Request::Status(names) | Request::Update(names) | Request::Ready(names) => {
+                line.words(names)?
+            }
             Request::Start { names, wait } | Request::Stop { names, wait } => {
                 if !*wait {
                     line.raw(NO_WAIT);
@@ -54,6 +53,19 @@ impl Request {
                 line.word(name.as_bytes())?;
                 line.word(data)?;
             }
+            Request::Event { kind, data } => {
+                line.word(kind.as_bytes())?;
+                if !data.is_empty() {
+                    line.word(data)?;
+                }
+            }
+            Request::Watch { kinds, names } => {
+                for kind in kinds {
+                    line.raw(TYPE);
+                    line.word(kind.as_bytes())?;
+                }
+                line.words(names)?;
+            }
             Request::Why(name) => line.word(name.as_bytes())?,
         }
         line.end()
@@ -77,7 +89,7 @@ impl LineWriter {
             return Err(bad_arguments(format!("an argument of `{}` is empty", self.verb)));
         };
         self.bytes.push(b' ');
-        if [NO_WAIT, FOLLOW].contains(&word) {
+        if [NO_WAIT, FOLLOW, TYPE].contains(&word) {
             // Data that looks like an option.
             word::escape(&mut self.bytes, *first);
             word::encode(&mut self.bytes, rest);

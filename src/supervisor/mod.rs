@@ -4,6 +4,7 @@
 //! [`Supervisor::next_deadline`]. Does not own: descriptors, pids of anything else, log files, clients' buffers; no I/O.
 
 mod jobs;
+mod listeners;
 mod reload;
 mod shutdown;
 mod table;
@@ -21,14 +22,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use jobs::JobId;
+pub use listeners::ListenerFacts;
 pub use table::{Entry, ProcessId, Target, display_name};
 pub use view::{LogPaths, Surroundings};
 
-use crate::config::{Config, Group, GroupKind, LogLevel, Signal};
+use crate::config::{Config, Group, LogLevel, Signal};
 use crate::event::Event;
 use crate::program::{self, Exit, Now};
 use crate::protocol::{Code, Line};
 use jobs::Job;
+use listeners::Listeners;
 use table::Table;
 
 /// A connection that asked for something. Numbers are never used twice.
@@ -94,6 +97,12 @@ pub enum Input {
     ShutDown,
     /// The signal that means reload.
     ReloadSignal,
+    /// Something happened that the daemon saw: output between tags or with events, a client's word.
+    Happened(Event),
+    /// A listener wrote to its stdout.
+    ListenerSaid(ProcessId, Vec<u8>),
+    /// The bytes of [`Action::Deliver`] could not be written.
+    NotDelivered(ProcessId),
     /// [`Supervisor::next_deadline`] has passed.
     Deadline,
 }
@@ -125,6 +134,8 @@ pub enum Action {
     Log(LogLevel, String),
     /// Tell watchers.
     Event(Event),
+    /// Write an event to a listener's stdin; answer with `NotDelivered` when that is closed.
+    Deliver(ProcessId, Vec<u8>),
     /// A line of a reply. One that ends the reply ends the request.
     Reply(ClientId, Line),
     /// Read the configuration file; answer with [`Input::ConfigRead`].
@@ -163,6 +174,7 @@ pub struct Supervisor {
     deadlines: BTreeSet<(Duration, ProcessId)>,
     /// When the log tells again what a stop waits for.
     remind_at: Option<Duration>,
+    listeners: Listeners,
     jobs: BTreeMap<JobId, Job>,
     next_job: u64,
     /// Reused by every step of a process.
@@ -177,9 +189,11 @@ impl Supervisor {
     #[must_use]
     pub fn new(config: Arc<Config>, out: &mut Vec<Action>) -> Supervisor {
         let mut table = Table::default();
-        tell_unserved(&config, out);
-        for group in config.groups.iter().filter(|group| is_served(group)) {
-            out.extend(table.add_group(group).into_iter().map(Action::Added));
+        let mut listeners = Listeners::default();
+        for group in &config.groups {
+            let ids = table.add_group(group);
+            listeners.add(group, &ids);
+            out.extend(ids.into_iter().map(Action::Added));
         }
         Supervisor {
             phase: Phase::Starting,
@@ -187,6 +201,7 @@ impl Supervisor {
             table,
             deadlines: BTreeSet::new(),
             remind_at: None,
+            listeners,
             jobs: BTreeMap::new(),
             next_job: 0,
             scratch: Vec::new(),
@@ -214,19 +229,21 @@ impl Supervisor {
                 }
             }
             Input::ReloadSignal => self.reload_signal(out),
+            Input::Happened(event) => self.publish(event, out),
+            Input::ListenerSaid(id, bytes) => self.listener_said(id, &bytes, out),
+            Input::NotDelivered(id) => self.not_delivered(id, out),
             Input::Deadline => self.deadline(now, out),
         }
         self.advance(now, out);
+        self.tick_as_wanted(now, out);
+        self.dispatch(out);
     }
 
     /// When [`Input::Deadline`] is due next; `None` = nothing is waited for.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         let process = self.deadlines.first().map(|(at, _)| *at);
-        match (process, self.remind_at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        [process, self.remind_at, self.listeners.deadline()].into_iter().flatten().min()
     }
 
     /// Where visor is in its life.
@@ -245,6 +262,18 @@ impl Supervisor {
     #[must_use]
     pub fn process_of(&self, pid: i32) -> Option<ProcessId> {
         self.table.by_pid(pid)
+    }
+
+    /// Settings of an active group.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.table.group(name)
+    }
+
+    /// The processes of an active group.
+    #[must_use]
+    pub fn members(&self, group: &str) -> &[ProcessId] {
+        self.table.members(group)
     }
 
     /// Every process, in no promised order.
@@ -287,9 +316,9 @@ impl Supervisor {
         }
         self.phase = Phase::Running;
         for group in self.table.group_names() {
-            out.push(Action::Event(Event::GroupAdded { group }));
+            self.publish(Event::GroupAdded { group }, out);
         }
-        out.push(Action::Event(Event::SupervisorRunning));
+        self.publish(Event::SupervisorRunning, out);
         for id in self.table.in_start_order() {
             if self.table.entry(id).is_some_and(|entry| entry.config.autostart) {
                 self.step(id, program::Input::Start, now, out);
@@ -328,6 +357,9 @@ impl Supervisor {
             self.step(id, program::Input::Deadline, now, out);
         }
         self.remind(now, out);
+        if self.listeners.deadline().is_some_and(|at| at <= now.mono) {
+            self.tick(now, out);
+        }
     }
 
     /// The only way anything happens to a process.
@@ -364,7 +396,8 @@ impl Supervisor {
             }
             program::Action::Changed { from, to, tries, pid, expected } => {
                 let (process, group) = (entry.config.name.clone(), entry.group.clone());
-                out.push(Action::Event(Event::ProcessState { process, group, from, to, tries, pid, expected }));
+                self.listener_changed(id, to, out);
+                self.publish(Event::ProcessState { process, group, from, to, tries, pid, expected }, out);
                 self.state_changed(id, to, out);
             }
             program::Action::Failed(kind) => self.start_failed(id, kind, out),
@@ -395,27 +428,6 @@ impl Supervisor {
                 self.shut_down(now, out);
             }
         }
-    }
-}
-
-/// Whether programs of this kind of group are run. Listeners without events and FastCGI programs without their socket would
-/// only seem to work.
-fn is_served(group: &Group) -> bool {
-    match group.kind {
-        GroupKind::Group | GroupKind::Program => true,
-        GroupKind::EventListener { .. } | GroupKind::FcgiProgram { .. } => false,
-    }
-}
-
-fn tell_unserved(config: &Config, out: &mut Vec<Action>) {
-    for group in config.groups.iter().filter(|group| !is_served(group)) {
-        let kind = match group.kind {
-            GroupKind::EventListener { .. } => "event listeners",
-            GroupKind::FcgiProgram { .. } => "fcgi-programs",
-            GroupKind::Group | GroupKind::Program => continue,
-        };
-        let text = format!("`{}` is not run: {kind} are not supported by this version", group.name);
-        out.push(Action::Log(LogLevel::Warn, text));
     }
 }
 

@@ -76,7 +76,6 @@ impl Supervisor {
                 job.failure = Some((Code::CannotReread, mistakes.join("; ")));
             }
             Ok(config) => {
-                super::tell_unserved(&config, out);
                 self.configured = Arc::from(config);
                 self.configuration_read(id, purpose, out);
             }
@@ -118,13 +117,12 @@ impl Supervisor {
     fn plan(&self, only: &[String]) -> Diff {
         let chosen = |group: &&Group| only.is_empty() || only.contains(&group.name);
         let active: Vec<&Group> = self.table.active().filter(chosen).collect();
-        let configured: Vec<&Group> =
-            self.configured.groups.iter().filter(|group| super::is_served(group)).filter(chosen).collect();
+        let configured: Vec<&Group> = self.configured.groups.iter().filter(chosen).collect();
         config::diff(&active, &configured)
     }
 
     fn configured_group(&self, name: &str) -> Option<Group> {
-        self.configured.groups.iter().find(|group| super::is_served(group) && group.name == name).cloned()
+        self.configured.groups.iter().find(|group| group.name == name).cloned()
     }
 
     /// Processes that the plan forgets, for their group is removed or their settings change.
@@ -179,6 +177,7 @@ impl Supervisor {
                 self.tell_group(id, &group.name, "stopped", out);
             }
             let (forgotten, added) = self.table.replace_group(&group);
+            self.replace_listeners(&group, change.settings, &forgotten, &added);
             out.extend(forgotten.into_iter().map(Action::Removed));
             out.extend(added.iter().copied().map(Action::Added));
             started.extend(added);
@@ -202,16 +201,32 @@ impl Supervisor {
         }
     }
 
+    fn replace_listeners(&mut self, group: &Group, settings: bool, forgotten: &[ProcessId], added: &[ProcessId]) {
+        forgotten.iter().for_each(|id| self.listeners.remove(*id));
+        if settings {
+            self.listeners.replace_pool(group);
+        }
+        for id in added {
+            if let Some(name) = self.table.entry(*id).map(|entry| entry.config.name.clone()) {
+                self.listeners.add_one(&group.name, *id, name);
+            }
+        }
+    }
+
     fn add_group(&mut self, group: &Group, out: &mut Vec<Action>) -> Vec<ProcessId> {
         let ids = self.table.add_group(group);
+        self.listeners.add(group, &ids);
         out.extend(ids.iter().copied().map(Action::Added));
-        out.push(Action::Event(Event::GroupAdded { group: group.name.clone() }));
+        self.publish(Event::GroupAdded { group: group.name.clone() }, out);
         ids
     }
 
     fn remove_group(&mut self, group: &str, out: &mut Vec<Action>) {
-        out.extend(self.table.remove_group(group).into_iter().map(Action::Removed));
-        out.push(Action::Event(Event::GroupRemoved { group: group.to_string() }));
+        let forgotten = self.table.remove_group(group);
+        forgotten.iter().for_each(|id| self.listeners.remove(*id));
+        self.listeners.remove_pool(group);
+        out.extend(forgotten.into_iter().map(Action::Removed));
+        self.publish(Event::GroupRemoved { group: group.to_string() }, out);
     }
 
     pub(super) fn ask_add(&mut self, client: ClientId, groups: &[String], now: Now, out: &mut Vec<Action>) {
@@ -263,8 +278,10 @@ impl Supervisor {
     }
 
     fn tell_group(&self, id: JobId, group: &str, result: &str, out: &mut Vec<Action>) {
-        if let Some(client) = self.jobs.get(&id).and_then(|job| job.client) {
-            out.push(Action::Reply(client, data(&[("group", group), ("result", result)])));
+        match self.jobs.get(&id).and_then(|job| job.client) {
+            Some(client) => out.push(Action::Reply(client, data(&[("group", group), ("result", result)]))),
+            // Nobody waits for it: after a HUP the log tells.
+            None => out.push(Action::Log(LogLevel::Info, format!("{group}: {result} process group"))),
         }
     }
 }

@@ -173,6 +173,7 @@ impl Bench {
             Action::Removed(_) => Some("removed".to_string()),
             Action::Adopt(_) => Some("adopt".to_string()),
             Action::Leave => Some("leave".to_string()),
+            Action::Deliver(id, _) => Some(format!("deliver {}", self.name(*id))),
             Action::Log(..) | Action::Event(_) => None,
         }
     }

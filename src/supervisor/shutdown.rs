@@ -41,7 +41,7 @@ impl Supervisor {
     pub(super) fn shut_down(&mut self, now: Now, out: &mut Vec<Action>) {
         self.phase = Phase::ShuttingDown;
         self.abandon_jobs(out);
-        out.push(Action::Event(Event::SupervisorStopping));
+        self.publish(Event::SupervisorStopping, out);
         let all = self.table.in_start_order();
         for id in &all {
             self.step(*id, program::Input::NoMoreStarts, now, out);

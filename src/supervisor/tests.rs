@@ -121,6 +121,31 @@ fn start_of_what_is_stopping_starts_it_after_that() {
 }
 
 #[test]
+fn start_of_what_stops_as_soon_as_it_has_a_pid_starts_it_after_that() {
+    let mut bench = Bench::new(three());
+    bench.sup.phase = Phase::Running;
+    let id = bench.id("first");
+    bench.start(&["first"]);
+    bench.stop(&["first"]);
+    assert_eq!(bench.start(&["first"]), NOTHING);
+    let said = bench.feed(Input::Process(id, program::Input::Spawned { pid: 7 }));
+    assert_eq!(said, ["15 first"]);
+    assert_eq!(bench.dies("first", 0), ["2: first stopped", "spawn first", "2: ok"]);
+    assert_eq!(bench.spawn_all(), ["1: first started", "3: first started", "1: ok", "3: ok"]);
+}
+
+#[test]
+fn reaped_pid_is_forgotten() {
+    let mut bench = Bench::running(three());
+    let (id, pid) = (bench.id("first"), bench.pid("first"));
+    assert!(bench.sup.holds(id, pid, false));
+    bench.dies("first", 0);
+    assert!(!bench.sup.holds(id, pid, true));
+    bench.feed(Input::Died { pid, exit: Exit::Code(0) });
+    assert_eq!(bench.logged(), [format!("reaped unknown pid {pid} (exit status 0)")]);
+}
+
+#[test]
 fn stop_goes_through_waves_from_the_last_and_awaits_each() {
     let mut bench = Bench::running(three());
     assert_eq!(bench.stop(&["all"]), ["15 last"]);

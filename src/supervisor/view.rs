@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::jobs::data;
 use super::table::{ProcessId, Target, display_name};
-use super::{Entry, Phase, Supervisor};
+use super::{Entry, ListenerFacts, Phase, Supervisor};
 use crate::config::{AutoRestart, Group, Logfile, Process};
 use crate::program::{self, Now, State, Wanted};
-use crate::protocol::{Code, Line};
+use crate::protocol::{Code, DataLine, Line};
 
 /// Where the logs of a process are, for its status line.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -36,22 +36,23 @@ impl Supervisor {
         }
     }
 
-    /// Status lines of what `names` mean (none = everything), each through `line`; errors first, as the original has them.
-    pub fn status(&self, names: &[String], now: Now, around: &dyn Surroundings, line: &mut dyn FnMut(Line)) {
+    /// Writes status lines of what `names` mean (none = everything); errors first, as the original has them. Straight into
+    /// the reply: it is asked for often, and of many.
+    pub fn status(&self, names: &[String], now: Now, around: &dyn Surroundings, out: &mut Vec<u8>) {
         let everything = names.is_empty() || names.iter().any(|name| name == "all");
         if everything {
             let mut entries: Vec<(ProcessId, &Entry)> = self.table.entries().collect();
             entries.sort_by(|(_, a), (_, b)| (&a.group, &a.config.name).cmp(&(&b.group, &b.config.name)));
             for (id, entry) in entries {
-                line(status_line(id, entry, now, around));
+                self.status_line(id, entry, now, around, out);
             }
             return;
         }
         let targets = self.table.resolve(names);
         for target in &targets {
             match target {
-                Target::NoProcess(name) => line(no_such("name", name, "no such process")),
-                Target::NoGroup(group) => line(no_such("group", group, "no such group")),
+                Target::NoProcess(name) => no_such("name", name, "no such process").write_to(out),
+                Target::NoGroup(group) => no_such("group", group, "no such group").write_to(out),
                 Target::Process(_) | Target::Several(_) => {}
             }
         }
@@ -65,9 +66,43 @@ impl Supervisor {
             let mut entries: Vec<_> = ids.iter().filter_map(|id| Some((*id, self.table.entry(*id)?))).collect();
             entries.sort_by(|(_, a), (_, b)| a.config.name.cmp(&b.config.name));
             for (id, entry) in entries {
-                line(status_line(id, entry, now, around));
+                self.status_line(id, entry, now, around, out);
             }
         }
+    }
+
+    fn status_line(&self, id: ProcessId, entry: &Entry, now: Now, around: &dyn Surroundings, out: &mut Vec<u8>) {
+        let life = &entry.life;
+        let epoch = |time: Option<Now>| time.map_or(0, |time| time.wall.as_secs());
+        let mut line = DataLine::new(out)
+            .key("name", entry.display_name())
+            .key("group", &entry.group)
+            .key("process", &entry.config.name)
+            .key("state", life.state.name().word())
+            .number("pid", life.state.pid().unwrap_or(0))
+            .number("start", epoch(life.started))
+            .number("stop", epoch(life.ended))
+            .number("now", now.wall.as_secs());
+        if let Some(exit) = life.exit {
+            line = line.number("exit", exit.status());
+        }
+        line = line.maybe("error", life.error.as_ref());
+        if let State::Running { since, .. } = life.state {
+            line = line.number("uptime", now.mono.saturating_sub(since).as_secs());
+        }
+        let paths = around.log_paths(id);
+        let mut description = program::describe(life, now, &|wall| around.stamp(wall));
+        line = line
+            .key("wanted", if life.wanted == Wanted::Up { "up" } else { "down" })
+            .maybe("stdout", paths.stdout)
+            .maybe("stderr", paths.stderr);
+        if let Some(facts) = self.listener(id) {
+            line = line.key("listener", facts.state).number("waiting", facts.waiting).number("lost", facts.lost);
+            if facts.lost > 0 {
+                description.push_str(&format!(", {} events lost", facts.lost));
+            }
+        }
+        line.key("description", description).end();
     }
 
     /// The reply to `why`.
@@ -76,7 +111,13 @@ impl Supervisor {
         let Some(entry) = self.table.find(name).and_then(|id| self.table.entry(id)) else {
             return vec![Line::Error(Code::BadName, format!("no such process `{name}`"))];
         };
-        let text = program::why(&entry.config, &entry.life, now);
+        let mut text = program::why(&entry.config, &entry.life, now);
+        if let Some(facts) = self.table.find(name).and_then(|id| self.listener(id)) {
+            let ListenerFacts { state, waiting, lost } = facts;
+            text.push_str(&format!(
+                "; as a listener it is {state}, {waiting} events wait for its pool, {lost} were lost"
+            ));
+        }
         let state = entry.life.state.name().word();
         vec![data(&[("name", &entry.display_name()), ("state", state), ("text", &text)]), Line::Ok(String::new())]
     }
@@ -131,45 +172,12 @@ fn no_such(key: &str, name: &str, text: &str) -> Line {
     data(&[(key, name), ("error", Code::BadName.word()), ("text", text)])
 }
 
-fn status_line(id: ProcessId, entry: &Entry, now: Now, around: &dyn Surroundings) -> Line {
-    let life = &entry.life;
-    let epoch = |time: Option<Now>| time.map_or(0, |time| time.wall.as_secs()).to_string();
-    let mut pairs: Vec<(String, String)> = Vec::with_capacity(crate::protocol::STATUS_KEYS.len());
-    let mut put = |key: &str, value: String| pairs.push((key.to_string(), value));
-    put("name", entry.display_name());
-    put("group", entry.group.clone());
-    put("process", entry.config.name.clone());
-    put("state", life.state.name().word().to_string());
-    put("pid", life.state.pid().unwrap_or(0).to_string());
-    put("start", epoch(life.started));
-    put("stop", epoch(life.ended));
-    put("now", now.wall.as_secs().to_string());
-    if let Some(exit) = life.exit {
-        put("exit", exit.status().to_string());
-    }
-    if let Some(error) = &life.error {
-        put("error", error.clone());
-    }
-    if let State::Running { since, .. } = life.state {
-        put("uptime", now.mono.saturating_sub(since).as_secs().to_string());
-    }
-    put("wanted", if life.wanted == Wanted::Up { "up" } else { "down" }.to_string());
-    let paths = around.log_paths(id);
-    if let Some(path) = paths.stdout {
-        put("stdout", path);
-    }
-    if let Some(path) = paths.stderr {
-        put("stderr", path);
-    }
-    put("description", program::describe(life, now, &|wall| around.stamp(wall)));
-    Line::Data(pairs)
-}
-
 fn config_line(group: &Group, process: &Process, active: bool) -> Line {
     let yes = |value: bool| if value { "yes" } else { "no" }.to_string();
     let logfile = |logfile: &Logfile| match logfile {
         Logfile::Auto => "auto".to_string(),
         Logfile::None => "none".to_string(),
+        Logfile::Terminal => "tty".to_string(),
         Logfile::File(path) => path.clone(),
     };
     let autorestart = match process.autorestart {

@@ -1,5 +1,7 @@
 //! The actions a person can name, and how a line names one.
 
+use crate::protocol::Ending;
+
 /// What a person can ask for. `Quit` has three names: `quit`, `exit` and the end of input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -9,6 +11,8 @@ pub enum Action {
     Avail,
     /// Empty logs.
     Clear,
+    /// End the run of the machine whose init visor is.
+    End(Ending),
     /// Leave the prompt.
     Quit,
     /// A process' output and input, here.
@@ -51,7 +55,9 @@ pub enum Action {
     Update,
     /// visor's version.
     Version,
-    /// State changes as they happen.
+    /// Tell listeners something.
+    Event,
+    /// Events as they happen.
     Watch,
     /// Why a process is not up.
     Why,
@@ -62,15 +68,19 @@ const NAMES: &[(&str, Action)] = &[
     ("add", Action::Add),
     ("avail", Action::Avail),
     ("clear", Action::Clear),
+    ("event", Action::Event),
     ("exit", Action::Quit),
     ("fg", Action::Fg),
+    ("halt", Action::End(Ending::Halt)),
     ("healthy", Action::Healthy),
     ("help", Action::Help),
     ("logs", Action::Logs),
     ("maintail", Action::Maintail),
     ("open", Action::Open),
     ("pid", Action::Pid),
+    ("poweroff", Action::End(Ending::Poweroff)),
     ("quit", Action::Quit),
+    ("reboot", Action::End(Ending::Reboot)),
     ("reload", Action::Reload),
     ("remove", Action::Remove),
     ("reopen", Action::Reopen),
@@ -106,6 +116,7 @@ impl Action {
             | Action::Signal
             | Action::Pid
             | Action::Clear
+            | Action::End(_)
             | Action::Tail
             | Action::Maintail
             | Action::Version
@@ -113,6 +124,7 @@ impl Action {
             | Action::Healthy
             | Action::Logs
             | Action::Reopen
+            | Action::Event
             | Action::Watch
             | Action::Why => true,
             Action::Add

@@ -32,7 +32,7 @@ impl Session {
             _ => return Ok(self.refuse("ERROR: too many process names supplied")),
         };
         // Watched before it is looked at, so that an end in between is not missed.
-        let watch = self.begin(&Request::Watch(vec![name.to_owned()]))?;
+        let watch = self.begin(&Request::Watch { kinds: Vec::new(), names: vec![name.to_owned()] })?;
         if let Some(code) = self.not_running(name)? {
             return Ok(code);
         }

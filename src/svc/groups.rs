@@ -1,10 +1,11 @@
-//! Actions on the configuration and on visor itself: reread, update, add, remove, avail, reload, shutdown, version, reopen.
+//! Actions on the configuration and on visor itself: reread, update, add, remove, avail, reload, shutdown, poweroff, reboot, halt,
+//! version, reopen.
 
 use super::action::Action;
 use super::words;
 use super::{Answer, Session, names};
 use crate::cli::ExitCode;
-use crate::protocol::{Line, Request};
+use crate::protocol::{Ending, Line, Request};
 
 impl Session {
     /// `reread`
@@ -69,6 +70,21 @@ impl Session {
         }
         self.ask(&Request::Shutdown, |_, _| {})?;
         self.screen.line("Shut down");
+        Ok(ExitCode::Success)
+    }
+
+    /// `poweroff`, `reboot`, `halt`
+    pub(super) fn end(&mut self, ending: Ending) -> Answer {
+        let (question, told) = match ending {
+            Ending::Poweroff => ("Really power the machine off y/N? ", "Powering off"),
+            Ending::Reboot => ("Really reboot the machine y/N? ", "Rebooting"),
+            Ending::Halt => ("Really halt the machine y/N? ", "Halting"),
+        };
+        if !self.confirms(question) {
+            return Ok(ExitCode::Success);
+        }
+        self.ask(&Request::End(ending), |_, _| {})?;
+        self.screen.line(told);
         Ok(ExitCode::Success)
     }
 

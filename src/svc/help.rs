@@ -1,6 +1,7 @@
 //! The words of `help`.
 
 use super::action::{self, Action};
+use crate::protocol::Ending;
 
 /// Columns of a screen that [`list`] fills.
 const WIDTH: usize = 79;
@@ -18,6 +19,9 @@ pub fn of(action: Action) -> &'static [&'static str] {
             "clear <name> <name>\tEmpty the logs of several",
             "clear all\t\tEmpty the logs of all",
         ],
+        Action::End(Ending::Poweroff) => &["poweroff\tStop every process and power the machine off"],
+        Action::End(Ending::Reboot) => &["reboot\t\tStop every process and start the machine again"],
+        Action::End(Ending::Halt) => &["halt\t\tStop every process and halt the machine, leaving its power on"],
         Action::Quit => &["quit\tLeave the prompt", "exit\tLeave the prompt"],
         Action::Fg => &[
             "fg <process>\tBring a process to the foreground: see its output, type its input",
@@ -93,7 +97,12 @@ pub fn of(action: Action) -> &'static [&'static str] {
             "update <gname> [...]\tThe same for some groups",
         ],
         Action::Version => &["version\t\t\tThe version of the visor we talk to"],
-        Action::Watch => &["watch [<name>...]\tEvery change of state as it happens (Ctrl-C to leave)"],
+        Action::Event => &["event <type> [<data>]\tTell event listeners something (REMOTE_COMMUNICATION)"],
+        Action::Watch => &[
+            "watch [<name>...]\tEvery change of state as it happens (Ctrl-C to leave)",
+            "watch --json\t\tThe same, an object a line",
+            "watch --type <type>\tOnly events of a type or family, such as PROCESS_STATE or TICK_5",
+        ],
         Action::Why => &["why <name>\tOne sentence: what it waits for, why it is down, what comes next"],
     }
 }

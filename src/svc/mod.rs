@@ -92,7 +92,13 @@ impl Session {
             self.connected = Some(self.connect()?);
         }
         match action {
-            Action::Avail | Action::Reread | Action::Reload | Action::Shutdown | Action::Version | Action::Reopen
+            Action::Avail
+            | Action::Reread
+            | Action::Reload
+            | Action::Shutdown
+            | Action::End(_)
+            | Action::Version
+            | Action::Reopen
                 if !arguments.is_empty() =>
             {
                 self.misuse(action, &format!("Error: {name} accepts no arguments"), ExitCode::Failure)
@@ -106,6 +112,7 @@ impl Session {
             Action::Maintail => self.maintail(arguments),
             Action::Logs => self.logs(arguments),
             Action::Fg => self.fg(arguments),
+            Action::Event => self.event(arguments),
             Action::Watch => self.watch(arguments),
             Action::Why => self.why(arguments),
             Action::Healthy => self.healthy(arguments),
@@ -113,6 +120,7 @@ impl Session {
             Action::Reread => self.reread(),
             Action::Reload => self.reload(),
             Action::Shutdown => self.shutdown(),
+            Action::End(ending) => self.end(ending),
             Action::Version => self.version(),
             Action::Reopen => self.reopen(),
             Action::Open => self.open(arguments),

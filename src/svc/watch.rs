@@ -13,17 +13,43 @@ const STATE_EVENT: &str = "PROCESS_STATE_";
 const SECONDS_A_DAY: i64 = 86_400;
 
 impl Session {
-    /// `watch [NAME…]`
+    /// `event TYPE [DATA…]`
+    pub(super) fn event(&mut self, arguments: &[&str]) -> Answer {
+        let Some((kind, data)) = arguments.split_first() else {
+            self.screen.line("Error: event requires a type");
+            return Ok(ExitCode::Failure);
+        };
+        let request = Request::Event { kind: (*kind).to_owned(), data: data.join(" ").into_bytes() };
+        self.ask(&request, |_, _| ())?;
+        Ok(ExitCode::Success)
+    }
+
+    /// `watch [--json] [--type TYPE]… [NAME…]`
     pub(super) fn watch(&mut self, arguments: &[&str]) -> Answer {
+        let mut rest = arguments.iter().copied().peekable();
+        let (mut json, mut kinds) = (false, Vec::new());
+        while let Some(option) = rest.next_if(|word| word.starts_with("--")) {
+            match (option, option.strip_prefix("--type=")) {
+                ("--json", _) => json = true,
+                ("--type", _) => kinds.extend(rest.next().map(str::to_uppercase)),
+                (_, Some(kind)) => kinds.push(kind.to_uppercase()),
+                (unknown, None) => {
+                    self.screen.line(&format!("Error: bad argument {unknown}"));
+                    return Ok(ExitCode::Failure);
+                }
+            }
+        }
+        let arguments: Vec<&str> = rest.collect();
         let all = arguments.contains(&"all");
         let names = if all { Vec::new() } else { names(arguments.iter().copied()) };
-        let client = self.begin(&Request::Watch(names))?;
+        let client = self.begin(&Request::Watch { kinds, names })?;
         let mut streams = self.streams(vec![client])?;
         while !self.screen.is_gone() {
             match streams.next(None) {
                 Wake::Line(_, Line::Error(code, text)) => return Ok(self.end_failure(code, &text)),
                 Wake::Line(_, line) => {
-                    if let Some(text) = event(&line, &self.screen) {
+                    let text = if json { as_json(&line) } else { event(&line, &self.screen) };
+                    if let Some(text) = text {
                         self.screen.line(&text);
                         self.screen.flush();
                     }
@@ -51,6 +77,12 @@ impl Session {
             ExitCode::Failure
         })
     }
+}
+
+/// An object a line.
+fn as_json(line: &Line) -> Option<String> {
+    let Line::Data(pairs) = line else { return None };
+    Some(super::json::object(pairs, &["pid", "tries", "when", "missed"]))
 }
 
 /// `2026-11-22T11:44:31Z web: STARTING -> RUNNING, pid 7`

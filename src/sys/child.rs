@@ -1,5 +1,5 @@
 //! What a forked child does before it becomes the program, in this order: own process group, signals as new,
-//! descriptors, user, directory, umask, exec.
+//! terminal, descriptors, user, directory, umask, exec.
 //!
 //! Everything here runs between fork and exec: async-signal-safe calls only, no allocation, no lock, no panic, no
 //! return. All strings, arrays and ids were made ready by `spawn`. The first step that fails is told to the parent
@@ -22,6 +22,9 @@ const NOT_STARTED: c_int = 127;
 /// A failed step as the status pipe carries it: its stage, then errno in the machine's byte order.
 pub(super) const REPORT_BYTES: usize = 1 + size_of::<c_int>();
 
+/// Stands in [`Plan::stdio`] for the terminal, which has no number before the child opens it.
+pub(super) const TERMINAL: RawFd = -1;
+
 /// A failed step and why.
 type Failure = (Stage, c_int);
 
@@ -40,10 +43,12 @@ pub(super) struct Plan<'a> {
     /// Whom it becomes; `None` when it stays who we are.
     pub credentials: Option<&'a Credentials>,
     /// What it leads.
-    pub lead: Lead,
+    pub lead: Lead<'a>,
+    /// The path in [`Lead::Terminal`].
+    pub terminal: Option<&'a CStr>,
     /// What it finds of signals.
     pub signals: Signals,
-    /// What becomes its descriptors 0, 1 and 2.
+    /// What becomes its descriptors 0, 1 and 2; [`TERMINAL`] = the terminal.
     pub stdio: [RawFd; 3],
     /// Descriptors above the standard three that stay open.
     pub keep: &'a [RawFd],
@@ -73,7 +78,11 @@ fn leave() -> ! {
 fn become_program(plan: &Plan) -> Result<Infallible, Failure> {
     lead(plan.lead)?;
     reset_signals(plan.signals);
-    place_standard(plan.stdio).map_err(|errno| (Stage::Descriptors, errno))?;
+    let stdio = match plan.terminal {
+        Some(path) => with_terminal(plan.stdio, path)?,
+        None => plan.stdio,
+    };
+    place_standard(stdio).map_err(|errno| (Stage::Descriptors, errno))?;
     if !fds::close_range_on_exec(fds::FIRST_PRIVATE) {
         fds::close_on_exec_one_by_one(fds::FIRST_PRIVATE);
     }
@@ -103,7 +112,7 @@ fn lead(lead: Lead) -> Result<(), Failure> {
     let result = unsafe {
         match lead {
             Lead::Group | Lead::Foreground => libc::setpgid(0, 0),
-            Lead::Session => libc::setsid(),
+            Lead::Session | Lead::Terminal(_) => libc::setsid(),
         }
     };
     step(Stage::Group, result)?;
@@ -119,6 +128,23 @@ fn lead(lead: Lead) -> Result<(), Failure> {
         unsafe { libc::tcsetpgrp(0, libc::getpid()) };
     }
     Ok(())
+}
+
+/// Open the terminal, make it that of our new session, and put it where [`TERMINAL`] stands. Opening may wait for a line that has no
+/// carrier; signals are as new by now, so a stop ends that.
+fn with_terminal(stdio: [RawFd; 3], path: &CStr) -> Result<[RawFd; 3], Failure> {
+    /// Root takes it from a session that has it, such as that of a getty which has just died.
+    const STEAL: c_int = 1;
+    // SAFETY: the path is a C string; the request takes a number.
+    let terminal = unsafe {
+        let terminal = libc::open(path.as_ptr(), libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
+        step(Stage::Terminal, terminal)?;
+        if libc::ioctl(terminal, libc::TIOCSCTTY as _, STEAL) < 0 {
+            step(Stage::Terminal, libc::ioctl(terminal, libc::TIOCSCTTY as _, 0))?;
+        }
+        terminal
+    };
+    Ok(stdio.map(|source| if source == TERMINAL { terminal } else { source }))
 }
 
 fn step(stage: Stage, result: c_int) -> Result<(), Failure> {

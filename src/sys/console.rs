@@ -263,7 +263,8 @@ mod tests {
         let (master, slave) = unsafe {
             let master = libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY);
             if master < 0 || libc::grantpt(master) < 0 || libc::unlockpt(master) < 0 {
-                println!("terminal_that_nobody_reads: left out, no pseudo-terminal here");
+                let text = b"left out: terminal_that_nobody_reads: no pseudo-terminal here\n";
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), text);
                 return;
             }
             (master, libc::open(libc::ptsname(master), libc::O_RDWR | libc::O_NOCTTY))

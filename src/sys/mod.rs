@@ -20,8 +20,13 @@ pub mod command;
 pub mod console;
 /// Descriptors: pipes, flags, limits, plain reads and writes.
 pub mod fds;
+/// Execute ourselves anew rather than die of a fault.
+pub mod guard;
 /// The machine's name, its files by pattern, its limits.
 pub mod host;
+/// Mount, name, power off: what the init of a machine does to it.
+#[cfg_attr(not(target_os = "linux"), path = "machine_elsewhere.rs")]
+pub mod machine;
 /// Wait for descriptors.
 pub mod poll;
 /// Our own process: identity, session, user.

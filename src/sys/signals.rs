@@ -221,7 +221,7 @@ pub(super) fn set_action(signal: c_int, handler: libc::sighandler_t, flags: c_in
 pub struct SavedMask(libc::sigset_t);
 
 /// Hold back every signal of this thread until the answer is dropped, so that none arrives between fork and
-/// the child's reset of its handlers.
+/// the child's reset of its handlers. Those that tell of a fault still come: a blocked one kills at once, handler or not.
 pub fn block_all() -> SavedMask {
     let mut all = MaybeUninit::uninit();
     let mut old = MaybeUninit::uninit();
@@ -229,8 +229,21 @@ pub fn block_all() -> SavedMask {
     // `how` neither can fail.
     unsafe {
         libc::sigfillset(all.as_mut_ptr());
+        for fault in super::guard::FAULTS {
+            libc::sigdelset(all.as_mut_ptr(), fault);
+        }
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), old.as_mut_ptr());
         SavedMask(old.assume_init())
+    }
+}
+
+/// Hold back no signal of this thread any more. Async-signal-safe.
+pub(super) fn unblock_all() {
+    let mut none = MaybeUninit::uninit();
+    // SAFETY: sigemptyset fills the set before it is read; with a valid `how` the call cannot fail.
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
     }
 }
 

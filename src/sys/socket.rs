@@ -354,6 +354,52 @@ pub fn peer(connection: impl AsFd) -> io::Result<Peer> {
     }
 }
 
+/// A TCP socket that listens on `host:port`, for a program: blocking, closed on exec. The host is looked up with whatever
+/// the machine has for that; only IPv4 and IPv6 numbers never wait.
+///
+/// # Errors
+/// What the look-up, bind(2) or listen(2) answers.
+pub fn listen_tcp(address: &str, backlog: Option<i32>) -> io::Result<OwnedFd> {
+    let socket = std::net::TcpListener::bind(address)?;
+    listen_again(&socket, backlog)?;
+    Ok(socket.into())
+}
+
+/// A Unix socket that listens at `path`, for a program: blocking, closed on exec. A socket that is there already is
+/// replaced; anything else is not.
+///
+/// # Errors
+/// `AlreadyExists` for what is no socket; what bind(2), chown(2) or chmod(2) answers.
+pub fn listen_unix(
+    path: &Path,
+    mode: Option<u32>,
+    owner: (Option<u32>, Option<u32>),
+    backlog: Option<i32>,
+) -> io::Result<OwnedFd> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if there.file_type().is_socket() => std::fs::remove_file(path)?,
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket is there")),
+        Err(_) => {}
+    }
+    let socket = std::os::unix::net::UnixListener::bind(path)?;
+    if owner != (None, None) {
+        std::os::unix::fs::lchown(path, owner.0, owner.1)?;
+    }
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    listen_again(&socket, backlog)?;
+    Ok(socket.into())
+}
+
+/// Gives a listening socket another backlog than the library's.
+fn listen_again(socket: impl AsFd, backlog: Option<i32>) -> io::Result<()> {
+    let Some(backlog) = backlog else { return Ok(()) };
+    // SAFETY: takes two numbers.
+    super::call::check(unsafe { libc::listen(socket.as_fd().as_raw_fd(), backlog) }).map(drop)
+}
+
 /// Send as much of `bytes` as there is room for, never waiting and never raising SIGPIPE.
 ///
 /// # Errors

@@ -44,6 +44,8 @@ pub enum Stdin<'a> {
     Null,
     /// Our own.
     Inherit,
+    /// The terminal of [`Lead::Terminal`].
+    Terminal,
 }
 
 /// Where a child's descriptor 1 or 2 leads.
@@ -55,17 +57,21 @@ pub enum Output {
     Null,
     /// Our own.
     Inherit,
+    /// The terminal of [`Lead::Terminal`].
+    Terminal,
 }
 
 /// What a child leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lead {
+pub enum Lead<'a> {
     /// A process group of its own, in our session.
     Group,
     /// A process group of its own, which becomes the foreground of the terminal on descriptor 0.
     Foreground,
     /// A session of its own.
     Session,
+    /// A session of its own with the terminal at this path as its controlling one, taken away from whatever session had it.
+    Terminal(&'a str),
 }
 
 /// What a child finds of signals.
@@ -91,7 +97,7 @@ pub struct Spec<'a> {
     /// Its umask; `None`: ours.
     pub umask: Option<u32>,
     /// What it leads.
-    pub lead: Lead,
+    pub lead: Lead<'a>,
     /// What it finds of signals.
     pub signals: Signals,
     /// Whom it becomes; `None`: it stays who we are.
@@ -135,6 +141,8 @@ pub enum Stage {
     Fork,
     /// Lead a process group of its own.
     Group,
+    /// Open the terminal and make it the controlling one.
+    Terminal,
     /// Put descriptors 0, 1 and 2 in place.
     Descriptors,
     /// Set the supplementary groups.
@@ -150,11 +158,12 @@ pub enum Stage {
 }
 
 impl Stage {
-    const ALL: [Stage; 10] = [
+    const ALL: [Stage; 11] = [
         Stage::Prepare,
         Stage::Pipes,
         Stage::Fork,
         Stage::Group,
+        Stage::Terminal,
         Stage::Descriptors,
         Stage::Groups,
         Stage::GroupId,
@@ -170,6 +179,7 @@ impl Stage {
             Stage::Pipes => "make pipes",
             Stage::Fork => "fork",
             Stage::Group => "lead a process group",
+            Stage::Terminal => "take the terminal",
             Stage::Descriptors => "set up the standard descriptors",
             Stage::Groups => "set supplementary groups",
             Stage::GroupId => "set the group id",
@@ -225,6 +235,7 @@ pub fn spawn(spec: &Spec) -> Result<Child, SpawnError> {
         umask: spec.umask.map(|mask| mask as libc::mode_t),
         credentials: spec.credentials.filter(|credentials| credentials.differ_from_ours()),
         lead: spec.lead,
+        terminal: texts.terminal.as_deref(),
         signals: spec.signals,
         stdio: ends.child_side(spec.redirect_stderr),
         keep: spec.keep,
@@ -243,8 +254,9 @@ fn fork(plan: &Plan) -> io::Result<i32> {
         child::run(plan);
     }
     drop(mask);
-    if plan.lead == Lead::Session {
-        return Ok(pid);
+    match plan.lead {
+        Lead::Session | Lead::Terminal(_) => return Ok(pid),
+        Lead::Group | Lead::Foreground => {}
     }
     // The child does the same; done twice so that a signal to its group finds the group whoever runs first. Once it
     // has executed its file this answers EACCES, and it did it itself by then.
@@ -259,6 +271,7 @@ struct Texts {
     argv: Vec<CString>,
     env: Vec<CString>,
     directory: Option<CString>,
+    terminal: Option<CString>,
 }
 
 impl Texts {
@@ -270,11 +283,16 @@ impl Texts {
             text.extend_from_slice(value.as_bytes());
             c_string(text)
         };
+        let terminal = match spec.lead {
+            Lead::Terminal(path) => Some(path),
+            Lead::Group | Lead::Foreground | Lead::Session => None,
+        };
         Ok(Texts {
             path: c_string(spec.path.as_os_str().to_os_string().into_vec())?,
             argv: spec.argv.iter().map(|word| c_string(word.as_bytes())).collect::<io::Result<_>>()?,
             env: spec.env.iter().map(pair).collect::<io::Result<_>>()?,
             directory: spec.directory.map(c_string).transpose()?,
+            terminal: terminal.map(c_string).transpose()?,
         })
     }
 }
@@ -295,6 +313,8 @@ enum ChildSide<'a> {
     Borrowed(BorrowedFd<'a>),
     /// The number it has in us as well.
     Inherited(RawFd),
+    /// Opened by the child.
+    Terminal,
 }
 
 impl End<'_> {
@@ -303,6 +323,7 @@ impl End<'_> {
             ChildSide::Owned(fd) => fd.as_raw_fd(),
             ChildSide::Borrowed(fd) => fd.as_raw_fd(),
             ChildSide::Inherited(number) => *number,
+            ChildSide::Terminal => child::TERMINAL,
         }
     }
 }
@@ -352,6 +373,7 @@ fn open_stdin(stdin: Stdin) -> io::Result<End> {
             Ok(End { child: ChildSide::Owned(end), ours: None })
         }
         Stdin::Inherit => Ok(End { child: ChildSide::Inherited(libc::STDIN_FILENO), ours: None }),
+        Stdin::Terminal => Ok(End { child: ChildSide::Terminal, ours: None }),
     }
 }
 
@@ -363,6 +385,7 @@ fn open_output<'a>(output: Output, number: RawFd) -> io::Result<End<'a>> {
         }
         Output::Null => Ok(End { child: ChildSide::Owned(fds::null()?), ours: None }),
         Output::Inherit => Ok(End { child: ChildSide::Inherited(number), ours: None }),
+        Output::Terminal => Ok(End { child: ChildSide::Terminal, ours: None }),
     }
 }
 

@@ -79,7 +79,8 @@ pub fn read_all(fd: OwnedFd) -> String {
 pub fn root_or_skip(test: &str) -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {
-        println!("{test}: left out, needs root");
+        let text = format!("left out: {test}: needs root\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
     }
     root
 }

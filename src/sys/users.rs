@@ -83,7 +83,8 @@ mod tests {
     #[test]
     fn root_is_found_by_name_and_id() {
         let Some(root) = by_name("root") else {
-            println!("root_is_found: left out, no passwd file here");
+            let text = b"left out: root_is_found: no passwd file here\n";
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), text);
             return;
         };
         assert_eq!((root.uid, by_id(0)), (0, Some(root.clone())));

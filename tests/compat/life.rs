@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 
 use super::case::{Case, Scene};
 use super::compare::compare;
+use super::normal::is_about;
 
 /// Stays up.
 const STAY: &str = "command=sleep 1000\nautostart=false\n";
@@ -30,13 +31,14 @@ fn refused(name: &'static str, title: &'static str, options: &str, reason: &str)
         format!("INFO spawnerr: {reason}"),
         format!("INFO gave up: {name} entered FATAL state, too many start retries too quickly"),
     ];
+    let log = log.into_iter().filter(|line| is_about(line, name));
     let status = [format!("{name:33}FATAL     {reason}"), "exit code: Some(3)".to_owned()];
     Case::new(title)
         .program(name, &format!("{options}\nautostart=false\nstartretries=0"))
         .ctl(leak(format!("start {name}")))
         .ctl(leak(format!("status {name}")))
         .intended(leak(format!("states of {name}")), leak_all(states.map(str::to_owned).to_vec()), WHY)
-        .intended(leak(format!("log of {name}")), leak_all(log.to_vec()), WHY)
+        .intended(leak(format!("log of {name}")), leak_all(log.collect()), WHY)
         .intended(leak(format!("step 2: ctl status {name}")), leak_all(status.to_vec()), WHY)
 }
 

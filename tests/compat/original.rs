@@ -15,7 +15,7 @@ pub fn programs() -> Option<&'static Path> {
     match MADE.get_or_init(make) {
         Ok(path) => Some(path),
         Err(reason) => {
-            eprintln!("left out: every comparison with the original: {reason}");
+            super::support::left_out(&format!("every comparison with the original: {reason}"));
             None
         }
     }

@@ -140,7 +140,7 @@ impl Bench {
         }
     }
 
-    /// What a file holds; long ones by their length and hash-like ends only.
+    /// What a file holds, line by line and escaped, or why it cannot be read.
     fn file(&self, name: &str) -> Vec<String> {
         match std::fs::read(self.directory.path().join(name)) {
             Ok(bytes) => {
@@ -154,6 +154,7 @@ impl Bench {
     /// The pid of the last start.
     fn pid_of(&self, process: &str) -> i32 {
         let phrase = format!("spawned: '{process}' with pid ");
+        self.daemon.wait_for_log(&phrase);
         let log = self.daemon.log();
         let last = log.iter().rev().find_map(|line| line.split_once(&phrase));
         last.and_then(|(_, pid)| pid.parse().ok()).unwrap_or_else(|| panic!("`{process}` was spawned"))

@@ -92,6 +92,7 @@ fn actions_on_some() {
                     "command=sh -c \"printf 'one\\ntwo\\nthree\\n'; printf 'problem\\n' >&2\"\nstartsecs=0\nautorestart=false\n\
                      stdout_logfile=$DIR/talk.out\nstderr_logfile=$DIR/talk.err",
                 )
+                .except("> than 0 seconds", "the original tells of success when it sees the process alive before it sees it dead")
                 .until("exited: talk ")
                 .ctl("tail talk")
                 .ctl("tail talk stdout")

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use super::support::eventually;
+use super::support::{eventually, left_out as tell_left_out};
 
 /// Whether a process of this pid exists, a zombie too.
 pub fn exists(pid: i32) -> bool {
@@ -61,6 +61,20 @@ pub fn descriptors(pid: i32) -> Vec<u32> {
     numbers
 }
 
+/// Waits until a process has descriptors 0, 1 and 2 and no other: a program that has just begun has its libraries open
+/// for a moment, what leaked into it stays.
+pub fn wait_for_standard_descriptors(pid: i32) {
+    let mut seen = Vec::new();
+    for _ in 0..1000 {
+        seen = descriptors(pid);
+        if seen == [0, 1, 2] {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{pid} has these descriptors: {seen:?}");
+}
+
 /// A line of `/proc/PID/status`.
 pub fn status_line(pid: i32, key: &str) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
@@ -85,7 +99,7 @@ pub fn is_installed(program: &str, left_out: &str) -> bool {
     let found = Command::new("sh").args(["-c", "command -v \"$0\"", program]).output();
     let found = found.is_ok_and(|output| output.status.success());
     if !found {
-        eprintln!("left out: {left_out}: `{program}` is not installed");
+        tell_left_out(&format!("{left_out}: `{program}` is not installed"));
     }
     found
 }
@@ -94,7 +108,7 @@ pub fn is_installed(program: &str, left_out: &str) -> bool {
 pub fn is_root(left_out: &str) -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {
-        eprintln!("left out: {left_out}: only root can do that");
+        tell_left_out(&format!("{left_out}: only root can do that"));
     }
     root
 }

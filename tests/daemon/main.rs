@@ -2,10 +2,18 @@
 //!
 //! A file per subject. Nothing sleeps a fixed time; what cannot be had on this machine is said on stderr.
 
+mod console;
 mod control;
+mod environments;
 mod kernel;
+mod limits;
+mod output;
+mod personality;
 mod reaping;
+mod reload;
 mod signals;
+mod socket;
 mod start_stop;
 #[path = "../support/mod.rs"]
 mod support;
+mod trouble;

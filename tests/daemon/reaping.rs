@@ -31,7 +31,7 @@ fn twenty_thousand_orphans_at_once_are_all_reaped_as_pid_1() {
     let log = daemon.wait_for_file("visor.log", |text| text.matches("reaped unknown pid").count() >= ORPHANS);
     assert_eq!(log.matches("(exit status 3)").count(), ORPHANS);
     assert_eq!(zombies_of(daemon.pid()), 0);
-    assert_eq!(daemon.state_of("x"), "RUNNING");
+    daemon.wait_for_state("x", "RUNNING");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::kernel::{self, descriptors, exists, status_line};
+use super::kernel::{self, descriptors, exists, status_line, wait_for_standard_descriptors};
 use super::support::{Daemon, TIMEOUT, eventually};
 
 const TWO: &str = "[program:same]\ncommand=sleep 1000\nstartsecs=0\n[program:other]\ncommand=sleep 1001\nstartsecs=0\n";
@@ -182,7 +182,7 @@ fn children_get_no_descriptor_above_2_and_a_group_of_their_own() {
     daemon.request_ok("restart y");
     for name in ["x", "y"] {
         let pid = daemon.pid_of(name);
-        assert_eq!(descriptors(pid), [0, 1, 2], "{name}");
+        wait_for_standard_descriptors(pid);
         assert!(kernel::group_exists(pid), "{name}");
         assert_eq!(kernel::parent(pid), Some(daemon.pid()), "{name}");
     }
@@ -194,7 +194,7 @@ fn visor_started_without_standard_descriptors_gives_children_all_three() {
         Daemon::builder().under("exec <&- >&- 2>&-").conf("[program:x]\ncommand=sleep 1000\nstartsecs=0\n").spawn();
     daemon.wait_until_it_answers();
     daemon.wait_for_state("x", "RUNNING");
-    assert_eq!(descriptors(daemon.pid_of("x")), [0, 1, 2]);
+    wait_for_standard_descriptors(daemon.pid_of("x"));
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.wait_exit(TIMEOUT).code(), Some(0));
 }

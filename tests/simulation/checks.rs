@@ -153,7 +153,16 @@ impl Watch {
                 Action::Signal { .. }
                 | Action::LookForGroup { .. }
                 | Action::Log(..)
-                | Action::Event(Event::GroupAdded { .. } | Event::GroupRemoved { .. } | Event::SupervisorRunning)
+                | Action::Deliver(..)
+                | Action::Event(
+                    Event::GroupAdded { .. }
+                    | Event::GroupRemoved { .. }
+                    | Event::SupervisorRunning
+                    | Event::Communication(_)
+                    | Event::Log(_)
+                    | Event::Remote { .. }
+                    | Event::Tick { .. },
+                )
                 | Action::ReadConfig(_)
                 | Action::Adopt(_) => {}
             }

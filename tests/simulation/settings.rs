@@ -88,6 +88,7 @@ fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         stderr: channel(),
         environment: BTreeMap::new(),
         serverurl: None,
+        tty: None,
     }
 }
 

@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use visor::config::{Group, Signal};
 use visor::program::{Input as Happened, Now};
-use visor::protocol::Line;
-use visor::supervisor::{Action, Ask, ClientId, Input, JobId, LogPaths, Phase, ProcessId, Supervisor, Surroundings};
+use visor::supervisor::{Action, Ask, Input, JobId, Phase, ProcessId, Supervisor};
 
-use crate::checks::{Broken, Open, Watch};
+use crate::checks::{Broken, Watch};
 use crate::kernel::Kernel;
 use crate::rng::Rng;
-use crate::settings::{self, GROUPS};
+use crate::settings;
 
-/// Clients that wait at once, at most.
-const MAX_CLIENTS: usize = 6;
 /// Invented time in which everything comes to rest when nobody disturbs.
 const REST: Duration = Duration::from_secs(300);
 /// Deadlines that may follow each other without time passing.
@@ -23,31 +20,19 @@ const MAX_AT_ONCE: usize = 100;
 
 /// One run.
 pub struct World {
-    rng: Rng,
-    mono: Duration,
+    pub(crate) rng: Rng,
+    pub(crate) mono: Duration,
     wall: Duration,
-    kernel: Kernel,
-    sup: Supervisor,
-    watch: Watch,
+    pub(crate) kernel: Kernel,
+    pub(crate) sup: Supervisor,
+    pub(crate) watch: Watch,
     queue: VecDeque<Action>,
     /// What the file says now.
-    file: Vec<Group>,
+    pub(crate) file: Vec<Group>,
     reads: Vec<JobId>,
-    next_client: u64,
+    pub(crate) next_client: u64,
     turns: u64,
     trace: bool,
-}
-
-struct Nowhere;
-
-impl Surroundings for Nowhere {
-    fn stamp(&self, _: Duration) -> String {
-        "Nov 22 11:22 AM".to_string()
-    }
-
-    fn log_paths(&self, _: ProcessId) -> LogPaths {
-        LogPaths::default()
-    }
 }
 
 impl World {
@@ -107,11 +92,11 @@ impl World {
         self.ask_in_vain()
     }
 
-    fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now { mono: self.mono, wall: self.wall }
     }
 
-    fn feed(&mut self, input: Input) -> Broken {
+    pub(crate) fn feed(&mut self, input: Input) -> Broken {
         self.turns += 1;
         if self.trace {
             eprintln!("{:>10.3} {input:?}", self.mono.as_secs_f64());
@@ -263,6 +248,7 @@ impl World {
                 Action::ReadConfig(job) => self.reads.push(job),
                 Action::Log(..)
                 | Action::Event(_)
+                | Action::Deliver(..)
                 | Action::Reply(..)
                 | Action::Added(_)
                 | Action::Removed(_)
@@ -301,110 +287,6 @@ impl World {
         }
         let error = "Operation not permitted".to_string();
         self.feed(Input::Process(id, Happened::SignalFailed { signal, error }))
-    }
-
-    /// Something from outside.
-    fn disturb(&mut self) -> Broken {
-        match self.rng.below(100) {
-            0..=54 => self.ask(),
-            55..=62 => self.vanish(),
-            63..=66 => self.feed(Input::ReloadSignal),
-            67..=74 => {
-                self.file = settings::edited(&mut self.rng, &self.file);
-                Ok(())
-            }
-            75..=84 => {
-                self.kernel.orphan(&mut self.rng, self.mono);
-                Ok(())
-            }
-            85..=90 => self.feed(Input::Deadline),
-            91..=98 => {
-                self.look();
-                Ok(())
-            }
-            _ => self.go_down(),
-        }
-    }
-
-    fn go_down(&mut self) -> Broken {
-        let may_ask = self.watch.open.len() < MAX_CLIENTS && self.sup.phase() == Phase::Running;
-        if may_ask && self.rng.chance(30) {
-            return self.ask_as(Ask::Shutdown);
-        }
-        let signal = self.rng.pick(&[Signal(15), Signal(2), Signal(3)]);
-        self.feed(Input::StopSignal(signal))
-    }
-
-    fn names(&mut self) -> Vec<String> {
-        let mut names = Vec::new();
-        for _ in 0..=self.rng.below(3) {
-            let group = self.rng.pick(&GROUPS);
-            names.push(match self.rng.below(10) {
-                0 => "all".to_string(),
-                1..=2 => format!("{group}:*"),
-                3 => format!("{group}:"),
-                4 => group.to_string(),
-                5 => "nobody".to_string(),
-                _ => format!("{group}:{group}-{}", self.rng.below(3)),
-            });
-        }
-        names
-    }
-
-    fn groups(&mut self) -> Vec<String> {
-        (0..self.rng.below(3)).map(|_| self.rng.pick(&GROUPS).to_string()).collect()
-    }
-
-    fn ask(&mut self) -> Broken {
-        let names = self.names();
-        let groups = self.groups();
-        let wait = self.rng.chance(80);
-        let ask = match self.rng.below(20) {
-            0..=4 => Ask::Start { names, wait },
-            5..=9 => Ask::Stop { names, wait },
-            10..=12 => Ask::Restart(names),
-            13 => Ask::Reread,
-            14..=15 => Ask::Update(groups),
-            16 => Ask::Add(groups),
-            17 => Ask::Remove(groups),
-            18 => Ask::Reload,
-            _ => Ask::Update(vec!["all".to_string()]),
-        };
-        self.ask_as(ask)
-    }
-
-    fn ask_as(&mut self, ask: Ask) -> Broken {
-        if self.watch.open.len() >= MAX_CLIENTS {
-            return Ok(());
-        }
-        let client = ClientId(self.next_client);
-        self.next_client += 1;
-        self.watch.open.insert(client, Open::new(ask.clone(), &self.sup));
-        self.feed(Input::Ask(client, ask))
-    }
-
-    fn vanish(&mut self) -> Broken {
-        let open: Vec<ClientId> = self.watch.open.keys().copied().collect();
-        if open.is_empty() {
-            return Ok(());
-        }
-        let client = self.rng.pick(&open);
-        self.watch.open.remove(&client);
-        self.feed(Input::ClientGone(client))
-    }
-
-    /// Every view, to see that none of them trips.
-    fn look(&mut self) {
-        let names = self.names();
-        let mut lines = 0;
-        let mut count = |_: Line| lines += 1;
-        self.sup.status(&[], self.now(), &Nowhere, &mut count);
-        self.sup.status(&names, self.now(), &Nowhere, &mut count);
-        self.sup.configuration(&mut count);
-        for name in &names {
-            assert!(!self.sup.why(name, self.now()).is_empty());
-        }
-        assert!(!self.sup.ready(&names).is_empty());
     }
 
     /// Nobody disturbs any more and new children behave.

@@ -122,6 +122,7 @@ fn full_logs_are_rotated(stack: &Stack) {
         stack.redis(&["PING"]);
         sent += 1;
     }
+    let _open = settle(stack, &format!("/page-{} ", sent - 1));
     for name in ["nginx.log.1", "nginx.log.2", "redis.log.1", "redis.log.2"] {
         let length = daemon.read(name).len();
         // A log is rotated by the write that fills it, so it may be longer by what nginx writes at once.
@@ -131,12 +132,23 @@ fn full_logs_are_rotated(stack: &Stack) {
     check_no_line_is_lost(daemon, sent);
 }
 
+/// Waits until everything that the servers have written so far is in their logs, and no rotation is half done. They write nothing
+/// more as long as the connection is kept.
+fn settle(stack: &Stack, last: &str) -> Redis {
+    stack.daemon.wait_for_log(last);
+    let mut redis = Redis::connect(stack.ports.redis);
+    // After the second answer redis has seen, and logged, the end of every connection before this one.
+    for _ in 0..2 {
+        assert_eq!(redis.ask(&["PING"]), ["+PONG"]);
+    }
+    // visor reads output before it answers.
+    assert!(stack.daemon.connect().request("hello").is_ok());
+    redis
+}
+
 /// The pages of the logs that are kept are a row without a gap.
 fn check_no_line_is_lost(daemon: &Daemon, sent: usize) {
-    let last = format!("/page-{} ", sent - 1);
-    let text = || ["nginx.log.2", "nginx.log.1", "nginx.log"].map(|name| daemon.read(name)).concat();
-    daemon.wait_for_log(&last);
-    let text = text();
+    let text = ["nginx.log.2", "nginx.log.1", "nginx.log"].map(|name| daemon.read(name)).concat();
     let page = |line: &str| line.split("/page-").nth(1)?.split(' ').next()?.parse::<usize>().ok();
     let pages: Vec<usize> = text.lines().filter_map(page).collect();
     let first = *pages.first().expect("pages are logged");

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use crate::support::{Daemon, TIMEOUT, clean_command};
+use crate::support::{Daemon, TIMEOUT, clean_command, left_out as tell_left_out};
 
 /// What nginx answers to every request.
 pub const PAGE: &str = "served under visor\n";
@@ -14,11 +14,11 @@ pub const REDIS_READY: &str = "Ready to accept connections";
 /// Bytes after which a log is rotated: few, so that a test fills it.
 pub const LOG_BYTES: usize = 4096;
 
-/// Whether both servers are installed; if not, says what is left out. Past the test's captured output, so that it is seen.
+/// Whether both servers are installed; if not, says what is left out.
 pub fn are_installed(left_out: &str) -> bool {
     for (program, argument) in [("nginx", "-v"), ("redis-server", "--version")] {
         if let Err(error) = clean_command(program).arg(argument).output() {
-            let _ = writeln!(std::io::stderr(), "left out: {left_out}: {program}: {error}");
+            tell_left_out(&format!("{left_out}: {program}: {error}"));
             return false;
         }
     }

@@ -11,6 +11,7 @@ mod foreground;
 pub use connection::{Connection, Reply};
 pub use foreground::{Foreground, TIMEOUT, descendants, run};
 
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
@@ -44,6 +45,18 @@ pub fn clean_command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
+/// Says what a test leaves out and why, past the harness, which shows nothing of a test that passes.
+pub fn left_out(what: &str) {
+    let _ = writeln!(std::io::stderr(), "left out: {what}");
+}
+
+/// Copies a program. By another process: a copy of ours, open for writing, would be inherited for a moment by whatever
+/// another thread starts just then, and a file open for writing cannot be executed.
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status();
+    assert!(status.is_ok_and(|status| status.success()), "{} is copied", from.display());
+}
+
 /// Whether this machine lets us be PID 1 of a new namespace; if not, says on stderr what is left out.
 pub fn can_be_pid1(left_out: &str) -> bool {
     let output = Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "--kill-child", "true"]).output();
@@ -52,7 +65,7 @@ pub fn can_be_pid1(left_out: &str) -> bool {
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(error) => error.to_string(),
     };
-    eprintln!("left out: {left_out}: no PID namespace: {reason}");
+    self::left_out(&format!("{left_out}: no PID namespace: {reason}"));
     false
 }
 
@@ -64,7 +77,7 @@ pub fn can_mount(left_out: &str) -> bool {
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(error) => error.to_string(),
     };
-    eprintln!("left out: {left_out}: no mount namespace: {reason}");
+    self::left_out(&format!("{left_out}: no mount namespace: {reason}"));
     false
 }
 
@@ -232,7 +245,7 @@ impl Builder {
         let name = self.name.as_deref().unwrap_or("visor");
         if let Some(uid) = self.uid {
             let copy = place.join(name);
-            std::fs::copy(VISOR, &copy).expect("a copy of visor");
+            copy_program(VISOR.as_ref(), &copy);
             std::fs::set_permissions(place, PermissionsExt::from_mode(0o755)).expect("a readable directory");
             std::os::unix::fs::chown(place, Some(uid), Some(uid)).expect("a directory of that user");
             return copy;
