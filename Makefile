@@ -41,3 +41,5 @@ install: build ## install under $(DESTDIR)$(prefix)
 
 clean: ## delete everything that was built
 	$(CARGO) clean
+
+include mk/container.mk
