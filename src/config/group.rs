@@ -10,6 +10,8 @@ use super::reader::{Names, Reader};
 use super::types::{FcgiSocket, Group, GroupKind, Owner, Process, Warning};
 use super::{server, value};
 
+/// Sockets that one program can get by `listen`; no service manager hands out so many.
+const MAX_LISTENING: usize = 16;
 const PRIORITY: i64 = 999;
 /// Listeners start first and stop last.
 const LISTENER_PRIORITY: i64 = -1;
@@ -250,6 +252,16 @@ fn socket_url(text: &str, limited: bool) -> Result<String, String> {
     }
     let port = value::port_number(port)?;
     Ok(format!("tcp://{}:{port}", host.to_lowercase()))
+}
+
+/// The sockets of a `listen` key: separated by commas or blanks.
+pub(super) fn listening(text: &str) -> Result<Vec<String>, String> {
+    let urls = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|url| !url.is_empty());
+    let urls: Vec<String> = urls.map(|url| socket_url(url, false)).collect::<Result<_, _>>()?;
+    if urls.len() > MAX_LISTENING {
+        return Err(format!("more than {MAX_LISTENING} sockets"));
+    }
+    Ok(urls)
 }
 
 fn shared(processes: Vec<Process>) -> Vec<Arc<Process>> {

@@ -41,6 +41,7 @@ struct Common {
     umask: Option<u32>,
     serverurl: Option<String>,
     tty: Option<String>,
+    listen: Vec<String>,
     stdout: Stream,
     stderr: Stream,
 }
@@ -176,6 +177,7 @@ impl<'a> Program<'_, 'a> {
                 .get("serverurl", names, |_, text| Ok(text.to_owned()))
                 .filter(|url| !url.trim().eq_ignore_ascii_case("auto")),
             tty,
+            listen: self.get("listen", names, |_, text| super::group::listening(text)).unwrap_or_default(),
             stdout: self.stream(&STDOUT, names),
             stderr: self.stream(&STDERR, names),
         }
@@ -281,6 +283,7 @@ impl<'a> Program<'_, 'a> {
             environment: own,
             serverurl: common.serverurl.clone(),
             tty: common.tty.clone(),
+            listen: common.listen.clone(),
         })
     }
 

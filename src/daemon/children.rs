@@ -211,13 +211,14 @@ impl Daemon {
         };
         let Some(word) = argv.first() else { return Err(other_failure("command is empty".to_string())) };
         let has_socket = self.open_socket(group)?;
+        let listening = self.open_listening(id, process)?;
         let path = find_command(word, &environment::search_path(process, &self.environment))?;
         let env = environment::of(process, group, self.settings.server_url.as_deref(), &self.environment);
         let credentials =
             process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
         // It is passed on as descriptor 0: there is no pipe to write to then.
-        let socket = if has_socket { self.sockets.get(group) } else { None };
+        let socket = if has_socket { self.sockets.fcgi(group) } else { None };
         let spec = Spec {
             path: &path,
             argv: &argv,
@@ -236,6 +237,7 @@ impl Daemon {
             stdout: output(&process.stdout),
             stderr: output(&process.stderr),
             keep: &[],
+            listen: &listening,
         };
         let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
         let pid = child.pid;

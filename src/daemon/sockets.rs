@@ -1,16 +1,28 @@
 //! Sockets that visor holds for its programs: that of an fcgi-program is there while any of its processes is.
 
-use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::Daemon;
-use crate::config::{FcgiSocket, GroupKind, LogLevel};
+use crate::config::{GroupKind, LogLevel, Process};
 use crate::program::{SpawnFailure, SpawnFailureKind, State};
 use crate::supervisor::ProcessId;
 use crate::sys::socket;
 
-/// Open sockets by the group they are for.
-pub(super) type Sockets = BTreeMap<String, OwnedFd>;
+/// Sockets that are open for programs.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    /// Of fcgi-programs, by their group.
+    fcgi: BTreeMap<String, OwnedFd>,
+    /// Of `listen` keys, by url, with those who have them. They stay open while a program restarts: nobody is refused.
+    listening: BTreeMap<String, (OwnedFd, BTreeSet<ProcessId>)>,
+}
+
+impl Sockets {
+    pub fn fcgi(&self, group: &str) -> Option<&OwnedFd> {
+        self.fcgi.get(group)
+    }
+}
 
 impl Daemon {
     /// Makes the socket of a process' group ready, if it is to have one. Whether it has.
@@ -22,13 +34,14 @@ impl Daemon {
         else {
             return Ok(false);
         };
-        if self.sockets.contains_key(group) {
+        if self.sockets.fcgi.contains_key(group) {
             return Ok(true);
         }
         self.log(LogLevel::Info, &format!("Creating socket {}", socket.url));
-        match create(&socket) {
+        let owner = (socket.owner.uid, socket.owner.gid);
+        match create(&socket.url, socket.mode, owner, socket.backlog) {
             Ok(fd) => {
-                self.sockets.insert(group.to_owned(), fd);
+                self.sockets.fcgi.insert(group.to_owned(), fd);
                 Ok(true)
             }
             Err(error) => {
@@ -38,9 +51,49 @@ impl Daemon {
         }
     }
 
+    /// The sockets of a process' `listen` key, open and in order.
+    ///
+    /// # Errors
+    /// Why one cannot be made: the process cannot be started.
+    pub(super) fn open_listening(&mut self, id: ProcessId, process: &Process) -> Result<Vec<RawFd>, SpawnFailure> {
+        // A unix socket belongs to who is to accept on it.
+        let owner = process.user.as_ref().map_or((None, None), |user| (Some(user.uid), Some(user.gid)));
+        let mut numbers = Vec::with_capacity(process.listen.len());
+        for url in &process.listen {
+            if !self.sockets.listening.contains_key(url) {
+                let fd = create(url, None, owner, None).map_err(|error| SpawnFailure {
+                    kind: SpawnFailureKind::Other,
+                    text: format!("cannot listen on `{url}`: {error}"),
+                })?;
+                self.log(LogLevel::Info, &format!("Creating socket {url}"));
+                self.sockets.listening.insert(url.clone(), (fd, BTreeSet::new()));
+            }
+            if let Some((fd, holders)) = self.sockets.listening.get_mut(url) {
+                holders.insert(id);
+                numbers.push(fd.as_raw_fd());
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// A process is forgotten: sockets that nobody else has are closed.
+    pub(super) fn close_listening(&mut self, id: ProcessId) {
+        let mut closed = Vec::new();
+        self.sockets.listening.retain(|url, (_, holders)| {
+            holders.remove(&id);
+            if holders.is_empty() {
+                closed.push(format!("Closing socket {url}"));
+            }
+            !holders.is_empty()
+        });
+        for text in closed {
+            self.log(LogLevel::Info, &text);
+        }
+    }
+
     /// A process ended or could not be started: the socket of its group is closed with the last of them.
     pub(super) fn close_socket_of(&mut self, id: ProcessId) {
-        if self.sockets.is_empty() {
+        if self.sockets.fcgi.is_empty() {
             return;
         }
         let Some(group) = self.supervisor.entry(id).map(|entry| entry.group.clone()) else { return };
@@ -56,7 +109,7 @@ impl Daemon {
 
     /// Closes the socket of a group.
     pub(super) fn close_socket(&mut self, group: &str) {
-        if self.sockets.remove(group).is_none() {
+        if self.sockets.fcgi.remove(group).is_none() {
             return;
         }
         if let Some(GroupKind::FcgiProgram { socket }) = self.supervisor.group(group).map(|group| group.kind.clone()) {
@@ -65,12 +118,15 @@ impl Daemon {
     }
 }
 
-fn create(wanted: &FcgiSocket) -> std::io::Result<OwnedFd> {
-    let backlog = wanted.backlog.and_then(|backlog| i32::try_from(backlog).ok());
-    match wanted.url.strip_prefix("unix://") {
-        Some(path) => {
-            socket::listen_unix(std::path::Path::new(path), wanted.mode, (wanted.owner.uid, wanted.owner.gid), backlog)
-        }
-        None => socket::listen_tcp(wanted.url.strip_prefix("tcp://").unwrap_or(&wanted.url), backlog),
+fn create(
+    url: &str,
+    mode: Option<u32>,
+    owner: (Option<u32>, Option<u32>),
+    backlog: Option<i64>,
+) -> std::io::Result<OwnedFd> {
+    let backlog = backlog.and_then(|backlog| i32::try_from(backlog).ok());
+    match url.strip_prefix("unix://") {
+        Some(path) => socket::listen_unix(std::path::Path::new(path), mode, owner, backlog),
+        None => socket::listen_tcp(url.strip_prefix("tcp://").unwrap_or(url), backlog),
     }
 }

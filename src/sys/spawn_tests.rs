@@ -38,6 +38,7 @@ impl Case {
             stdout: Output::Pipe,
             stderr: Output::Pipe,
             keep: &[],
+            listen: &[],
         }
     }
 }
