@@ -46,6 +46,9 @@ pub mod terminal;
 /// Helpers of the tests beside the code.
 #[cfg(test)]
 mod testing;
+/// The unwinder that a binary whose panics abort does without.
+#[cfg(all(target_env = "musl", panic = "abort"))]
+mod unwind;
 /// Users and groups of the machine.
 pub mod users;
 

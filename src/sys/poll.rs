@@ -161,7 +161,7 @@ fn event<T>(fd: &pollfd, token: T) -> Event<T> {
 #[cfg(not(target_vendor = "apple"))]
 fn raw_poll(fds: &mut [pollfd], timeout: Option<Duration>) -> libc::c_int {
     let time = timeout.map(|time| libc::timespec {
-        tv_sec: time.as_secs() as libc::time_t,
+        tv_sec: time.as_secs() as _,
         tv_nsec: time.subsec_nanos() as libc::c_long,
     });
     let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
