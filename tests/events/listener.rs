@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{Builder, Daemon, clean_command, tell_left_out};
+use crate::support::{Builder, Daemon, clean_command, left_out as tell_left_out};
 
 /// Writes every event into the file of its first argument as a line of JSON, header and payload, and answers with its
 /// other arguments in order, with OK once these are used up. `DIE` ends it without an answer, `HANG` never answers.
@@ -72,7 +72,7 @@ pub fn has_python(left_out: &str) -> bool {
     match clean_command("python3").arg("--version").output() {
         Ok(_) => true,
         Err(error) => {
-            tell_left_out(left_out, &format!("python3: {error}"));
+            tell_left_out(&format!("{left_out}: python3: {error}"));
             false
         }
     }
