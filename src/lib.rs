@@ -25,6 +25,8 @@ pub mod event;
 pub mod logs;
 // The machine, as the reader of configurations asks for it.
 pub mod machine;
+// One stable sort for all lists.
+pub mod order;
 // The life of one process as a pure function.
 pub mod program;
 // The control language: requests, replies, framing.

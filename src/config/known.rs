@@ -5,6 +5,8 @@ use super::error::Mistake;
 use super::server::{INET, RPC, UNIX};
 use super::types::Warning;
 
+use crate::order;
+
 /// Section names without a colon.
 const SECTIONS: [&str; 7] =
     ["supervisord", "supervisorctl", "unix_http_server", "inet_http_server", "include", "visor", "DEFAULT"];
@@ -191,7 +193,7 @@ fn unknown_keys(section: &Section, known: &[&'static str]) -> Vec<Mistake> {
         mistake.line = entry.line;
         found.push(mistake);
     }
-    found.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    order::sort_by(&mut found, |a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     found
 }
 

@@ -8,6 +8,8 @@ use super::reader::{Names, Reader};
 use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
 use super::{command, value};
 
+use crate::order;
+
 const PRIORITY: i64 = 999;
 const STARTSECS: i64 = 1;
 const STARTRETRIES: i64 = 3;
@@ -124,7 +126,7 @@ pub(super) fn processes<'a>(reader: &mut Reader<'a>, section: &'a Section, group
             break;
         }
     }
-    made.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+    order::sort_by(&mut made, |a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
     made
 }
 
@@ -177,7 +179,7 @@ impl<'a> Program<'_, 'a> {
                 .get("serverurl", names, |_, text| Ok(text.to_owned()))
                 .filter(|url| !url.trim().eq_ignore_ascii_case("auto")),
             tty,
-            listen: self.get("listen", names, |_, text| super::group::listening(text)).unwrap_or_default(),
+            listen: self.get("listen", names, |_, text| super::socket::listening(text)).unwrap_or_default(),
             stdout: self.stream(&STDOUT, names),
             stderr: self.stream(&STDERR, names),
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::config::{Group, Process};
+use crate::order;
 use crate::program::Life;
 
 /// One process for as long as it is known. Numbers are never used twice.
@@ -195,7 +196,7 @@ impl Table {
     /// Names of all groups in start order.
     pub fn group_names(&self) -> Vec<String> {
         let mut groups: Vec<&Group> = self.active().collect();
-        groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        order::sort_by(&mut groups, |a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
         groups.into_iter().map(|group| group.name.clone()).collect()
     }
 
@@ -203,11 +204,10 @@ impl Table {
     pub fn in_start_order(&self) -> Vec<ProcessId> {
         let mut ids = Vec::with_capacity(self.entries.len());
         for name in self.group_names() {
-            let start = ids.len();
-            ids.extend_from_slice(self.members(&name));
-            if let Some(members) = ids.get_mut(start..) {
-                members.sort_by_key(|id| self.entries.get(id).map(|entry| entry.config.priority));
-            }
+            let priority = |id: &ProcessId| self.entries.get(id).map(|entry| entry.config.priority);
+            let mut members = self.members(&name).to_vec();
+            order::sort_by(&mut members, |a, b| priority(a).cmp(&priority(b)));
+            ids.append(&mut members);
         }
         ids
     }

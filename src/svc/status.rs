@@ -5,6 +5,7 @@ use super::screen::Colour;
 use super::words::failure;
 use super::{Answer, Session};
 use crate::cli::ExitCode;
+use crate::order;
 use crate::protocol::{Code, Line, Request};
 
 /// Narrowest column of names.
@@ -90,7 +91,7 @@ impl Session {
         let mut lines = Vec::new();
         self.ask(&request, |_, line| lines.push(line))?;
         if everything {
-            lines.sort_by(|one, other| place(one).cmp(&place(other)));
+            order::sort_by(&mut lines, |one, other| place(one).cmp(&place(other)));
         }
         let unknown: Vec<String> = lines.iter().filter_map(unknown).collect();
         let rows: Vec<Row> = lines.iter().filter(|line| failure(line).is_none()).map(Row::of).collect();
