@@ -42,3 +42,4 @@ clean: ## delete everything that was built
 	$(CARGO) clean
 
 include mk/static.mk
+include mk/container.mk
