@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::types::{Group, Process};
+use super::types::{Group, GroupKind, Process};
 
 /// The way from one configuration to another; names in the order of the configuration they stand in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,10 +76,16 @@ fn group_change(old: &Group, new: &Group) -> Option<GroupChange> {
         removed: Vec::new(),
         unchanged: Vec::new(),
     };
+    let socket = |kind: &'_ GroupKind| match kind {
+        GroupKind::FcgiProgram { socket } => Some(socket.clone()),
+        GroupKind::Program | GroupKind::Group | GroupKind::EventListener { .. } => None,
+    };
+    let same_socket = socket(&old.kind) == socket(&new.kind);
     for process in &new.processes {
         let list = match before.get(&process.name) {
             None => &mut change.added,
-            Some(was) if was == process => &mut change.unchanged,
+            // A process holds the socket it was started with.
+            Some(was) if was == process && same_socket => &mut change.unchanged,
             Some(_) => &mut change.changed,
         };
         list.push(process.name.clone());

@@ -423,7 +423,9 @@ impl Daemon {
             if let Some(bytes) = chunk.get(..count) {
                 let happened = self.outputs.write(process, stream, bytes, now.mono, &mut self.poll);
                 self.tell_happenings(process, stream, happened, now);
-                if stream == Stream::Stdout && self.supervisor.listens_to(process) {
+                // What an earlier life left behind is not part of the talk.
+                let of_this_life = self.children.lives.get(&process).is_some_and(|life| life.pipes.contains(&id));
+                if stream == Stream::Stdout && of_this_life && self.supervisor.listens_to(process) {
                     self.input(Input::ListenerSaid(process, bytes.to_vec()), now);
                 }
                 self.clients.output(process, stream, bytes);

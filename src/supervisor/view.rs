@@ -106,7 +106,8 @@ impl Supervisor {
             put("waiting", facts.waiting.to_string());
             put("lost", facts.lost.to_string());
             if facts.lost > 0 {
-                description.push_str(&format!(", {} events lost", facts.lost));
+                let comma = if description.is_empty() { "" } else { ", " };
+                description.push_str(&format!("{comma}{} events lost", facts.lost));
             }
         }
         put("description", description);
