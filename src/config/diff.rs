@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::types::{Group, GroupKind, Process};
+use super::types::{Group, Process};
 
 /// The way from one configuration to another; names in the order of the configuration they stand in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,11 +76,7 @@ fn group_change(old: &Group, new: &Group) -> Option<GroupChange> {
         removed: Vec::new(),
         unchanged: Vec::new(),
     };
-    let socket = |kind: &'_ GroupKind| match kind {
-        GroupKind::FcgiProgram { socket } => Some(socket.clone()),
-        GroupKind::Program | GroupKind::Group | GroupKind::EventListener { .. } => None,
-    };
-    let same_socket = socket(&old.kind) == socket(&new.kind);
+    let same_socket = old.kind.socket() == new.kind.socket();
     for process in &new.processes {
         let list = match before.get(&process.name) {
             None => &mut change.added,

@@ -200,7 +200,7 @@ impl Daemon {
         // Many starts in one turn take their time: each is dated for itself.
         self.input(Input::Process(id, input), clock::now());
         if failed {
-            self.close_socket_of(id);
+            self.close_unused_socket(&group);
         }
     }
 
@@ -217,7 +217,7 @@ impl Daemon {
             process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
         // It is passed on as descriptor 0: there is no pipe to write to then.
-        let socket = if has_socket { self.sockets.get(group) } else { None };
+        let socket = if has_socket { self.sockets.get(group).map(|held| &held.fd) } else { None };
         let spec = Spec {
             path: &path,
             argv: &argv,
@@ -307,9 +307,10 @@ impl Daemon {
                 self.drain(id, now);
                 self.close_stdin(id);
             }
+            let group = process.and_then(|id| self.group_with_socket(id));
             self.input(Input::Died { pid, exit }, now);
-            if let Some(id) = process {
-                self.close_socket_of(id);
+            if let Some(group) = group {
+                self.close_unused_socket(&group);
             }
         }
     }

@@ -206,9 +206,8 @@ fn changed_socket_is_used_from_the_update_on() {
     }
     let daemon = greeter("socket=unix://$DIR/one.sock\n").start();
     daemon.wait_for_state("f", "RUNNING");
-    daemon.rewrite_conf(
-        "[fcgi-program:f]\ncommand=python3 $DIR/greeter.py\nstartsecs=0\nsocket=unix://$DIR/two.sock\n",
-    );
+    daemon
+        .rewrite_conf("[fcgi-program:f]\ncommand=python3 $DIR/greeter.py\nstartsecs=0\nsocket=unix://$DIR/two.sock\n");
     assert_eq!(daemon.svc_ok(&["update"]), "f: stopped\nf: updated process group\n");
     daemon.wait_for_state("f", "RUNNING");
     assert_eq!(greeting(UnixStream::connect(daemon.file("two.sock")).expect("somebody listens")), "f");
@@ -243,7 +242,9 @@ fn nginx_is_answered_by_responders_through_unix_and_tcp_sockets() {
     let daemon = Daemon::builder()
         .given("nginx.conf", 0o644, &nginx)
         .given("responder.py", 0o644, RESPONDER)
-        .conf("[program:nginx]\ncommand=nginx -p $DIR -c $DIR/nginx.conf -e stderr\nredirect_stderr=true\nstartsecs=0\n")
+        .conf(
+            "[program:nginx]\ncommand=nginx -p $DIR -c $DIR/nginx.conf -e stderr\nredirect_stderr=true\nstartsecs=0\n",
+        )
         .conf(&format!("[fcgi-program:u]\n{responder}\nsocket=unix://$DIR/f.sock\nnumprocs=3\n"))
         .conf(&format!("[fcgi-program:t]\n{responder}\nsocket=tcp://127.0.0.1:{tcp}\n"))
         .start();

@@ -125,8 +125,7 @@ fn overflow_is_counted_logged_and_shown() {
     assert!(screen.contains("RUNNING") && screen.contains(", 7 events lost"), "{screen}");
     let why = daemon.svc_ok(&["why", "slow"]);
     assert!(why.contains("it is BUSY, 5 events wait for its pool, 7 were lost"), "{why}");
-    let json: serde_json::Value =
-        serde_json::from_str(&daemon.svc_ok(&["status", "--json", "slow"])).expect("JSON");
+    let json: serde_json::Value = serde_json::from_str(&daemon.svc_ok(&["status", "--json", "slow"])).expect("JSON");
     assert_eq!(json[0]["lost"], serde_json::json!(7), "{json}");
 }
 

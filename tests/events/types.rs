@@ -65,8 +65,7 @@ fn pairs(events: &[(&str, &str)]) -> Vec<(String, String)> {
 
 fn start() -> Daemon {
     let tagged = "a<!--XSUPERVISOR:BEGIN-->to all<!--XSUPERVISOR:END-->b";
-    let daemon =
-        builder().given("tagged", 0o644, tagged).conf(&pool("all", "", "events=EVENT")).conf(PROGRAMS).start();
+    let daemon = builder().given("tagged", 0o644, tagged).conf(&pool("all", "", "events=EVENT")).conf(PROGRAMS).start();
     wait_until_ready(&daemon, "all");
     daemon.wait_for_log("lingering");
     daemon
@@ -195,7 +194,8 @@ fn groups_that_come_and_go_a_clients_word_and_the_end_are_told() {
     daemon.svc_ok(&["event", "deploy", "version", "7"]);
     daemon.svc_ok(&["event", "bare"]);
     let all = wait_for(&daemon, "all", |seen| seen.iter().any(|event| event.payload == "type:bare\n"));
-    let find = |name: &str, payload: &str| all.iter().position(|event| event.name() == name && event.payload == payload);
+    let find =
+        |name: &str, payload: &str| all.iter().position(|event| event.name() == name && event.payload == payload);
     let added = find("PROCESS_GROUP_ADDED", "groupname:fresh\n").expect("the group is added");
     let removed = find("PROCESS_GROUP_REMOVED", "groupname:fresh\n").expect("the group is removed");
     let said = find("REMOTE_COMMUNICATION", "type:deploy\nversion 7").expect("what was said is told");
