@@ -237,6 +237,17 @@ pub enum GroupKind {
     },
 }
 
+impl GroupKind {
+    /// The socket that the group's processes share.
+    #[must_use]
+    pub fn socket(&self) -> Option<&FcgiSocket> {
+        match self {
+            GroupKind::FcgiProgram { socket } => Some(socket),
+            GroupKind::Group | GroupKind::Program | GroupKind::EventListener { .. } => None,
+        }
+    }
+}
+
 /// The socket of an fcgi-program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FcgiSocket {

@@ -200,7 +200,7 @@ impl Daemon {
         // Many starts in one turn take their time: each is dated for itself.
         self.input(Input::Process(id, input), clock::now());
         if failed {
-            self.close_socket_of(id);
+            self.close_unused_socket(&group);
         }
     }
 
@@ -321,9 +321,10 @@ impl Daemon {
                 self.drain(id, now);
                 self.close_stdin(id);
             }
+            let group = process.and_then(|id| self.group_with_socket(id));
             self.input(Input::Died { pid, exit }, now);
-            if let Some(id) = process {
-                self.close_socket_of(id);
+            if let Some(group) = group {
+                self.close_unused_socket(&group);
             }
         }
     }
@@ -440,7 +441,9 @@ impl Daemon {
             if let Some(bytes) = chunk.get(..count) {
                 let happened = self.outputs.write(process, stream, bytes, now.mono, &mut self.poll);
                 self.tell_happenings(process, stream, happened, now);
-                if stream == Stream::Stdout && self.supervisor.listens_to(process) {
+                // What an earlier life left behind is not part of the talk.
+                let of_this_life = self.children.lives.get(&process).is_some_and(|life| life.pipes.contains(&id));
+                if stream == Stream::Stdout && of_this_life && self.supervisor.listens_to(process) {
                     self.input(Input::ListenerSaid(process, bytes.to_vec()), now);
                 }
                 self.clients.output(process, stream, bytes);

@@ -198,6 +198,7 @@ impl Supervisor {
             }
         }
         if swap.adopt {
+            self.listeners.identifier.clone_from(&self.configured.daemon.identifier);
             out.push(Action::Adopt(Arc::clone(&self.configured)));
         }
     }

@@ -100,7 +100,8 @@ impl Supervisor {
         if let Some(facts) = self.listener(id) {
             line = line.key("listener", facts.state).number("waiting", facts.waiting).number("lost", facts.lost);
             if facts.lost > 0 {
-                description.push_str(&format!(", {} events lost", facts.lost));
+                let comma = if description.is_empty() { "" } else { ", " };
+                description.push_str(&format!("{comma}{} events lost", facts.lost));
             }
         }
         line.key("description", description).end();

@@ -81,7 +81,7 @@ fn states_of_processes_are_told_with_their_payloads() {
     daemon.request_ok("stop good");
     daemon.request_ok("start bad");
     daemon.request("start missing");
-    daemon.request_ok("start --no-wait waits");
+    daemon.request("start --no-wait waits");
     daemon.wait_for_state("missing", "FATAL");
     daemon.wait_for_state("waits", "BACKOFF");
     daemon.request_ok("stop waits");

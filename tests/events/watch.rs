@@ -92,7 +92,7 @@ fn json_is_an_object_a_line() {
     daemon.request("stop a");
     daemon.request_ok("start a");
     let pid = daemon.pid_of("a");
-    let line = watch.first(&format!("\"pid\":{pid}"), || ());
+    let line = watch.first(&format!("\"pid\": {pid}"), || ());
     let json: serde_json::Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!(json["event"], "PROCESS_STATE_RUNNING");
     assert_eq!((&json["name"], &json["from"], &json["to"]), (&"a".into(), &"STARTING".into(), &"RUNNING".into()));
