@@ -10,7 +10,7 @@ docdir  ?= $(prefix)/share/doc/visor
 RELEASE := target/release
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint check-size install clean
+.PHONY: help build run test lint install clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,16 +30,16 @@ lint: ## check format, clippy with warnings denied, and the house rules
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	@tools/check-house
 
-check-size: build ## show how big the binaries are
-	@stat -c '%s bytes  %n' $(RELEASE)/visor $(RELEASE)/svc
-
 install: build ## install under $(DESTDIR)$(prefix)
 	$(INSTALL) -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(docdir)/examples"
 	$(INSTALL) -m 755 $(RELEASE)/visor $(RELEASE)/svc "$(DESTDIR)$(bindir)"
 	$(INSTALL) -m 644 README.md CHANGELOG.md LICENSE "$(DESTDIR)$(docdir)"
 	$(INSTALL) -m 644 examples/*.conf "$(DESTDIR)$(docdir)/examples"
 
+include mk/machine.mk
+
 clean: ## delete everything that was built
 	$(CARGO) clean
 
+include mk/static.mk
 include mk/container.mk

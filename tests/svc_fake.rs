@@ -81,7 +81,7 @@ fn serve(peer: UnixStream, answers: &HashMap<String, String>, sender: &Sender<(S
 }
 
 fn svc(name: &str, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_svc"));
+    let mut command = Command::new(option_env!("SVC_BIN").unwrap_or(env!("CARGO_BIN_EXE_svc")));
     command.arg0(name).args(words).env_remove("SVC_SOCKET").env_remove("XDG_RUNTIME_DIR");
     command.stdin(Stdio::null());
     command

@@ -76,10 +76,12 @@ fn group_change(old: &Group, new: &Group) -> Option<GroupChange> {
         removed: Vec::new(),
         unchanged: Vec::new(),
     };
+    let same_socket = old.kind.socket() == new.kind.socket();
     for process in &new.processes {
         let list = match before.get(&process.name) {
             None => &mut change.added,
-            Some(was) if was == process => &mut change.unchanged,
+            // A process holds the socket it was started with.
+            Some(was) if was == process && same_socket => &mut change.unchanged,
             Some(_) => &mut change.changed,
         };
         list.push(process.name.clone());

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use super::python::repr;
 
+use crate::order;
+
 /// Widest field and longest fraction a format may ask for; Python's own limit is far above any use.
 const WIDEST: usize = 4096;
 /// How a name of the environment begins.
@@ -46,7 +48,7 @@ impl<'a> Scope<'a> {
         for map in &self.environments {
             all.extend(map.keys().map(|name| format!("{ENVIRONMENT}{name}")));
         }
-        all.sort();
+        order::sort(&mut all);
         all.dedup();
         all.join(", ")
     }
@@ -294,16 +296,18 @@ fn digits(kind: char, number: i64, format: &Format) -> String {
     format!("{prefix}{digits:0>least$}")
 }
 
-/// A number as Python's `%e`, `%f` and `%g` write it; no file is known that uses them.
+/// A number as Python's `%e`, `%f` and `%g` write it; no file is known that uses them. Nothing but whole numbers comes
+/// here, so the binaries do without the arithmetic of fractions.
 fn fraction(kind: char, number: i64, format: &Format) -> String {
     const DIGITS: usize = 6;
     let places = format.precision.unwrap_or(DIGITS);
     let size = number.unsigned_abs();
     match kind {
-        'f' | 'F' => format!("{:.places$}", size as f64),
+        'f' | 'F' if places == 0 => size.to_string(),
+        'f' | 'F' => format!("{size}.{:0<places$}", ""),
         'g' | 'G' => size.to_string(),
         _ => {
-            let plain = format!("{:.places$e}", size as f64);
+            let plain = format!("{size:.places$e}");
             let (head, power) = plain.split_once('e').unwrap_or((&plain, "0"));
             let mut text = String::from(head);
             let _ = write!(text, "{}+{power:0>2}", kind);

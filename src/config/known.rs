@@ -5,6 +5,8 @@ use super::error::Mistake;
 use super::server::{INET, RPC, UNIX};
 use super::types::Warning;
 
+use crate::order;
+
 /// Section names without a colon.
 const SECTIONS: [&str; 7] =
     ["supervisord", "supervisorctl", "unix_http_server", "inet_http_server", "include", "visor", "DEFAULT"];
@@ -46,7 +48,7 @@ const VISOR: [&str; 5] = ["socket", "socket_mode", "socket_owner", "machine", "h
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 33] = [
+const PROGRAM: [&str; 34] = [
     "command",
     "process_name",
     "numprocs",
@@ -80,6 +82,7 @@ const PROGRAM: [&str; 33] = [
     "umask",
     "serverurl",
     "tty",
+    "listen",
 ];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;
@@ -190,7 +193,7 @@ fn unknown_keys(section: &Section, known: &[&'static str]) -> Vec<Mistake> {
         mistake.line = entry.line;
         found.push(mistake);
     }
-    found.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    order::sort_by(&mut found, |a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     found
 }
 

@@ -26,6 +26,7 @@ mod program;
 mod python;
 mod reader;
 mod server;
+mod socket;
 mod types;
 mod value;
 
@@ -41,6 +42,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use reader::Reader;
+
+use crate::order;
 
 /// The section without which there is no configuration.
 const SUPERVISORD: &str = "supervisord";
@@ -179,9 +182,7 @@ fn sorted(mistakes: Vec<Mistake>) -> Vec<Mistake> {
     }
     let mut seen = BTreeSet::new();
     let mut once: Vec<Mistake> = mistakes.into_iter().filter(|mistake| seen.insert(mistake.clone())).collect();
-    once.sort_by_key(|mistake| {
-        let file = files.iter().position(|file| *file == mistake.file);
-        (file, mistake.line)
-    });
+    let place = |mistake: &Mistake| (files.iter().position(|file| *file == mistake.file), mistake.line);
+    order::sort_by(&mut once, |a, b| place(a).cmp(&place(b)));
     once
 }

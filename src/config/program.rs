@@ -8,6 +8,8 @@ use super::reader::{Names, Reader};
 use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
 use super::{command, value};
 
+use crate::order;
+
 const PRIORITY: i64 = 999;
 const STARTSECS: i64 = 1;
 const STARTRETRIES: i64 = 3;
@@ -41,6 +43,7 @@ struct Common {
     umask: Option<u32>,
     serverurl: Option<String>,
     tty: Option<String>,
+    listen: Vec<String>,
     stdout: Stream,
     stderr: Stream,
 }
@@ -123,7 +126,7 @@ pub(super) fn processes<'a>(reader: &mut Reader<'a>, section: &'a Section, group
             break;
         }
     }
-    made.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+    order::sort_by(&mut made, |a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
     made
 }
 
@@ -176,6 +179,7 @@ impl<'a> Program<'_, 'a> {
                 .get("serverurl", names, |_, text| Ok(text.to_owned()))
                 .filter(|url| !url.trim().eq_ignore_ascii_case("auto")),
             tty,
+            listen: self.get("listen", names, |_, text| super::socket::listening(text)).unwrap_or_default(),
             stdout: self.stream(&STDOUT, names),
             stderr: self.stream(&STDERR, names),
         }
@@ -281,6 +285,7 @@ impl<'a> Program<'_, 'a> {
             environment: own,
             serverurl: common.serverurl.clone(),
             tty: common.tty.clone(),
+            listen: common.listen.clone(),
         })
     }
 

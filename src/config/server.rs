@@ -9,6 +9,8 @@ use super::reader::{Names, Reader};
 use super::types::{Ctl, RpcInterface, Server, ServerAddress};
 use super::value;
 
+use crate::order;
+
 /// How the two kinds of server sections begin.
 pub(super) const UNIX: &str = "unix_http_server";
 pub(super) const INET: &str = "inet_http_server";
@@ -140,7 +142,7 @@ fn rpc_interface<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Rp
     }
     let defaults = reader.document.defaults.entries.keys();
     let mut keys: Vec<&String> = section.entries.keys().chain(defaults).collect();
-    keys.sort();
+    order::sort(&mut keys);
     keys.dedup();
     let mut options = std::collections::BTreeMap::new();
     for key in keys.into_iter().filter(|key| *key != FACTORY) {

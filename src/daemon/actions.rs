@@ -30,6 +30,7 @@ impl Daemon {
             Action::Added(id) => self.add_process(id),
             Action::Removed(id) => {
                 self.children.remove(id, &mut self.poll);
+                self.close_listening(id);
                 self.outputs.remove(id);
                 self.clients.process_removed(id);
             }

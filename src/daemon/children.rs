@@ -200,7 +200,7 @@ impl Daemon {
         // Many starts in one turn take their time: each is dated for itself.
         self.input(Input::Process(id, input), clock::now());
         if failed {
-            self.close_socket_of(id);
+            self.close_unused_socket(&group);
         }
     }
 
@@ -211,13 +211,14 @@ impl Daemon {
         };
         let Some(word) = argv.first() else { return Err(other_failure("command is empty".to_string())) };
         let has_socket = self.open_socket(group)?;
+        let listening = self.open_listening(id, process)?;
         let path = find_command(word, &environment::search_path(process, &self.environment))?;
         let env = environment::of(process, group, self.settings.server_url.as_deref(), &self.environment);
         let credentials =
             process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
         // It is passed on as descriptor 0: there is no pipe to write to then.
-        let socket = if has_socket { self.sockets.get(group) } else { None };
+        let socket = if has_socket { self.sockets.fcgi(group) } else { None };
         let spec = Spec {
             path: &path,
             argv: &argv,
@@ -236,6 +237,7 @@ impl Daemon {
             stdout: output(&process.stdout),
             stderr: output(&process.stderr),
             keep: &[],
+            listen: &listening,
         };
         let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
         let pid = child.pid;
@@ -319,9 +321,10 @@ impl Daemon {
                 self.drain(id, now);
                 self.close_stdin(id);
             }
+            let group = process.and_then(|id| self.group_with_socket(id));
             self.input(Input::Died { pid, exit }, now);
-            if let Some(id) = process {
-                self.close_socket_of(id);
+            if let Some(group) = group {
+                self.close_unused_socket(&group);
             }
         }
     }
@@ -438,7 +441,9 @@ impl Daemon {
             if let Some(bytes) = chunk.get(..count) {
                 let happened = self.outputs.write(process, stream, bytes, now.mono, &mut self.poll);
                 self.tell_happenings(process, stream, happened, now);
-                if stream == Stream::Stdout && self.supervisor.listens_to(process) {
+                // What an earlier life left behind is not part of the talk.
+                let of_this_life = self.children.lives.get(&process).is_some_and(|life| life.pipes.contains(&id));
+                if stream == Stream::Stdout && of_this_life && self.supervisor.listens_to(process) {
                     self.input(Input::ListenerSaid(process, bytes.to_vec()), now);
                 }
                 self.clients.output(process, stream, bytes);

@@ -190,10 +190,7 @@ impl Clients {
                 *missed = missed.saturating_add(1);
                 continue;
             }
-            if *missed > 0 {
-                DataLine::new(&mut client.out).number("missed", *missed).end();
-                *missed = 0;
-            }
+            client.tell_missed();
             write_event(&mut client.out, event, now);
             self.dirty.insert(*id);
         }
@@ -432,10 +429,14 @@ impl Daemon {
                 Ok(Written::Gone) | Err(_) => return self.lose_client(id, now),
             }
         }
-        let left = client.backlog();
-        if left == 0 {
+        if client.backlog() == 0 {
             client.out.clear();
             client.written = 0;
+            // It has caught up, and learns what it missed even if nothing happens any more.
+            client.tell_missed();
+        }
+        let left = client.backlog();
+        if left == 0 {
             if client.closing {
                 return self.lose_client(id, now);
             }
@@ -465,6 +466,15 @@ impl Client {
         self.out.len().saturating_sub(self.written)
     }
 
+    /// Tells a follower or watcher what it missed, if it did.
+    fn tell_missed(&mut self) {
+        let (Mode::Following { missed } | Mode::Watching { missed, .. }) = &mut self.mode else { return };
+        let missed = std::mem::take(missed);
+        if missed > 0 {
+            DataLine::new(&mut self.out).number("missed", missed).end();
+        }
+    }
+
     /// Adds a block for a follower, or counts it when it reads too slowly.
     fn follow(&mut self, block: &[u8]) {
         let behind = self.backlog() > FOLLOW_BACKLOG_BYTES;
@@ -473,10 +483,7 @@ impl Client {
             *missed = missed.saturating_add(block.len() as u64);
             return;
         }
-        if *missed > 0 {
-            DataLine::new(&mut self.out).number("missed", *missed).end();
-            *missed = 0;
-        }
+        self.tell_missed();
         protocol::write_block(&mut self.out, block);
     }
 }

@@ -287,7 +287,7 @@ fn assemble(
         foreground: Foreground::None,
         clients: Clients::default(),
         outputs,
-        sockets: BTreeMap::new(),
+        sockets: super::sockets::Sockets::default(),
         actions: VecDeque::from(decided),
         decided: Vec::new(),
         chunk: Vec::new(),

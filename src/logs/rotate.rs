@@ -7,6 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::order;
+
 /// Up to this many backups each number is asked for; beyond it the directory is listed once, so
 /// that `backups=1000000` does not cost a million look-ups.
 const PROBE_LIMIT: u64 = 256;
@@ -36,7 +38,7 @@ pub fn plan(path: &Path, backups: u64, existing: &[u64]) -> Vec<Rename> {
         return Vec::new();
     }
     let mut numbers: Vec<u64> = existing.iter().copied().filter(|&number| number >= 1 && number < backups).collect();
-    numbers.sort_unstable_by(|a, b| b.cmp(a));
+    order::sort_by(&mut numbers, |a, b| b.cmp(a));
     numbers.dedup();
     let shift =
         |number: u64| Rename { from: backup_path(path, number), to: backup_path(path, number.saturating_add(1)) };

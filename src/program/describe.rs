@@ -43,10 +43,16 @@ fn uptime(time: Duration) -> String {
     }
 }
 
+/// Seconds with one digit after the point.
+fn tenths(time: Duration) -> String {
+    let tenths = time.as_millis().saturating_add(50) / 100;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
 /// One sentence: what the process waits for, why it is down, what comes next.
 #[must_use]
 pub fn why(policy: &Process, life: &Life, now: Now) -> String {
-    let in_seconds = |then: Duration| (then.saturating_sub(now.mono).as_millis() as f64 / 1000.0).max(0.0);
+    let in_seconds = |then: Duration| tenths(then.saturating_sub(now.mono));
     let cause = life.error.as_deref().unwrap_or("no error is known");
     match &life.state {
         State::Stopped => match (life.started, life.wanted) {
@@ -58,25 +64,25 @@ pub fn why(policy: &Process, life: &Life, now: Now) -> String {
         State::Spawning { .. } | State::Launching { .. } => "being started: its command is not yet running".to_string(),
         State::Failing { error, .. } => format!("its start failed: {error}"),
         State::Starting { since, .. } => format!(
-            "started {:.1} s ago; counts as running when it has stayed up for `startsecs={}`",
-            now.mono.saturating_sub(*since).as_millis() as f64 / 1000.0,
+            "started {} s ago; counts as running when it has stayed up for `startsecs={}`",
+            tenths(now.mono.saturating_sub(*since)),
             policy.startsecs
         ),
         State::Running { pid, since } => {
             format!("running with pid {pid} for {}", uptime(now.mono.saturating_sub(*since)))
         }
         State::Backoff { until, tries } => format!(
-            "start {tries} failed ({cause}); the next try comes in {:.1} s, {} more before it is given up",
+            "start {tries} failed ({cause}); the next try comes in {} s, {} more before it is given up",
             in_seconds(*until),
             policy.startretries.saturating_sub(i64::from(*tries)).max(0).saturating_add(1)
         ),
         State::Stopping { pid, kill_at } => format!(
-            "waiting for pid {pid} to end after {}; KILL follows in {:.1} s",
+            "waiting for pid {pid} to end after {}; KILL follows in {} s",
             policy.stopsignal.name(),
             in_seconds(*kill_at)
         ),
         State::Emptying { group, kill_at, .. } => format!(
-            "pid {group} has ended, others of its process group have not; KILL follows in {:.1} s",
+            "pid {group} has ended, others of its process group have not; KILL follows in {} s",
             in_seconds(*kill_at)
         ),
         State::Exited => format!("{}; {}", exited_how(life), exited_next(policy, life)),

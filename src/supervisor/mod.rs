@@ -190,6 +190,7 @@ impl Supervisor {
     pub fn new(config: Arc<Config>, out: &mut Vec<Action>) -> Supervisor {
         let mut table = Table::default();
         let mut listeners = Listeners::default();
+        listeners.identifier.clone_from(&config.daemon.identifier);
         for group in &config.groups {
             let ids = table.add_group(group);
             listeners.add(group, &ids);
@@ -237,6 +238,7 @@ impl Supervisor {
         self.advance(now, out);
         self.tick_as_wanted(now, out);
         self.dispatch(out);
+        self.tell_losses(now, out);
     }
 
     /// When [`Input::Deadline`] is due next; `None` = nothing is waited for.
@@ -357,9 +359,7 @@ impl Supervisor {
             self.step(id, program::Input::Deadline, now, out);
         }
         self.remind(now, out);
-        if self.listeners.deadline().is_some_and(|at| at <= now.mono) {
-            self.tick(now, out);
-        }
+        self.tick_if_due(now, out);
     }
 
     /// The only way anything happens to a process.

@@ -11,6 +11,7 @@ use super::table::ProcessId;
 use super::{Action, ClientId, Supervisor};
 use crate::config::{self, Config, Diff, Group, LogLevel};
 use crate::event::Event;
+use crate::order;
 use crate::program::{self, Now, Wanted};
 use crate::protocol::Code;
 
@@ -105,7 +106,7 @@ impl Supervisor {
         changes.extend(plan.added.iter().map(|group| (group.as_str(), "added")));
         changes.extend(plan.changed.iter().map(|group| (group.name.as_str(), "changed")));
         changes.extend(plan.removed.iter().map(|group| (group.as_str(), "removed")));
-        changes.sort_unstable();
+        order::sort(&mut changes);
         if let Some(client) = self.jobs.get(&id).and_then(|job| job.client) {
             for (group, change) in changes {
                 out.push(Action::Reply(client, data(&[("group", group), ("change", change)])));
@@ -197,6 +198,7 @@ impl Supervisor {
             }
         }
         if swap.adopt {
+            self.listeners.identifier.clone_from(&self.configured.daemon.identifier);
             out.push(Action::Adopt(Arc::clone(&self.configured)));
         }
     }

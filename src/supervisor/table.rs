@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::config::{Group, Process};
+use crate::order;
 use crate::program::Life;
 
 /// One process for as long as it is known. Numbers are never used twice.
@@ -151,14 +152,16 @@ impl Table {
     }
 
     /// Gives an active group its new settings: processes with the same settings keep their lives, others are
-    /// forgotten or new. Returns (forgotten, new).
+    /// forgotten or new; all are, when the socket they share is another. Returns (forgotten, new).
     pub fn replace_group(&mut self, config: &Group) -> (Vec<ProcessId>, Vec<ProcessId>) {
         let Some(old) = self.groups.remove(&config.name) else { return (Vec::new(), self.add_group(config)) };
         let mut left = old.members;
+        let same_socket = old.config.kind.socket() == config.kind.socket();
         let mut added = Vec::new();
         let mut members = Vec::new();
         for process in &config.processes {
-            let kept = left.iter().position(|id| self.entries.get(id).is_some_and(|e| e.config == *process));
+            let is_same = |id: &ProcessId| same_socket && self.entries.get(id).is_some_and(|e| e.config == *process);
+            let kept = left.iter().position(is_same);
             let id = match kept {
                 Some(index) => left.remove(index),
                 None => {
@@ -195,7 +198,7 @@ impl Table {
     /// Names of all groups in start order.
     pub fn group_names(&self) -> Vec<String> {
         let mut groups: Vec<&Group> = self.active().collect();
-        groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        order::sort_by(&mut groups, |a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
         groups.into_iter().map(|group| group.name.clone()).collect()
     }
 
@@ -203,11 +206,10 @@ impl Table {
     pub fn in_start_order(&self) -> Vec<ProcessId> {
         let mut ids = Vec::with_capacity(self.entries.len());
         for name in self.group_names() {
-            let start = ids.len();
-            ids.extend_from_slice(self.members(&name));
-            if let Some(members) = ids.get_mut(start..) {
-                members.sort_by_key(|id| self.entries.get(id).map(|entry| entry.config.priority));
-            }
+            let priority = |id: &ProcessId| self.entries.get(id).map(|entry| entry.config.priority);
+            let mut members = self.members(&name).to_vec();
+            order::sort_by(&mut members, |a, b| priority(a).cmp(&priority(b)));
+            ids.append(&mut members);
         }
         ids
     }

@@ -6,6 +6,7 @@ use super::jobs::data;
 use super::table::{ProcessId, Target, display_name};
 use super::{Entry, ListenerFacts, Phase, Supervisor};
 use crate::config::{AutoRestart, Group, Logfile, Process};
+use crate::order;
 use crate::program::{self, Now, State, Wanted};
 use crate::protocol::{Code, DataLine, Line};
 
@@ -42,7 +43,7 @@ impl Supervisor {
         let everything = names.is_empty() || names.iter().any(|name| name == "all");
         if everything {
             let mut entries: Vec<(ProcessId, &Entry)> = self.table.entries().collect();
-            entries.sort_by(|(_, a), (_, b)| (&a.group, &a.config.name).cmp(&(&b.group, &b.config.name)));
+            order::sort_by(&mut entries, |(_, a), (_, b)| (&a.group, &a.config.name).cmp(&(&b.group, &b.config.name)));
             for (id, entry) in entries {
                 self.status_line(id, entry, now, around, out);
             }
@@ -64,7 +65,7 @@ impl Supervisor {
             };
             // A group is shown by name, not in the order of its configuration.
             let mut entries: Vec<_> = ids.iter().filter_map(|id| Some((*id, self.table.entry(*id)?))).collect();
-            entries.sort_by(|(_, a), (_, b)| a.config.name.cmp(&b.config.name));
+            order::sort_by(&mut entries, |(_, a), (_, b)| a.config.name.cmp(&b.config.name));
             for (id, entry) in entries {
                 self.status_line(id, entry, now, around, out);
             }
@@ -99,7 +100,8 @@ impl Supervisor {
         if let Some(facts) = self.listener(id) {
             line = line.key("listener", facts.state).number("waiting", facts.waiting).number("lost", facts.lost);
             if facts.lost > 0 {
-                description.push_str(&format!(", {} events lost", facts.lost));
+                let comma = if description.is_empty() { "" } else { ", " };
+                description.push_str(&format!("{comma}{} events lost", facts.lost));
             }
         }
         line.key("description", description).end();

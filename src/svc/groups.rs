@@ -5,6 +5,7 @@ use super::action::Action;
 use super::words;
 use super::{Answer, Session, names};
 use crate::cli::ExitCode;
+use crate::order;
 use crate::protocol::{Ending, Line, Request};
 
 impl Session {
@@ -12,7 +13,7 @@ impl Session {
     pub(super) fn reread(&mut self) -> Answer {
         let mut changes = Vec::new();
         self.ask(&Request::Reread, |_, line| changes.extend(words::change(&line)))?;
-        changes.sort();
+        order::sort(&mut changes);
         if changes.is_empty() {
             self.screen.line("No config updates to processes");
         }
@@ -37,7 +38,8 @@ impl Session {
     pub(super) fn avail(&mut self) -> Answer {
         let mut lines: Vec<Line> = Vec::new();
         self.ask(&Request::Config, |_, line| lines.push(line))?;
-        lines.sort_by_key(|line| line.get("process").or(line.get("name")).unwrap_or_default().to_owned());
+        let name = |line: &Line| line.get("process").or(line.get("name")).unwrap_or_default().to_owned();
+        order::sort_by(&mut lines, |one, other| name(one).cmp(&name(other)));
         lines.iter().for_each(|line| self.screen.line(&words::available(line)));
         Ok(ExitCode::Success)
     }

@@ -5,6 +5,7 @@ use super::screen::Colour;
 use super::words::failure;
 use super::{Answer, Session};
 use crate::cli::ExitCode;
+use crate::order;
 use crate::protocol::{Code, Line, Request};
 
 /// Narrowest column of names.
@@ -14,7 +15,7 @@ const NAME_GAP: usize = 3;
 /// Column of states.
 const STATE_WIDTH: usize = 10;
 /// Keys whose values are numbers.
-const NUMBERS: &[&str] = &["pid", "start", "stop", "now", "exit", "uptime"];
+const NUMBERS: &[&str] = &["pid", "start", "stop", "now", "exit", "uptime", "waiting", "lost"];
 
 /// A line of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +91,7 @@ impl Session {
         let mut lines = Vec::new();
         self.ask(&request, |_, line| lines.push(line))?;
         if everything {
-            lines.sort_by(|one, other| place(one).cmp(&place(other)));
+            order::sort_by(&mut lines, |one, other| place(one).cmp(&place(other)));
         }
         let unknown: Vec<String> = lines.iter().filter_map(unknown).collect();
         let rows: Vec<Row> = lines.iter().filter(|line| failure(line).is_none()).map(Row::of).collect();

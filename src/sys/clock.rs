@@ -44,7 +44,7 @@ pub struct LocalTime {
 /// The local calendar's view of `secs` seconds since 1970-01-01 UTC. A moment the C library cannot express
 /// becomes the first of January 1970.
 pub fn local(secs: i64) -> LocalTime {
-    let time = secs as libc::time_t;
+    let time = secs as _;
     // SAFETY: `tm` is plain numbers and one pointer; all zeros is a valid value of it.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are valid for the call; localtime_r keeps neither.

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use super::call::{c_string, check};
 
+use crate::order;
+
 /// The machine's network name; `localhost` when the kernel has none.
 pub fn node_name() -> String {
     let name = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -55,7 +57,7 @@ unsafe fn paths(found: &libc::glob_t) -> Vec<PathBuf> {
         })
         .collect();
     // The C library sorts by the locale's rules.
-    paths.sort_unstable_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
+    order::sort_by(&mut paths, |a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
     paths
 }
 

@@ -160,10 +160,8 @@ fn event<T>(fd: &pollfd, token: T) -> Event<T> {
 /// Nanoseconds: nothing to round.
 #[cfg(not(target_vendor = "apple"))]
 fn raw_poll(fds: &mut [pollfd], timeout: Option<Duration>) -> libc::c_int {
-    let time = timeout.map(|time| libc::timespec {
-        tv_sec: time.as_secs() as libc::time_t,
-        tv_nsec: time.subsec_nanos() as libc::c_long,
-    });
+    let time = timeout
+        .map(|time| libc::timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as libc::c_long });
     let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: the slice is valid for its length; `time` is null or points to a timespec that outlives the call; a null
     // mask leaves ours alone.

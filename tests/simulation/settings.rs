@@ -89,6 +89,7 @@ fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         environment: BTreeMap::new(),
         serverurl: None,
         tty: None,
+        listen: Vec::new(),
     }
 }
 

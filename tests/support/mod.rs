@@ -28,10 +28,16 @@ const CLEAN_ENVIRONMENT: [(&str, &str); 3] =
 /// Between two looks at what tells nobody that it changed.
 const LOOK_PAUSE: Duration = Duration::from_millis(5);
 
-/// Path of the `visor` under test.
-pub const VISOR: &str = env!("CARGO_BIN_EXE_visor");
-/// Path of the `svc` under test.
-pub const SVC: &str = env!("CARGO_BIN_EXE_svc");
+/// Path of the `visor` under test; `VISOR_BIN`, when the tests are built, names another one (`make test-static`).
+pub const VISOR: &str = match option_env!("VISOR_BIN") {
+    Some(path) => path,
+    None => env!("CARGO_BIN_EXE_visor"),
+};
+/// Path of the `svc` under test; `SVC_BIN` likewise.
+pub const SVC: &str = match option_env!("SVC_BIN") {
+    Some(path) => path,
+    None => env!("CARGO_BIN_EXE_svc"),
+};
 
 /// Replaces `$DIR` in a configuration, so that it can be written before its directory is known.
 pub fn in_directory(text: &str, directory: &Path) -> String {
