@@ -49,8 +49,16 @@ impl Pool {
     /// A pool that hears of `wanted` types and keeps `limit` events (at least one).
     #[must_use]
     pub fn new(wanted: Vec<String>, limit: i64) -> Pool {
-        let limit = usize::try_from(limit).unwrap_or(1).max(1);
-        Pool { wanted, limit, queue: VecDeque::new(), next_serial: 0, lost: 0 }
+        Pool { wanted, limit: at_least_one(limit), queue: VecDeque::new(), next_serial: 0, lost: 0 }
+    }
+
+    /// From now on it hears of `wanted` types and keeps `limit` events; those beyond are lost.
+    pub fn change(&mut self, wanted: Vec<String>, limit: i64) {
+        self.wanted = wanted;
+        self.limit = at_least_one(limit);
+        while self.queue.len() > self.limit {
+            self.make_room();
+        }
     }
 
     /// Whether it wants an event of this type.
@@ -115,6 +123,10 @@ impl Pool {
     }
 }
 
+fn at_least_one(limit: i64) -> usize {
+    usize::try_from(limit).unwrap_or(1).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +172,18 @@ mod tests {
         let first = pool.pop().unwrap();
         assert_eq!(pool.put_back(first), None);
         assert_eq!(pool.pop().map(|envelope| envelope.serial), Some(0));
+    }
+
+    #[test]
+    fn change_of_settings_keeps_what_waits_as_far_as_there_is_room() {
+        let mut pool = pool(3);
+        for serial in 0..3 {
+            push(&mut pool, serial, &tick(serial));
+        }
+        pool.change(vec!["TICK_60".to_owned()], 2);
+        assert!(!pool.wants(Kind::Tick(Period::Five)));
+        assert_eq!((pool.lost(), pool.limit()), (1, 2));
+        assert_eq!(pool.pop().map(|envelope| (envelope.serial, envelope.pool_serial)), Some((1, 1)));
     }
 
     #[test]

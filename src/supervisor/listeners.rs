@@ -66,13 +66,18 @@ impl Listeners {
         }
     }
 
-    /// A pool's settings changed.
+    /// A pool's settings changed; what waits in it goes on waiting.
     pub fn replace_pool(&mut self, group: &Group) {
         let GroupKind::EventListener { events, buffer_size, .. } = &group.kind else {
             self.pools.remove(&group.name);
             return;
         };
-        self.pools.insert(group.name.clone(), Pool::new(events.clone(), *buffer_size));
+        match self.pools.get_mut(&group.name) {
+            Some(pool) => pool.change(events.clone(), *buffer_size),
+            None => {
+                self.pools.insert(group.name.clone(), Pool::new(events.clone(), *buffer_size));
+            }
+        }
     }
 
     pub fn remove_pool(&mut self, group: &str) {
