@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::Daemon;
-use crate::config::{GroupKind, LogLevel, Process};
+use crate::config::{FcgiSocket, GroupKind, LogLevel, Process};
 use crate::program::{SpawnFailure, SpawnFailureKind, State};
 use crate::supervisor::ProcessId;
 use crate::sys::socket;
@@ -12,15 +12,15 @@ use crate::sys::socket;
 /// Sockets that are open for programs.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
-    /// Of fcgi-programs, by their group.
-    fcgi: BTreeMap<String, OwnedFd>,
+    /// Of fcgi-programs, by their group, with the settings they were made by.
+    fcgi: BTreeMap<String, (FcgiSocket, OwnedFd)>,
     /// Of `listen` keys, by url, with those who have them. They stay open while a program restarts: nobody is refused.
     listening: BTreeMap<String, (OwnedFd, BTreeSet<ProcessId>)>,
 }
 
 impl Sockets {
     pub fn fcgi(&self, group: &str) -> Option<&OwnedFd> {
-        self.fcgi.get(group)
+        self.fcgi.get(group).map(|(_, fd)| fd)
     }
 }
 
@@ -34,14 +34,17 @@ impl Daemon {
         else {
             return Ok(false);
         };
-        if self.sockets.fcgi.contains_key(group) {
-            return Ok(true);
+        if let Some((made_by, _)) = self.sockets.fcgi.get(group) {
+            if *made_by == socket {
+                return Ok(true);
+            }
+            self.close_socket(group);
         }
         self.log(LogLevel::Info, &format!("Creating socket {}", socket.url));
         let owner = (socket.owner.uid, socket.owner.gid);
         match create(&socket.url, socket.mode, owner, socket.backlog) {
             Ok(fd) => {
-                self.sockets.fcgi.insert(group.to_owned(), fd);
+                self.sockets.fcgi.insert(group.to_owned(), (socket, fd));
                 Ok(true)
             }
             Err(error) => {
@@ -91,28 +94,23 @@ impl Daemon {
         }
     }
 
-    /// A process ended or could not be started: the socket of its group is closed with the last of them.
-    pub(super) fn close_socket_of(&mut self, id: ProcessId) {
-        if self.sockets.fcgi.is_empty() {
-            return;
-        }
-        let Some(group) = self.supervisor.entry(id).map(|entry| entry.group.clone()) else { return };
-        let used = self.supervisor.members(&group).iter().any(|id| {
-            self.supervisor.entry(*id).is_some_and(|entry| {
-                entry.life.state.pid().is_some() || matches!(entry.life.state, State::Spawning { .. })
+    /// A process ended, could not be started or is forgotten: the socket of a group is closed with the last of its processes.
+    pub(super) fn close_unused_sockets(&mut self) {
+        let is_used = |group: &String| {
+            self.supervisor.members(group).iter().any(|id| {
+                self.supervisor.entry(*id).is_some_and(|entry| {
+                    entry.life.state.pid().is_some() || matches!(entry.life.state, State::Spawning { .. })
+                })
             })
-        });
-        if !used {
+        };
+        let unused: Vec<String> = self.sockets.fcgi.keys().filter(|group| !is_used(group)).cloned().collect();
+        for group in unused {
             self.close_socket(&group);
         }
     }
 
-    /// Closes the socket of a group.
-    pub(super) fn close_socket(&mut self, group: &str) {
-        if self.sockets.fcgi.remove(group).is_none() {
-            return;
-        }
-        if let Some(GroupKind::FcgiProgram { socket }) = self.supervisor.group(group).map(|group| group.kind.clone()) {
+    fn close_socket(&mut self, group: &str) {
+        if let Some((socket, _)) = self.sockets.fcgi.remove(group) {
             self.log(LogLevel::Info, &format!("Closing socket {}", socket.url));
         }
     }
