@@ -139,11 +139,16 @@ impl Children {
         self.deliver(id, data, poll)
     }
 
-    /// As [`Children::send`] for what must arrive whole: an event, of which a listener has one at a time.
+    /// As [`Children::send`] for what must arrive whole: an event, of which a listener has one at a time. One that answers
+    /// without reading gets no more than there is room for.
     pub fn deliver(&mut self, id: ProcessId, data: &[u8], poll: &mut Poll) -> Sent {
         let Some(life) = self.lives.get_mut(&id) else { return Sent::NoStdin };
         if life.stdin.is_none() {
             return Sent::NoStdin;
+        }
+        let kept = life.stdin_pending.len();
+        if kept > 0 && kept.saturating_add(data.len()) > STDIN_BACKLOG_BYTES {
+            return Sent::Busy;
         }
         life.stdin_pending.extend_from_slice(data);
         life.flush_stdin(id, poll);
@@ -155,6 +160,10 @@ impl Children {
         if let Some(life) = self.lives.get_mut(&id) {
             life.flush_stdin(id, poll);
         }
+    }
+
+    fn is_of_this_life(&self, process: ProcessId, pipe: PipeId) -> bool {
+        self.lives.get(&process).is_some_and(|life| life.pipes.contains(&pipe))
     }
 
     fn any_readable_left(&self) -> bool {
@@ -200,7 +209,7 @@ impl Daemon {
         // Many starts in one turn take their time: each is dated for itself.
         self.input(Input::Process(id, input), clock::now());
         if failed {
-            self.close_unused_socket(&group);
+            self.close_unused_sockets();
         }
     }
 
@@ -321,11 +330,8 @@ impl Daemon {
                 self.drain(id, now);
                 self.close_stdin(id);
             }
-            let group = process.and_then(|id| self.group_with_socket(id));
             self.input(Input::Died { pid, exit }, now);
-            if let Some(group) = group {
-                self.close_unused_socket(&group);
-            }
+            self.close_unused_sockets();
         }
     }
 
@@ -441,9 +447,9 @@ impl Daemon {
             if let Some(bytes) = chunk.get(..count) {
                 let happened = self.outputs.write(process, stream, bytes, now.mono, &mut self.poll);
                 self.tell_happenings(process, stream, happened, now);
-                // What an earlier life left behind is not part of the talk.
-                let of_this_life = self.children.lives.get(&process).is_some_and(|life| life.pipes.contains(&id));
-                if stream == Stream::Stdout && of_this_life && self.supervisor.listens_to(process) {
+                let talks = stream == Stream::Stdout && self.supervisor.listens_to(process);
+                // Who has a pipe of an earlier life has nothing to say for this one.
+                if talks && self.children.is_of_this_life(process, id) {
                     self.input(Input::ListenerSaid(process, bytes.to_vec()), now);
                 }
                 self.clients.output(process, stream, bytes);
@@ -502,13 +508,15 @@ impl Daemon {
         let mut events = Vec::new();
         loop {
             let now = clock::now();
+            for fd in self.outputs.consoles.full() {
+                self.console_has_room(fd);
+            }
             let pipes: Vec<PipeId> = self.children.pipes.keys().copied().collect();
             for pipe in pipes {
                 self.read_pipe(pipe, CHUNKS_AT_DEATH, now);
             }
-            self.outputs.consoles.flush_all(&mut self.poll);
             self.flush_clients(now);
-            let waiting = self.outputs.consoles.any_full() || self.children.any_readable_left();
+            let waiting = !self.outputs.consoles.full().is_empty() || self.children.any_readable_left();
             if (!waiting && !self.clients.any_pending()) || now.mono >= until {
                 return;
             }
@@ -516,11 +524,7 @@ impl Daemon {
             if self.poll.wait(Some(until.saturating_sub(now.mono)), &mut events).is_err() {
                 return;
             }
-            for event in &events {
-                if let Token::Console(fd) = event.token {
-                    self.console_has_room(fd);
-                }
-            }
+            self.serve_clients(&events, now);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::Daemon;
-use crate::config::{FcgiSocket, LogLevel, Process};
+use crate::config::{FcgiSocket, GroupKind, LogLevel, Process};
 use crate::program::{SpawnFailure, SpawnFailureKind, State};
 use crate::supervisor::ProcessId;
 use crate::sys::socket;
@@ -12,23 +12,16 @@ use crate::sys::socket;
 /// Sockets that are open for programs.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
-    /// Of fcgi-programs, by their group.
-    fcgi: BTreeMap<String, Held>,
+    /// Of fcgi-programs, by their group, with the settings they were made by.
+    fcgi: BTreeMap<String, (FcgiSocket, OwnedFd)>,
     /// Of `listen` keys, by url, with those who have them. They stay open while a program restarts: nobody is refused.
     listening: BTreeMap<String, (OwnedFd, BTreeSet<ProcessId>)>,
 }
 
 impl Sockets {
     pub fn fcgi(&self, group: &str) -> Option<&OwnedFd> {
-        self.fcgi.get(group).map(|held| &held.fd)
+        self.fcgi.get(group).map(|(_, fd)| fd)
     }
-}
-
-/// An open socket and what it was made of.
-#[derive(Debug)]
-struct Held {
-    fd: OwnedFd,
-    made_of: FcgiSocket,
 }
 
 impl Daemon {
@@ -37,21 +30,25 @@ impl Daemon {
     /// # Errors
     /// Why it cannot be made: the process cannot be started.
     pub(super) fn open_socket(&mut self, group: &str) -> Result<bool, SpawnFailure> {
-        let Some(wanted) = self.supervisor.group(group).and_then(|group| group.kind.socket().cloned()) else {
+        let Some(GroupKind::FcgiProgram { socket }) = self.supervisor.group(group).map(|group| group.kind.clone())
+        else {
             return Ok(false);
         };
-        if self.sockets.fcgi.contains_key(group) {
-            return Ok(true);
+        if let Some((made_by, _)) = self.sockets.fcgi.get(group) {
+            if *made_by == socket {
+                return Ok(true);
+            }
+            self.close_socket(group);
         }
-        self.log(LogLevel::Info, &format!("Creating socket {}", wanted.url));
-        let owner = (wanted.owner.uid, wanted.owner.gid);
-        match create(&wanted.url, wanted.mode, owner, wanted.backlog) {
+        self.log(LogLevel::Info, &format!("Creating socket {}", socket.url));
+        let owner = (socket.owner.uid, socket.owner.gid);
+        match create(&socket.url, socket.mode, owner, socket.backlog) {
             Ok(fd) => {
-                self.sockets.fcgi.insert(group.to_owned(), Held { fd, made_of: wanted });
+                self.sockets.fcgi.insert(group.to_owned(), (socket, fd));
                 Ok(true)
             }
             Err(error) => {
-                let text = format!("Could not create FastCGI socket {}: {error}", wanted.url);
+                let text = format!("Could not create FastCGI socket {}: {error}", socket.url);
                 Err(SpawnFailure { kind: SpawnFailureKind::Other, text })
             }
         }
@@ -97,31 +94,24 @@ impl Daemon {
         }
     }
 
-    /// The group of a process, if that has an open socket.
-    pub(super) fn group_with_socket(&self, id: ProcessId) -> Option<String> {
-        let group = &self.supervisor.entry(id)?.group;
-        self.sockets.fcgi.contains_key(group).then(|| group.clone())
-    }
-
-    /// A process of this group ended or could not be started: the socket is closed with the last of them, and when the
-    /// group is to have another by now.
-    pub(super) fn close_unused_socket(&mut self, group: &str) {
-        let Some(held) = self.sockets.fcgi.get(group) else { return };
-        let wanted = self.supervisor.group(group).and_then(|group| group.kind.socket());
-        let used = self.supervisor.members(group).iter().any(|id| {
-            self.supervisor.entry(*id).is_some_and(|entry| {
-                entry.life.state.pid().is_some() || matches!(entry.life.state, State::Spawning { .. })
+    /// A process ended, could not be started or is forgotten: the socket of a group is closed with the last of its processes.
+    pub(super) fn close_unused_sockets(&mut self) {
+        let is_used = |group: &String| {
+            self.supervisor.members(group).iter().any(|id| {
+                self.supervisor.entry(*id).is_some_and(|entry| {
+                    entry.life.state.pid().is_some() || matches!(entry.life.state, State::Spawning { .. })
+                })
             })
-        });
-        if !used || wanted != Some(&held.made_of) {
-            self.close_socket(group);
+        };
+        let unused: Vec<String> = self.sockets.fcgi.keys().filter(|group| !is_used(group)).cloned().collect();
+        for group in unused {
+            self.close_socket(&group);
         }
     }
 
-    /// Closes the socket of a group.
-    pub(super) fn close_socket(&mut self, group: &str) {
-        if let Some(held) = self.sockets.fcgi.remove(group) {
-            self.log(LogLevel::Info, &format!("Closing socket {}", held.made_of.url));
+    fn close_socket(&mut self, group: &str) {
+        if let Some((socket, _)) = self.sockets.fcgi.remove(group) {
+            self.log(LogLevel::Info, &format!("Closing socket {}", socket.url));
         }
     }
 }

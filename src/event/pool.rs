@@ -49,8 +49,7 @@ impl Pool {
     /// A pool that hears of `wanted` types and keeps `limit` events (at least one).
     #[must_use]
     pub fn new(wanted: Vec<String>, limit: i64) -> Pool {
-        let limit = usize::try_from(limit).unwrap_or(1).max(1);
-        Pool { wanted, limit, queue: VecDeque::new(), next_serial: 0, lost: 0 }
+        Pool { wanted, limit: at_least_one(limit), queue: VecDeque::new(), next_serial: 0, lost: 0 }
     }
 
     /// Whether it wants an event of this type.
@@ -86,8 +85,8 @@ impl Pool {
 
     /// The pool's settings changed; what waits and is still wanted goes on waiting. Answers what had to go.
     pub fn resettle(&mut self, wanted: Vec<String>, limit: i64) -> Vec<Envelope> {
-        let settled = Pool::new(wanted, limit);
-        (self.wanted, self.limit) = (settled.wanted, settled.limit);
+        self.wanted = wanted;
+        self.limit = at_least_one(limit);
         let queue = std::mem::take(&mut self.queue);
         self.queue = queue.into_iter().filter(|envelope| self.wants(envelope.kind)).collect();
         let mut dropped = Vec::new();
@@ -154,6 +153,10 @@ enum Room {
     For(Option<Envelope>),
     /// No: all that wait weigh more.
     None,
+}
+
+fn at_least_one(limit: i64) -> usize {
+    usize::try_from(limit).unwrap_or(1).max(1)
 }
 
 #[cfg(test)]

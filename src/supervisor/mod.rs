@@ -224,11 +224,12 @@ impl Supervisor {
             Input::ClientGone(client) => self.client_gone(client),
             Input::ConfigRead(job, result) => self.config_read(job, result, now, out),
             Input::StopSignal(signal) => self.stop_signal(signal, now, out),
-            Input::ShutDown => {
-                if matches!(self.phase, Phase::Starting | Phase::Running) {
-                    self.shut_down(now, out);
-                }
-            }
+            Input::ShutDown => match self.phase {
+                Phase::Starting | Phase::Running => self.shut_down(now, out),
+                Phase::ShuttingDown => {}
+                // Whoever waited for this end before leaving has it now.
+                Phase::Gone => out.push(Action::Leave),
+            },
             Input::ReloadSignal => self.reload_signal(out),
             Input::Happened(event) => self.publish(event, out),
             Input::ListenerSaid(id, bytes) => self.listener_said(id, &bytes, out),

@@ -7,6 +7,9 @@ use std::process::Command;
 use crate::outcome;
 use crate::support::{Foreground, TIMEOUT, VISOR, clean_command};
 
+/// Arguments and environment.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+
 /// The real program, if there is one; says what is left out if not. Past the test's captured output, so that it is seen.
 fn real(name: &str) -> Option<String> {
     match clean_command(name).arg("--version").output() {
@@ -62,7 +65,6 @@ const TELLS_QUIT: &str = r#"trap "echo got QUIT; kill %1; exit 5" QUIT; trap "ec
 
 #[test]
 fn tini_passes_codes_and_signals_like_the_real_one() {
-    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
     let cases: [Case; 13] = [
         (&["true"], &[]),
         (&["--", "sh", "-c", "exit 17"], &[]),
@@ -99,7 +101,6 @@ fn tini_signals_the_group_like_the_real_one() {
 #[test]
 fn dumb_init_passes_codes_and_signals_like_the_real_one() {
     // What differs on purpose: a missing command is 127 here and 2 there.
-    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
     let cases: [Case; 8] = [
         (&["true"], &[]),
         (&["sh", "-c", "exit 17"], &[]),
