@@ -269,6 +269,7 @@ fn assemble(
         clients: Clients::default(),
         outputs,
         sockets: BTreeMap::new(),
+        more_dead: false,
         actions: VecDeque::from(decided),
         decided: Vec::new(),
         chunk: Vec::new(),
