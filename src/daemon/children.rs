@@ -28,6 +28,8 @@ const CHUNKS_PER_TURN: usize = 4;
 /// Chunks read from the pipes of a process that has ended, before its end is told. A pipe holds one unless somebody
 /// enlarged it (the kernel's limit for that is 1 MiB), so what it wrote is all read.
 const CHUNKS_AT_DEATH: usize = 20;
+/// Deaths told in one turn: programs that die as fast as they are started would keep all others waiting for ever.
+const DEATHS_PER_TURN: usize = 32;
 /// Pipes of earlier lives of a process that others still hold open; the oldest beyond is closed.
 const MAX_LEFTOVERS: usize = 8;
 /// Bytes kept for a stdin that is full.
@@ -280,7 +282,7 @@ impl Daemon {
 
     /// Signals first of all: the mask says which came, SIGCHLD means that children wait to be reaped.
     pub(super) fn take_signals(&mut self, now: Now) {
-        let mut reap = false;
+        let mut reap = self.more_dead;
         for signal in self.signals.take().iter() {
             match Number::try_from(signal) {
                 Ok(Number::SIGCHLD) => reap = true,
@@ -308,9 +310,14 @@ impl Daemon {
         }
     }
 
-    /// Reaps until nobody is left. What a child wrote is read before its end is told.
+    /// Reaps until nobody is left, or goes on in the next turn. What a child wrote is read before its end is told.
     pub(super) fn reap(&mut self, now: Now) {
-        while let Some((pid, status)) = reap::reap(self.stops()) {
+        self.more_dead = true;
+        for _ in 0..DEATHS_PER_TURN {
+            let Some((pid, status)) = reap::reap(self.stops()) else {
+                self.more_dead = false;
+                return;
+            };
             let exit = match status {
                 WaitStatus::Stopped { signal } => {
                     self.child_stopped(pid, signal);

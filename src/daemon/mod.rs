@@ -92,6 +92,8 @@ struct Daemon {
     actions: VecDeque<Action>,
     /// Reused by every call of the supervisor.
     decided: Vec<Action>,
+    /// Children may wait to be reaped, of whom no signal will tell any more.
+    more_dead: bool,
     /// Reused by every read.
     chunk: Vec<u8>,
     leaving: bool,
@@ -138,7 +140,7 @@ impl Daemon {
 
     /// How long there is nothing to do; `None` = for ever.
     fn patience(&self) -> Option<Duration> {
-        if self.clients.are_busy() {
+        if self.clients.are_busy() || self.more_dead {
             return Some(Duration::ZERO);
         }
         self.next_deadline().map(|at| at.saturating_sub(clock::now().mono))

@@ -288,6 +288,7 @@ fn assemble(
         clients: Clients::default(),
         outputs,
         sockets: super::sockets::Sockets::default(),
+        more_dead: false,
         actions: VecDeque::from(decided),
         decided: Vec::new(),
         chunk: Vec::new(),

@@ -249,11 +249,7 @@ impl Supervisor {
                     continue;
                 }
                 let Some(event) = pool.pop() else { break };
-                talk.listener.send(&mut |heard| {
-                    if let Heard::Changed(from, to) = heard {
-                        out.push(Action::Log(LogLevel::Debug, format!("{}: {from} -> {to}", talk.name)));
-                    }
-                });
+                talk.listener.send();
                 let text = format!("event {} sent to listener {}", event.serial, talk.name);
                 out.push(Action::Log(LogLevel::Debug, text));
                 out.push(Action::Deliver(*id, event.bytes(identifier, pool_name)));

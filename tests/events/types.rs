@@ -191,14 +191,14 @@ fn groups_that_come_and_go_a_clients_word_and_the_end_are_told() {
     daemon.svc_ok(&["update"]);
     daemon.rewrite_conf(&(pool("all", "", "events=EVENT") + PROGRAMS));
     daemon.svc_ok(&["update"]);
-    daemon.svc_ok(&["event", "deploy", "version", "7"]);
+    daemon.svc_ok(&["event", "deploy", "version  7\n"]);
     daemon.svc_ok(&["event", "bare"]);
     let all = wait_for(&daemon, "all", |seen| seen.iter().any(|event| event.payload == "type:bare\n"));
     let find =
         |name: &str, payload: &str| all.iter().position(|event| event.name() == name && event.payload == payload);
     let added = find("PROCESS_GROUP_ADDED", "groupname:fresh\n").expect("the group is added");
     let removed = find("PROCESS_GROUP_REMOVED", "groupname:fresh\n").expect("the group is removed");
-    let said = find("REMOTE_COMMUNICATION", "type:deploy\nversion 7").expect("what was said is told");
+    let said = find("REMOTE_COMMUNICATION", "type:deploy\nversion  7\n").expect("what was said is told");
     assert!(added < removed && removed < said);
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.wait_exit(TIMEOUT).code(), Some(0));
