@@ -30,7 +30,7 @@ pub fn superlance() -> Option<&'static Path> {
     match MADE.get_or_init(|| add_superlance(programs)) {
         Ok(()) => Some(programs),
         Err(reason) => {
-            super::support::tell_left_out("the listeners of superlance", reason);
+            super::support::left_out(&format!("the listeners of superlance: {reason}"));
             None
         }
     }

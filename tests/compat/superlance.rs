@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::original;
-use super::support::{Daemon, TIMEOUT, tell_left_out};
+use super::support::{Daemon, TIMEOUT, left_out as tell_left_out};
 
 /// They look for the address of a server in their environment, and leave without.
 const SERVER: &str = "[unix_http_server]\nfile=$DIR/http.sock\n\
@@ -48,7 +48,7 @@ fn has_xml_rpc(daemon: &Daemon, left_out: &str) -> bool {
     let has = answer.split(' ').nth(1) == Some("200");
     if !has {
         let said = answer.lines().next().unwrap_or("no answer").to_owned();
-        tell_left_out(left_out, &format!("needs XML-RPC, and the server says `{said}`"));
+        tell_left_out(&format!("{left_out}: needs XML-RPC, and the server says `{said}`"));
     }
     has
 }
