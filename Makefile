@@ -36,7 +36,10 @@ install: build ## install under $(DESTDIR)$(prefix)
 	$(INSTALL) -m 644 README.md CHANGELOG.md LICENSE "$(DESTDIR)$(docdir)"
 	$(INSTALL) -m 644 examples/*.conf "$(DESTDIR)$(docdir)/examples"
 
+include mk/machine.mk
+
 clean: ## delete everything that was built
 	$(CARGO) clean
 
 include mk/static.mk
+include mk/container.mk

@@ -11,31 +11,31 @@
 //!               └─────▶ machine ──▶ config, sys
 //! ```
 
-/// Command lines, help texts and exit codes of the binaries.
+// Command lines, help texts and exit codes of the binaries.
 pub mod cli;
-/// Connect to visor, send a request, read its reply.
+// Connect to visor, send a request, read its reply.
 pub mod client;
-/// Text of a configuration file → `Config`.
+// Text of a configuration file → `Config`.
 pub mod config;
-/// The loop, descriptors and pids; carries out what the supervisor decides.
+// The loop, descriptors and pids; carries out what the supervisor decides.
 pub mod daemon;
-/// What happened, and its wire text.
+// What happened, and its wire text.
 pub mod event;
-/// Log files: write, rotate, reopen, tail, line formats.
+// Log files: write, rotate, reopen, tail, line formats.
 pub mod logs;
-/// The machine, as the reader of configurations asks for it.
+// The machine, as the reader of configurations asks for it.
 pub mod machine;
-/// One stable sort for all lists.
+// One stable sort for all lists.
 pub mod order;
-/// The life of one process as a pure function.
+// The life of one process as a pure function.
 pub mod program;
-/// The control language: requests, replies, framing.
+// The control language: requests, replies, framing.
 pub mod protocol;
-/// Maps and sets as sorted lists.
+// Maps and sets as sorted lists.
 pub mod sorted;
-/// All programs together: every decision of the daemon.
+// All programs together: every decision of the daemon.
 pub mod supervisor;
-/// The companion's actions and the words it prints.
+// The companion's actions and the words it prints.
 pub mod svc;
-/// Every system call, and all `unsafe`.
+// Every system call, and all `unsafe`.
 pub mod sys;

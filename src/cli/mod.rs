@@ -3,21 +3,21 @@
 //! Owns: options, help texts, usage errors, exit codes. Does not own: behaviour, files, the environment.
 //!
 //! The options of a binary are one `argh` structure whose doc comments are its help. Before `argh` sees the words they are
-//! brought into the one spelling it knows ([`normalise`]), so that Supervisor's habits work: clusters of short options,
+//! brought into the one spelling it knows (`normalise`), so that Supervisor's habits work: clusters of short options,
 //! `--option=value`, `_` in long names, unique prefixes.
 
-/// One command in the foreground: `visor -- CMD`, `tini`, `dumb-init`.
+// One command in the foreground: `visor -- CMD`, `tini`, `dumb-init`.
 pub mod command;
 mod exit;
 mod help;
 mod normalise;
-/// `supervisorctl`: the original client's command line.
+// `supervisorctl`: the original client's command line.
 pub mod supervisorctl;
-/// `supervisord`: the original daemon's command line.
+// `supervisord`: the original daemon's command line.
 pub mod supervisord;
-/// `svc`: the companion's command line.
+// `svc`: the companion's command line.
 pub mod svc;
-/// `visor`: the init's command line.
+// `visor`: the init's command line.
 pub mod visor;
 
 use std::ffi::{OsStr, OsString};

@@ -89,6 +89,8 @@ const NAME: &str = "visor";
 const CHECK: &str = "check";
 const AFTER: &str = "
 `visor check` reads the configuration, lists every mistake and leaves with 0 or 2; with --dump it prints what it understood.
+As PID 1 with --machine, or with `[visor] machine=true`, it is the init of a machine: TERM powers it off, INT (Ctrl-Alt-Del) reboots it,
+and the kernel's command line may say `visor.config=FILE` or `single`, which is a shell on the console and nothing else.
 Called as `supervisord` it takes that program's options. Talk to a running visor with `svc`.
 
 Example: visor -c /etc/supervisord.conf

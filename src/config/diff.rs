@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::types::{Group, Process};
+use super::types::{Group, GroupKind, Process};
 
 /// The way from one configuration to another; names in the order of the configuration they stand in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct GroupChange {
     pub settings: bool,
     /// Processes only the new one has.
     pub added: Vec<String>,
-    /// Processes whose options differ.
+    /// Processes whose options differ, or that the group's new kind or socket does not reach while they run.
     pub changed: Vec<String>,
     /// Processes only the old one has.
     pub removed: Vec<String>,
@@ -59,6 +59,19 @@ pub fn diff(old: &[&Group], new: &[&Group]) -> Diff {
     diff
 }
 
+/// Whether a running process knows nothing of such a change: it has the old socket, or does not talk as a listener does.
+fn needs_new_processes(old: &GroupKind, new: &GroupKind) -> bool {
+    match (old, new) {
+        (GroupKind::FcgiProgram { socket: old }, GroupKind::FcgiProgram { socket: new }) => old != new,
+        (GroupKind::EventListener { .. }, GroupKind::EventListener { .. })
+        | (GroupKind::Group | GroupKind::Program, GroupKind::Group | GroupKind::Program) => false,
+        (
+            GroupKind::FcgiProgram { .. } | GroupKind::EventListener { .. } | GroupKind::Group | GroupKind::Program,
+            GroupKind::FcgiProgram { .. } | GroupKind::EventListener { .. } | GroupKind::Group | GroupKind::Program,
+        ) => true,
+    }
+}
+
 fn group_change(old: &Group, new: &Group) -> Option<GroupChange> {
     if old == new {
         return None;
@@ -76,10 +89,11 @@ fn group_change(old: &Group, new: &Group) -> Option<GroupChange> {
         removed: Vec::new(),
         unchanged: Vec::new(),
     };
+    let anew = needs_new_processes(&old.kind, &new.kind);
     for process in &new.processes {
         let list = match before.get(&process.name) {
             None => &mut change.added,
-            Some(was) if was == process => &mut change.unchanged,
+            Some(was) if was == process && !anew => &mut change.unchanged,
             Some(_) => &mut change.changed,
         };
         list.push(process.name.clone());

@@ -226,6 +226,7 @@ fn process(out: &mut Lines, process: &Process) {
     channel(out, "stderr", &process.stderr);
     out.put("serverurl", text(process.serverurl.as_deref()));
     out.put("tty", text(process.tty.as_deref()));
+    out.put("listen", quoted(&process.listen.join(" ")));
     out.map("environment", &process.environment);
 }
 

@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::document::Section;
-use super::path::normalize;
 use super::program;
 use super::reader::{Names, Reader};
 use super::types::{FcgiSocket, Group, GroupKind, Owner, Process, Warning};
-use super::{server, value};
-
+use super::{server, socket, value};
 use crate::order;
 
 const PRIORITY: i64 = 999;
@@ -210,7 +208,7 @@ fn fcgi<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<GroupKind> 
         return None;
     }
     let limited = ["socket_owner", "socket_mode"].into_iter().any(|key| reader.entry(section, key).is_some());
-    match socket_url(&written.unwrap_or_default(), limited) {
+    match socket::url(&written.unwrap_or_default(), limited) {
         Ok(url) => {
             let unix = url.starts_with("unix://");
             // The user's own socket, unless it is said otherwise.
@@ -231,27 +229,6 @@ fn fcgi<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<GroupKind> 
             None
         }
     }
-}
-
-/// A socket's url in its plain form; `limited` = owner or mode are given.
-fn socket_url(text: &str, limited: bool) -> Result<String, String> {
-    if let Some(path) = text.strip_prefix("unix://") {
-        if !path.starts_with('/') {
-            return Err(format!("Unix socket path {path} is not an absolute path"));
-        }
-        return Ok(format!("unix://{}", normalize(path)));
-    }
-    if limited {
-        return Err("socket_owner and socket_mode params should only be used with a Unix domain socket".to_owned());
-    }
-    let bad = || format!("Bad socket format {text}");
-    let (host, port) = text.strip_prefix("tcp://").and_then(|address| address.split_once(':')).ok_or_else(bad)?;
-    let digits = !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
-    if host.is_empty() || host.contains(char::is_whitespace) || !digits {
-        return Err(bad());
-    }
-    let port = value::port_number(port)?;
-    Ok(format!("tcp://{}:{port}", host.to_lowercase()))
 }
 
 fn shared(processes: Vec<Process>) -> Vec<Arc<Process>> {

@@ -48,7 +48,7 @@ const VISOR: [&str; 5] = ["socket", "socket_mode", "socket_owner", "machine", "h
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 33] = [
+const PROGRAM: [&str; 34] = [
     "command",
     "process_name",
     "numprocs",
@@ -82,6 +82,7 @@ const PROGRAM: [&str; 33] = [
     "umask",
     "serverurl",
     "tty",
+    "listen",
 ];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;

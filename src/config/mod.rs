@@ -26,6 +26,7 @@ mod program;
 mod python;
 mod reader;
 mod server;
+mod socket;
 mod types;
 mod value;
 

@@ -43,6 +43,7 @@ struct Common {
     umask: Option<u32>,
     serverurl: Option<String>,
     tty: Option<String>,
+    listen: Vec<String>,
     stdout: Stream,
     stderr: Stream,
 }
@@ -178,6 +179,7 @@ impl<'a> Program<'_, 'a> {
                 .get("serverurl", names, |_, text| Ok(text.to_owned()))
                 .filter(|url| !url.trim().eq_ignore_ascii_case("auto")),
             tty,
+            listen: self.get("listen", names, |_, text| super::socket::listening(text)).unwrap_or_default(),
             stdout: self.stream(&STDOUT, names),
             stderr: self.stream(&STDERR, names),
         }
@@ -283,6 +285,7 @@ impl<'a> Program<'_, 'a> {
             environment: own,
             serverurl: common.serverurl.clone(),
             tty: common.tty.clone(),
+            listen: common.listen.clone(),
         })
     }
 

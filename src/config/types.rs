@@ -237,6 +237,17 @@ pub enum GroupKind {
     },
 }
 
+impl GroupKind {
+    /// The socket that the group's processes share.
+    #[must_use]
+    pub fn socket(&self) -> Option<&FcgiSocket> {
+        match self {
+            GroupKind::FcgiProgram { socket } => Some(socket),
+            GroupKind::Group | GroupKind::Program | GroupKind::EventListener { .. } => None,
+        }
+    }
+}
+
 /// The socket of an fcgi-program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FcgiSocket {
@@ -295,6 +306,8 @@ pub struct Process {
     pub stderr: Channel,
     /// Absolute path of the terminal that is the process' controlling terminal and its stdin; `None` = no terminal.
     pub tty: Option<String>,
+    /// Sockets it gets from descriptor 3 on, `tcp://host:port` or `unix:///path`; visor's own key.
+    pub listen: Vec<String>,
     /// `[supervisord] environment` with the section's own over it.
     pub environment: BTreeMap<String, String>,
     /// Value of `SUPERVISOR_SERVER_URL`; `None` = that of [`Config::server_url`].

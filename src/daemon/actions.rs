@@ -6,8 +6,8 @@ use nix::errno::Errno;
 
 use super::Daemon;
 use crate::config::{Config, LogLevel, Signal};
-use crate::event::Event;
 use crate::program::{self, Now};
+use crate::protocol::Stream;
 use crate::supervisor::{Action, Input, JobId, ProcessId};
 use crate::sys::reap;
 
@@ -18,18 +18,19 @@ impl Daemon {
             Action::Signal { id, pid, group, signal } => self.signal(id, pid, group, signal, now),
             Action::LookForGroup { id, group } => self.look_for_group(id, group, now),
             Action::Log(level, text) => self.log(level, &text),
-            Action::Event(event) => {
-                if let Event::GroupRemoved { group } = &event {
-                    self.close_socket(group);
-                }
-                self.clients.event(&event, now);
-            }
+            Action::Event(event) => self.clients.event(&event, now),
             Action::Deliver(id, bytes) => self.deliver(id, &bytes, now),
             Action::Reply(client, line) => self.clients.reply(client, &line),
             Action::ReadConfig(job) => self.read_config(job, now),
             Action::Added(id) => self.add_process(id),
             Action::Removed(id) => {
+                // A last line without an end would wait for an end of file that nobody reads any more.
+                for stream in [Stream::Stdout, Stream::Stderr] {
+                    self.outputs.end(id, stream, now.mono, &mut self.poll);
+                }
                 self.children.remove(id, &mut self.poll);
+                self.close_listening(id);
+                self.close_unused_sockets();
                 self.outputs.remove(id);
                 self.clients.process_removed(id);
             }

@@ -29,6 +29,8 @@ const CHUNKS_PER_TURN: usize = 4;
 /// Chunks read from the pipes of a process that has ended, before its end is told. A pipe holds one unless somebody
 /// enlarged it (the kernel's limit for that is 1 MiB), so what it wrote is all read.
 const CHUNKS_AT_DEATH: usize = 20;
+/// Deaths told in one turn: programs that die as fast as they are started would keep all others waiting for ever.
+const DEATHS_PER_TURN: usize = 32;
 /// Pipes of earlier lives of a process that others still hold open; the oldest beyond is closed.
 const MAX_LEFTOVERS: usize = 8;
 /// Bytes kept for a stdin that is full.
@@ -140,11 +142,16 @@ impl Children {
         self.deliver(id, data, poll)
     }
 
-    /// As [`Children::send`] for what must arrive whole: an event, of which a listener has one at a time.
+    /// As [`Children::send`] for what must arrive whole: an event, of which a listener has one at a time. One that answers
+    /// without reading gets no more than there is room for.
     pub fn deliver(&mut self, id: ProcessId, data: &[u8], poll: &mut Poll) -> Sent {
         let Some(life) = self.lives.get_mut(&id) else { return Sent::NoStdin };
         if life.stdin.is_none() {
             return Sent::NoStdin;
+        }
+        let kept = life.stdin_pending.len();
+        if kept > 0 && kept.saturating_add(data.len()) > STDIN_BACKLOG_BYTES {
+            return Sent::Busy;
         }
         life.stdin_pending.extend_from_slice(data);
         life.flush_stdin(id, poll);
@@ -156,6 +163,10 @@ impl Children {
         if let Some(life) = self.lives.get_mut(&id) {
             life.flush_stdin(id, poll);
         }
+    }
+
+    fn is_of_this_life(&self, process: ProcessId, pipe: PipeId) -> bool {
+        self.lives.get(&process).is_some_and(|life| life.pipes.contains(&pipe))
     }
 
     fn any_readable_left(&self) -> bool {
@@ -201,7 +212,7 @@ impl Daemon {
         // Many starts in one turn take their time: each is dated for itself.
         self.input(Input::Process(id, input), clock::now());
         if failed {
-            self.close_socket_of(id);
+            self.close_unused_sockets();
         }
     }
 
@@ -212,13 +223,14 @@ impl Daemon {
         };
         let Some(word) = argv.first() else { return Err(other_failure("command is empty".to_string())) };
         let has_socket = self.open_socket(group)?;
+        let listening = self.open_listening(id, process)?;
         let path = find_command(word, &environment::search_path(process, &self.environment))?;
         let env = environment::of(process, group, self.settings.server_url.as_deref(), &self.environment);
         let credentials =
             process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
         // It is passed on as descriptor 0: there is no pipe to write to then.
-        let socket = if has_socket { self.sockets.get(group) } else { None };
+        let socket = if has_socket { self.sockets.fcgi(group) } else { None };
         let spec = Spec {
             path: &path,
             argv: &argv,
@@ -237,6 +249,7 @@ impl Daemon {
             stdout: output(&process.stdout),
             stderr: output(&process.stderr),
             keep: &[],
+            listen: &listening,
         };
         let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
         let pid = child.pid;
@@ -271,7 +284,7 @@ impl Daemon {
 
     /// Signals first of all: the mask says which came, SIGCHLD means that children wait to be reaped.
     pub(super) fn take_signals(&mut self, now: Now) {
-        let mut reap = false;
+        let mut reap = self.more_dead;
         for signal in self.signals.take().iter() {
             match Number::try_from(signal) {
                 Ok(Number::SIGCHLD) => reap = true,
@@ -299,9 +312,14 @@ impl Daemon {
         }
     }
 
-    /// Reaps until nobody is left. What a child wrote is read before its end is told.
+    /// Reaps until nobody is left, or goes on in the next turn. What a child wrote is read before its end is told.
     pub(super) fn reap(&mut self, now: Now) {
-        while let Some((pid, status)) = reap::reap(self.stops()) {
+        self.more_dead = true;
+        for _ in 0..DEATHS_PER_TURN {
+            let Some((pid, status)) = reap::reap(self.stops()) else {
+                self.more_dead = false;
+                return;
+            };
             let exit = match status {
                 WaitStatus::Stopped { signal } => {
                     self.child_stopped(pid, signal);
@@ -322,9 +340,7 @@ impl Daemon {
                 self.close_stdin(id);
             }
             self.input(Input::Died { pid, exit }, now);
-            if let Some(id) = process {
-                self.close_socket_of(id);
-            }
+            self.close_unused_sockets();
         }
     }
 
@@ -440,7 +456,9 @@ impl Daemon {
             if let Some(bytes) = chunk.get(..count) {
                 let happened = self.outputs.write(process, stream, bytes, now.mono, &mut self.poll);
                 self.tell_happenings(process, stream, happened, now);
-                if stream == Stream::Stdout && self.supervisor.listens_to(process) {
+                let talks = stream == Stream::Stdout && self.supervisor.listens_to(process);
+                // Who has a pipe of an earlier life has nothing to say for this one.
+                if talks && self.children.is_of_this_life(process, id) {
                     self.input(Input::ListenerSaid(process, bytes.to_vec()), now);
                 }
                 self.clients.output(process, stream, bytes);
@@ -499,13 +517,15 @@ impl Daemon {
         let mut events = Vec::new();
         loop {
             let now = clock::now();
+            for fd in self.outputs.consoles.full() {
+                self.console_has_room(fd);
+            }
             let pipes: Vec<PipeId> = self.children.pipes.keys().copied().collect();
             for pipe in pipes {
                 self.read_pipe(pipe, CHUNKS_AT_DEATH, now);
             }
-            self.outputs.consoles.flush_all(&mut self.poll);
             self.flush_clients(now);
-            let waiting = self.outputs.consoles.any_full() || self.children.any_readable_left();
+            let waiting = !self.outputs.consoles.full().is_empty() || self.children.any_readable_left();
             if (!waiting && !self.clients.any_pending()) || now.mono >= until {
                 return;
             }
@@ -513,11 +533,7 @@ impl Daemon {
             if self.poll.wait(Some(until.saturating_sub(now.mono)), &mut events).is_err() {
                 return;
             }
-            for event in &events {
-                if let Token::Console(fd) = event.token {
-                    self.console_has_room(fd);
-                }
-            }
+            self.serve_clients(&events, now);
         }
     }
 

@@ -190,10 +190,7 @@ impl Clients {
                 *missed = missed.saturating_add(1);
                 continue;
             }
-            if *missed > 0 {
-                DataLine::new(&mut client.out).number("missed", *missed).end();
-                *missed = 0;
-            }
+            client.tell_missed();
             write_event(&mut client.out, event, now);
             self.dirty.insert(*id);
         }
@@ -358,20 +355,27 @@ impl Daemon {
 
     /// Takes requests, writes replies, drops who is done or too slow, for every client that something happened to.
     pub(super) fn flush_clients(&mut self, now: Now) {
-        if let Some(followed) = &mut self.outputs.voice.followed {
-            let lines = std::mem::take(followed);
-            if !lines.is_empty() {
-                self.clients.main_output(&lines);
-            }
-        }
+        self.tell_followers();
         while let Some(id) = self.clients.dirty.pop_first() {
             self.serve(id, now);
             self.carry_out(now);
             self.write_client(id, now);
+            // What was just done is in the log, and nothing else may happen for long.
+            self.tell_followers();
         }
         self.clients.dirty = std::mem::take(&mut self.clients.later);
         if !self.clients.anybody_follows_main() {
             self.outputs.voice.followed = None;
+        }
+    }
+
+    /// New lines of visor's own log for those who follow it.
+    fn tell_followers(&mut self) {
+        if let Some(followed) = &mut self.outputs.voice.followed
+            && !followed.is_empty()
+        {
+            self.clients.main_output(followed);
+            followed.clear();
         }
     }
 
@@ -432,10 +436,13 @@ impl Daemon {
                 Ok(Written::Gone) | Err(_) => return self.lose_client(id, now),
             }
         }
+        client.forget_written();
+        if client.backlog() == 0 {
+            // It has caught up, and learns what it missed even if nothing happens any more.
+            client.tell_missed();
+        }
         let left = client.backlog();
         if left == 0 {
-            client.out.clear();
-            client.written = 0;
             if client.closing {
                 return self.lose_client(id, now);
             }
@@ -465,6 +472,25 @@ impl Client {
         self.out.len().saturating_sub(self.written)
     }
 
+    /// Tells a follower or watcher what it missed, if it did.
+    fn tell_missed(&mut self) {
+        let (Mode::Following { missed } | Mode::Watching { missed, .. }) = &mut self.mode else { return };
+        let missed = std::mem::take(missed);
+        if missed > 0 {
+            DataLine::new(&mut self.out).number("missed", missed).end();
+        }
+    }
+
+    /// A reader that is always a little behind never empties its buffer: what is written is let go all the same, whenever
+    /// that moves no more than it frees.
+    fn forget_written(&mut self) {
+        if self.written >= self.backlog() {
+            self.out.drain(..self.written.min(self.out.len()));
+            self.out.shrink_to(ENOUGH_BYTES);
+            self.written = 0;
+        }
+    }
+
     /// Adds a block for a follower, or counts it when it reads too slowly.
     fn follow(&mut self, block: &[u8]) {
         let behind = self.backlog() > FOLLOW_BACKLOG_BYTES;
@@ -473,10 +499,43 @@ impl Client {
             *missed = missed.saturating_add(block.len() as u64);
             return;
         }
-        if *missed > 0 {
-            DataLine::new(&mut self.out).number("missed", *missed).end();
-            *missed = 0;
-        }
+        self.tell_missed();
         protocol::write_block(&mut self.out, block);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Client {
+        let (fd, _) = fds::pipe().unwrap();
+        let (framer, mode) = (Framer::new(), Mode::Following { missed: 0 });
+        Client { fd, framer, out: Vec::new(), written: 0, mode, ended: false, too_long: None, closing: false }
+    }
+
+    #[test]
+    fn reader_that_is_always_behind_costs_no_more_than_its_backlog() {
+        let mut client = client();
+        for _ in 0..1000 {
+            client.follow(&[b'x'; 1000]);
+            // It has read all but the last bytes.
+            client.written = client.out.len() - 10;
+            client.forget_written();
+            assert_eq!(client.out.len() - client.written, 10);
+        }
+        assert!(client.out.len() < 10_000 && client.out.capacity() <= ENOUGH_BYTES, "{}", client.out.capacity());
+    }
+
+    #[test]
+    fn what_is_not_written_is_kept() {
+        let mut client = client();
+        client.out.extend_from_slice(b"0123456789");
+        client.written = 3;
+        client.forget_written();
+        assert_eq!((&client.out[client.written..], client.backlog()), (&b"3456789"[..], 7));
+        client.written = 6;
+        client.forget_written();
+        assert_eq!((&client.out[client.written..], client.backlog()), (&b"6789"[..], 4));
     }
 }

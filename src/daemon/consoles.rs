@@ -22,7 +22,7 @@ pub(super) struct Consoles {
 #[derive(Debug)]
 struct Entry {
     console: Console,
-    /// What did not fit: at most one chunk of a child's output and [`OWN_BACKLOG_BYTES`].
+    /// What did not fit: at most one chunk of a child's output or one line of ours, and [`OWN_BACKLOG_BYTES`].
     pending: Vec<u8>,
     /// Lines of our own that were dropped since it is full.
     dropped: u64,
@@ -43,11 +43,6 @@ impl Consoles {
         self.open.get(&fd).is_some_and(|entry| !entry.pending.is_empty())
     }
 
-    /// Whether any holds bytes back.
-    pub fn any_full(&self) -> bool {
-        self.open.values().any(|entry| !entry.pending.is_empty())
-    }
-
     /// Writes a child's chunk; call it only when the console is not full.
     pub fn write(&mut self, fd: RawFd, chunk: &[u8], poll: &mut Poll) {
         if let Some(entry) = self.open.get_mut(&fd) {
@@ -59,7 +54,8 @@ impl Consoles {
     /// Writes a line of our own, or drops it when the console is full for long.
     pub fn write_own(&mut self, fd: RawFd, line: &[u8], poll: &mut Poll) {
         let Some(entry) = self.open.get_mut(&fd) else { return };
-        if entry.pending.len().saturating_add(line.len()) > OWN_BACKLOG_BYTES {
+        // A line longer than all that is kept, such as a child's whole chunk in the debug log, has its chance when there is room.
+        if !entry.pending.is_empty() && entry.pending.len().saturating_add(line.len()) > OWN_BACKLOG_BYTES {
             entry.dropped = entry.dropped.saturating_add(1);
             return;
         }
@@ -77,13 +73,9 @@ impl Consoles {
         if entry.pending.is_empty() { Some(std::mem::take(&mut entry.dropped)) } else { None }
     }
 
-    /// Tries all of them once.
-    pub fn flush_all(&mut self, poll: &mut Poll) {
-        for (fd, entry) in self.open.iter_mut() {
-            if !entry.pending.is_empty() {
-                entry.flush(*fd, poll);
-            }
-        }
+    /// Those that hold bytes back.
+    pub fn full(&self) -> Vec<RawFd> {
+        self.open.iter().filter(|(_, entry)| !entry.pending.is_empty()).map(|(fd, _)| *fd).collect()
     }
 }
 

@@ -25,6 +25,11 @@ pub(super) fn of(
     }
     set("SUPERVISOR_PROCESS_NAME", &process.name);
     set("SUPERVISOR_GROUP_NAME", group);
+    if !process.listen.is_empty() {
+        // LISTEN_PID, which belongs to them, only the child can know.
+        set("LISTEN_FDS", &process.listen.len().to_string());
+        set("LISTEN_FDNAMES", &vec![process.name.as_str(); process.listen.len()].join(":"));
+    }
     for (key, value) in &process.environment {
         set(key, value);
     }

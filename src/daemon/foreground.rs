@@ -135,6 +135,7 @@ impl Daemon {
             stdout: Output::Inherit,
             stderr: Output::Inherit,
             keep: &inherited,
+            listen: &[],
         };
         let child = spawn::spawn(&spec).map_err(|error| failure(&shown(&args), &error))?;
         self.poll.set(Token::Foreground, child.status.as_raw_fd(), Interest::READ);

@@ -19,42 +19,39 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// From KILL to giving up: only a process that waits for a dead disk outlives it.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What ends processes that a command left.
-const OF_A_COMMAND: [Number; 1] = [Number::SIGTERM];
-/// What ends all processes of a machine. There are shells on terminals among them, deaf to TERM, which a hang-up ends.
-pub(super) const OF_A_MACHINE: [Number; 2] = [Number::SIGTERM, Number::SIGHUP];
-
 impl Daemon {
     /// Ends every descendant of ours that is left.
     pub(super) fn clear_out(&mut self) {
-        clear_out(&OF_A_COMMAND, &self.signals);
+        clear_out(&self.signals);
     }
 }
 
-/// Ends every descendant of ours that is left: `asked` first, then killed. The caught signals only wake us; who asks for what meanwhile is
+/// Ends every descendant of ours that is left. The caught signals only wake us; who asks for what meanwhile is
 /// not heard.
-pub(super) fn clear_out(asked: &[Number], signals: &SelfPipe) {
-    if !end_all(asked, PATIENCE, signals) {
-        end_all(&[Number::SIGKILL], LAST_PATIENCE, signals);
+pub(super) fn clear_out(signals: &SelfPipe) {
+    if !end_all(Number::SIGTERM, PATIENCE, signals) {
+        end_all(Number::SIGKILL, LAST_PATIENCE, signals);
     }
 }
 
-/// Sends signals to everybody left and reaps until nobody is; whether that came about in time. Who is orphaned by the
-/// death of another becomes our child only then, and gets them then.
-fn end_all(asked: &[Number], patience: Duration, signals: &SelfPipe) -> bool {
+/// Sends a signal to everybody left and reaps until nobody is; whether that came about in time. Who is orphaned by the
+/// death of another becomes our child only then, and gets the signal then. A shell on a terminal is deaf to TERM; a
+/// hang-up ends it.
+fn end_all(asked: Number, patience: Duration, signals: &SelfPipe) -> bool {
     let mut told = Set::new();
     // Where everybody is told at once nobody is told twice: some take a second TERM for impatience.
-    let all_told = process::is_pid1() && asked.iter().all(|signal| reap::signal_everybody(*signal as i32));
+    let all_told = process::is_pid1() && reap::signal_everybody(asked as i32);
     let gone = until(patience, signals, || {
         while reap::reap(Stops::Untold).is_some() {}
         if !reap::any_child() {
             return Some(());
         }
-        let children = if all_told { Vec::new() } else { process::children() };
-        for pid in children {
+        for pid in process::children() {
             if told.insert(pid) {
-                for signal in asked.iter().chain(&[Number::SIGCONT]) {
-                    let _ = reap::kill(pid, *signal as i32);
+                let asked = if all_told { [None, None] } else { [Some(asked), Some(Number::SIGCONT)] };
+                let hang_up = process::leads_terminal(pid).then_some(Number::SIGHUP);
+                for signal in asked.into_iter().chain([hang_up]).flatten() {
+                    let _ = reap::kill(pid, signal as i32);
                 }
             }
         }

@@ -250,14 +250,14 @@ fn live(
             LogLevel::Critical,
             "visor failed and was executed anew: ending what its earlier self left, starting afresh",
         );
-        leftovers::clear_out(&leftovers::OF_A_MACHINE, &daemon.signals);
+        leftovers::clear_out(&daemon.signals);
     }
     daemon.machine = Some(ending);
     daemon.plan_panic(words, restarts, single);
     daemon.start(None, Vec::new())?;
     daemon.turn_until_gone();
     daemon.say_farewell();
-    leftovers::clear_out(&leftovers::OF_A_MACHINE, &daemon.signals);
+    leftovers::clear_out(&daemon.signals);
     setup::remove_pidfile(pidfile.as_deref());
     ending = daemon.machine.unwrap_or(ending);
     daemon.log(LogLevel::Info, &format!("all processes have ended, {} follows", ending.word()));

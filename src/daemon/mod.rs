@@ -65,6 +65,8 @@ type Poll = crate::sys::poll::Poll<Token>;
 const CHUNK_BYTES: usize = 64 * 1024;
 /// How long the last output may take to get out when all is stopped.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the loop rests when poll fails, as for want of memory.
+const POLL_REST: Duration = Duration::from_millis(100);
 /// How long a listener rests after an error: without descriptors it would be readable for ever.
 const LISTENER_REST: Duration = Duration::from_millis(100);
 
@@ -90,6 +92,8 @@ struct Daemon {
     actions: VecDeque<Action>,
     /// Reused by every call of the supervisor.
     decided: Vec<Action>,
+    /// Children may wait to be reaped, of whom no signal will tell any more.
+    more_dead: bool,
     /// Reused by every read.
     chunk: Vec<u8>,
     leaving: bool,
@@ -110,7 +114,10 @@ impl Daemon {
             let timeout = self.patience();
             if let Err(error) = self.poll.wait(timeout, &mut events) {
                 self.complain(&format!("cannot poll: {error}"));
+                // The next try would fail as fast.
+                std::thread::sleep(POLL_REST);
             }
+            self.forget_invalid(&events);
             let now = clock::now();
             self.take_signals(now);
             self.read_outputs(&events, now);
@@ -123,9 +130,17 @@ impl Daemon {
         }
     }
 
+    /// A number that is not open, such as `/dev/fd/9` as a log and closed since, would end every wait at once.
+    fn forget_invalid(&mut self, events: &[Event<Token>]) {
+        for event in events.iter().filter(|event| event.invalid) {
+            self.poll.remove(event.token);
+            self.complain(&format!("cannot wait for {:?}: it is not open", event.token));
+        }
+    }
+
     /// How long there is nothing to do; `None` = for ever.
     fn patience(&self) -> Option<Duration> {
-        if self.clients.are_busy() {
+        if self.clients.are_busy() || self.more_dead {
             return Some(Duration::ZERO);
         }
         self.next_deadline().map(|at| at.saturating_sub(clock::now().mono))

@@ -39,8 +39,8 @@ impl Daemon {
             Request::Pid(names) => self.pids(client, &names),
             Request::State => self.state(client),
             Request::Status(names) => {
-                let clients = &mut self.clients;
-                self.supervisor.status(&names, now, &self.outputs, &mut |line| clients.reply(client, &line));
+                let (supervisor, outputs) = (&self.supervisor, &self.outputs);
+                self.clients.put(client, |out| supervisor.status(&names, now, outputs, out));
                 self.done(client);
             }
             Request::Start { names, wait } => self.ask(client, Ask::Start { names, wait }, now),
@@ -239,20 +239,24 @@ impl Daemon {
         let Some(id) = self.supervisor.find(name) else {
             return self.refuse(client, Code::BadName, &format!("no such process `{name}`"));
         };
-        let last = self.outputs.path(id, stream).map(|path| crate::logs::tail(path, bytes, MAX_FOLLOW_START));
-        if let Some(Ok(block)) = last.filter(|_| bytes > 0) {
+        let path = self.outputs.path(id, stream).map(std::path::Path::to_path_buf);
+        self.begin_follow(client, path, bytes);
+        self.clients.follow(client, id, stream);
+    }
+
+    /// What a follower begins with: the last `bytes` of the log, as far as there is one.
+    fn begin_follow(&mut self, client: ClientId, path: Option<std::path::PathBuf>, bytes: u64) {
+        if let Some(path) = path.filter(|_| bytes > 0)
+            && let Ok(block) = crate::logs::tail(&path, bytes, MAX_FOLLOW_START)
+        {
             self.clients.put(client, |out| crate::protocol::write_block(out, &block));
         }
-        self.clients.follow(client, id, stream);
     }
 
     fn maintail(&mut self, client: ClientId, follow: bool, bytes: u64) {
         let path = self.outputs.voice.path().map(std::path::Path::to_path_buf);
         if follow {
-            let last = path.map(|path| crate::logs::tail(&path, bytes, MAX_FOLLOW_START));
-            if let Some(Ok(block)) = last.filter(|_| bytes > 0) {
-                self.clients.put(client, |out| crate::protocol::write_block(out, &block));
-            }
+            self.begin_follow(client, path, bytes);
             self.outputs.voice.followed.get_or_insert_with(Vec::new);
             return self.clients.follow_main(client);
         }

@@ -49,8 +49,7 @@ impl Pool {
     /// A pool that hears of `wanted` types and keeps `limit` events (at least one).
     #[must_use]
     pub fn new(wanted: Vec<String>, limit: i64) -> Pool {
-        let limit = usize::try_from(limit).unwrap_or(1).max(1);
-        Pool { wanted, limit, queue: VecDeque::new(), next_serial: 0, lost: 0 }
+        Pool { wanted, limit: at_least_one(limit), queue: VecDeque::new(), next_serial: 0, lost: 0 }
     }
 
     /// Whether it wants an event of this type.
@@ -59,19 +58,43 @@ impl Pool {
         self.wanted.iter().any(|wanted| kind.is_of(wanted))
     }
 
-    /// Adds an event; answers the one that had to go for it.
+    /// Adds an event; answers the one that had to go for it, or itself when all others weigh more.
     pub fn push(&mut self, serial: u64, event: &Event, payload: &Arc<[u8]>) -> Option<Envelope> {
-        let dropped = self.make_room();
         let pool_serial = self.next_serial;
         self.next_serial = self.next_serial.wrapping_add(1);
-        self.queue.push_back(Envelope { serial, pool_serial, kind: event.kind(), payload: Arc::clone(payload) });
-        dropped
+        let envelope = Envelope { serial, pool_serial, kind: event.kind(), payload: Arc::clone(payload) };
+        match self.make_room(envelope.kind) {
+            Room::None => Some(envelope),
+            Room::For(dropped) => {
+                self.queue.push_back(envelope);
+                dropped
+            }
+        }
     }
 
-    /// Puts an event back that was not done with; it is the next to go out. Answers the one that had to go for it.
+    /// Puts an event back that was not done with; it is the next to go out. Answers as [`Pool::push`].
     pub fn put_back(&mut self, envelope: Envelope) -> Option<Envelope> {
-        let dropped = self.make_room();
-        self.queue.push_front(envelope);
+        match self.make_room(envelope.kind) {
+            Room::None => Some(envelope),
+            Room::For(dropped) => {
+                self.queue.push_front(envelope);
+                dropped
+            }
+        }
+    }
+
+    /// The pool's settings changed; what waits and is still wanted goes on waiting. Answers what had to go.
+    pub fn resettle(&mut self, wanted: Vec<String>, limit: i64) -> Vec<Envelope> {
+        self.wanted = wanted;
+        self.limit = at_least_one(limit);
+        let queue = std::mem::take(&mut self.queue);
+        self.queue = queue.into_iter().filter(|envelope| self.wants(envelope.kind)).collect();
+        let mut dropped = Vec::new();
+        while self.queue.len() > self.limit {
+            self.lost = self.lost.saturating_add(1);
+            let victim = self.lightest().unwrap_or(0);
+            dropped.extend(self.queue.remove(victim));
+        }
         dropped
     }
 
@@ -104,15 +127,36 @@ impl Pool {
         self.lost
     }
 
-    /// On a full queue the oldest event goes, but no change of state as long as there is anything else.
-    fn make_room(&mut self) -> Option<Envelope> {
+    /// On a full queue the oldest event goes, but no change of state as long as there is anything else: not even for
+    /// the event that room is made for.
+    fn make_room(&mut self, coming: Kind) -> Room {
         if self.queue.len() < self.limit {
-            return None;
+            return Room::For(None);
         }
         self.lost = self.lost.saturating_add(1);
-        let victim = self.queue.iter().position(|envelope| !envelope.kind.is_state()).unwrap_or(0);
-        self.queue.remove(victim)
+        match self.lightest() {
+            Some(victim) => Room::For(self.queue.remove(victim)),
+            None if coming.is_state() => Room::For(self.queue.pop_front()),
+            None => Room::None,
+        }
     }
+
+    /// The oldest that is no change of state.
+    fn lightest(&self) -> Option<usize> {
+        self.queue.iter().position(|envelope| !envelope.kind.is_state())
+    }
+}
+
+/// Whether an event finds room.
+enum Room {
+    /// Yes, and this one had to go for it.
+    For(Option<Envelope>),
+    /// No: all that wait weigh more.
+    None,
+}
+
+fn at_least_one(limit: i64) -> usize {
+    usize::try_from(limit).unwrap_or(1).max(1)
 }
 
 #[cfg(test)]
@@ -150,6 +194,36 @@ mod tests {
         assert_eq!(push(&mut pool, 2, &tick(10)), Some(1));
         assert_eq!(push(&mut pool, 3, &Event::SupervisorStopping), Some(2));
         assert_eq!(push(&mut pool, 4, &Event::GroupAdded { group: "g".to_owned() }), Some(0));
+    }
+
+    #[test]
+    fn full_of_state_changes_nothing_else_gets_in() {
+        let mut pool = pool(2);
+        push(&mut pool, 0, &Event::SupervisorRunning);
+        push(&mut pool, 1, &tick(5));
+        let tick_5 = pool.queue.remove(1).unwrap();
+        push(&mut pool, 2, &Event::SupervisorStopping);
+        assert_eq!(push(&mut pool, 3, &tick(10)), Some(3));
+        assert_eq!(pool.put_back(tick_5).map(|envelope| envelope.serial), Some(1));
+        assert_eq!(pool.lost(), 2);
+        assert_eq!(pool.pop().map(|envelope| envelope.serial), Some(0));
+        assert_eq!(pool.pop().map(|envelope| envelope.serial), Some(2));
+    }
+
+    #[test]
+    fn changed_pool_keeps_what_it_still_wants_and_has_room_for() {
+        let mut pool = pool(9);
+        push(&mut pool, 0, &Event::SupervisorRunning);
+        push(&mut pool, 1, &tick(5));
+        push(&mut pool, 2, &Event::Remote { kind: "t".to_owned(), data: Vec::new() });
+        push(&mut pool, 3, &tick(10));
+        let dropped = pool.resettle(vec!["TICK".to_owned(), "SUPERVISOR_STATE_CHANGE".to_owned()], 2);
+        assert_eq!(dropped.iter().map(|envelope| envelope.serial).collect::<Vec<_>>(), [1]);
+        assert_eq!(pool.lost(), 1);
+        assert_eq!(pool.pop().map(|envelope| envelope.serial), Some(0));
+        assert_eq!(pool.pop().map(|envelope| envelope.serial), Some(3));
+        assert_eq!(push(&mut pool, 4, &tick(15)), None);
+        assert_eq!(pool.pop().map(|envelope| envelope.pool_serial), Some(4));
     }
 
     #[test]

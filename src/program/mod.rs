@@ -5,6 +5,7 @@
 
 mod describe;
 mod exit;
+mod input;
 mod report;
 mod state;
 mod step;
@@ -12,9 +13,10 @@ mod time;
 
 pub use describe::{describe, why};
 pub use exit::Exit;
+pub use input::{Action, Actions, Input, SpawnFailure, SpawnFailureKind};
 pub use report::Report;
 pub use state::{Life, Name, State, Wanted};
-pub use step::{Action, Actions, Input, SpawnFailure, SpawnFailureKind, step};
+pub use step::step;
 pub use time::Now;
 
 #[cfg(test)]

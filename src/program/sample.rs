@@ -36,6 +36,7 @@ pub(crate) fn process(name: &str) -> Process {
         environment: BTreeMap::new(),
         serverurl: None,
         tty: None,
+        listen: Vec::new(),
     }
 }
 

@@ -18,10 +18,28 @@ use crate::sorted::Map;
 pub(super) struct Listeners {
     pools: Map<String, Pool>,
     talks: Map<ProcessId, Talk>,
+    /// What visor is called in headers.
+    pub(super) identifier: String,
     next_serial: u64,
     /// Slots of the wall clock that were told last.
     slots: Map<Period, u64>,
     tick_at: Option<Duration>,
+    /// Of pools that overflowed a short while ago.
+    losses: Map<String, Loss>,
+}
+
+/// How often the log tells of the losses of one pool: who cannot keep up must not fill the log, too.
+const LOSS_PAUSE: Duration = Duration::from_secs(1);
+
+/// Events that a pool lost.
+#[derive(Debug, Default)]
+struct Loss {
+    /// The last one's serial.
+    last: u64,
+    /// How many the log does not tell of yet.
+    untold: u64,
+    /// When it may tell again.
+    again_at: Duration,
 }
 
 /// The talk with one listener.
@@ -46,9 +64,14 @@ pub struct ListenerFacts {
 }
 
 impl Listeners {
-    /// When the next tick is due.
+    /// When the next tick is due, or the log is to tell of losses.
     pub fn deadline(&self) -> Option<Duration> {
-        self.tick_at
+        let untold = self.losses.values().filter(|loss| loss.untold > 0).map(|loss| loss.again_at).min();
+        [self.tick_at, untold].into_iter().flatten().min()
+    }
+
+    fn tick_is_due(&self, now: Now) -> bool {
+        self.tick_at.is_some_and(|at| at <= now.mono)
     }
 
     pub fn add(&mut self, group: &Group, ids: &[ProcessId]) {
@@ -66,13 +89,22 @@ impl Listeners {
         }
     }
 
-    /// A pool's settings changed.
+    /// A group's settings changed.
     pub fn replace_pool(&mut self, group: &Group) {
         let GroupKind::EventListener { events, buffer_size, .. } = &group.kind else {
             self.pools.remove(&group.name);
             return;
         };
-        self.pools.insert(group.name.clone(), Pool::new(events.clone(), *buffer_size));
+        match self.pools.get_mut(&group.name) {
+            Some(pool) => {
+                for dropped in pool.resettle(events.clone(), *buffer_size) {
+                    lose(&mut self.losses, &group.name, &dropped);
+                }
+            }
+            None => {
+                self.pools.insert(group.name.clone(), Pool::new(events.clone(), *buffer_size));
+            }
+        }
     }
 
     pub fn remove_pool(&mut self, group: &str) {
@@ -112,7 +144,7 @@ impl Supervisor {
             self.listeners.next_serial = serial.wrapping_add(1);
             for (name, pool) in self.listeners.pools.iter_mut().filter(|(_, pool)| pool.wants(kind)) {
                 if let Some(dropped) = pool.push(serial, &event, &payload) {
-                    out.push(overflow(name, &dropped));
+                    lose(&mut self.listeners.losses, name, &dropped);
                 }
             }
         }
@@ -179,10 +211,11 @@ impl Supervisor {
         let Some(talk) = self.listeners.talks.get(&id) else { return };
         if let Some(event) = &talk.event {
             let text = format!(
-                "epipe occurred while sending event {} to listener {}, listener state unchanged",
+                "epipe occurred while sending event {} to listener {}: its stdin is closed, it gets no more events before it \
+                 is started again",
                 event.serial, talk.name
             );
-            out.push(Action::Log(LogLevel::Debug, text));
+            out.push(Action::Log(LogLevel::Warn, text));
         }
         self.take_back(id, out);
     }
@@ -201,13 +234,13 @@ impl Supervisor {
         );
         out.push(Action::Log(LogLevel::Debug, text));
         if let Some(dropped) = pool.put_back(event) {
-            out.push(overflow(&talk.pool, &dropped));
+            lose(&mut self.listeners.losses, &talk.pool, &dropped);
         }
     }
 
     /// Sends what waits to who is ready.
     pub(super) fn dispatch(&mut self, out: &mut Vec<Action>) {
-        let identifier = &self.configured.daemon.identifier;
+        let identifier = &self.listeners.identifier;
         for (pool_name, pool) in self.listeners.pools.iter_mut().filter(|(_, pool)| !pool.is_empty()) {
             for id in self.table.members(pool_name) {
                 let runs = self.table.entry(*id).is_some_and(|entry| entry.life.state.name() == Name::Running);
@@ -216,11 +249,7 @@ impl Supervisor {
                     continue;
                 }
                 let Some(event) = pool.pop() else { break };
-                talk.listener.send(&mut |heard| {
-                    if let Heard::Changed(from, to) = heard {
-                        out.push(Action::Log(LogLevel::Debug, format!("{}: {from} -> {to}", talk.name)));
-                    }
-                });
+                talk.listener.send();
                 let text = format!("event {} sent to listener {}", event.serial, talk.name);
                 out.push(Action::Log(LogLevel::Debug, text));
                 out.push(Action::Deliver(*id, event.bytes(identifier, pool_name)));
@@ -229,8 +258,32 @@ impl Supervisor {
         }
     }
 
+    /// Tells the log what pools have lost, each at most once in [`LOSS_PAUSE`].
+    pub(super) fn tell_losses(&mut self, now: Now, out: &mut Vec<Action>) {
+        self.listeners.losses.retain(|pool, loss| {
+            if now.mono < loss.again_at {
+                return true;
+            }
+            let others = match loss.untold {
+                0 => return false,
+                1 => String::new(),
+                more => format!(" and {} more before it", more.saturating_sub(1)),
+            };
+            let text = format!("pool {pool} event buffer overflowed, discarding event {}{others}", loss.last);
+            out.push(Action::Log(LogLevel::Error, text));
+            *loss = Loss { last: loss.last, untold: 0, again_at: now.mono.saturating_add(LOSS_PAUSE) };
+            true
+        });
+    }
+
     /// The wall clock is looked at only while a pool wants ticks.
-    pub(super) fn tick(&mut self, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn tick_if_due(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.listeners.tick_is_due(now) {
+            self.tick(now, out);
+        }
+    }
+
+    fn tick(&mut self, now: Now, out: &mut Vec<Action>) {
         let wanted: Vec<Period> =
             Period::ALL.into_iter().filter(|period| self.listeners.wants(Kind::Tick(*period))).collect();
         self.listeners.slots.retain(|period, _| wanted.contains(period));
@@ -262,7 +315,9 @@ fn until_next(period: Period, wall: Duration) -> Duration {
     next.saturating_sub(wall)
 }
 
-fn overflow(pool: &str, dropped: &Envelope) -> Action {
-    let text = format!("pool {pool} event buffer overflowed, discarding event {}", dropped.serial);
-    Action::Log(LogLevel::Error, text)
+fn lose(losses: &mut Map<String, Loss>, pool: &str, dropped: &Envelope) {
+    losses.change(pool.to_owned(), |loss| {
+        loss.last = dropped.serial;
+        loss.untold = loss.untold.saturating_add(1);
+    });
 }

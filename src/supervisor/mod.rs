@@ -190,6 +190,7 @@ impl Supervisor {
     pub fn new(config: Arc<Config>, out: &mut Vec<Action>) -> Supervisor {
         let mut table = Table::default();
         let mut listeners = Listeners::default();
+        listeners.identifier.clone_from(&config.daemon.identifier);
         for group in &config.groups {
             let ids = table.add_group(group);
             listeners.add(group, &ids);
@@ -223,11 +224,12 @@ impl Supervisor {
             Input::ClientGone(client) => self.client_gone(client),
             Input::ConfigRead(job, result) => self.config_read(job, result, now, out),
             Input::StopSignal(signal) => self.stop_signal(signal, now, out),
-            Input::ShutDown => {
-                if matches!(self.phase, Phase::Starting | Phase::Running) {
-                    self.shut_down(now, out);
-                }
-            }
+            Input::ShutDown => match self.phase {
+                Phase::Starting | Phase::Running => self.shut_down(now, out),
+                Phase::ShuttingDown => {}
+                // Whoever waited for this end before leaving has it now.
+                Phase::Gone => out.push(Action::Leave),
+            },
             Input::ReloadSignal => self.reload_signal(out),
             Input::Happened(event) => self.publish(event, out),
             Input::ListenerSaid(id, bytes) => self.listener_said(id, &bytes, out),
@@ -237,6 +239,7 @@ impl Supervisor {
         self.advance(now, out);
         self.tick_as_wanted(now, out);
         self.dispatch(out);
+        self.tell_losses(now, out);
     }
 
     /// When [`Input::Deadline`] is due next; `None` = nothing is waited for.
@@ -357,9 +360,7 @@ impl Supervisor {
             self.step(id, program::Input::Deadline, now, out);
         }
         self.remind(now, out);
-        if self.listeners.deadline().is_some_and(|at| at <= now.mono) {
-            self.tick(now, out);
-        }
+        self.tick_if_due(now, out);
     }
 
     /// The only way anything happens to a process.

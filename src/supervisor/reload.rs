@@ -178,7 +178,7 @@ impl Supervisor {
             if swap.stopped.contains(&group.name) {
                 self.tell_group(id, &group.name, "stopped", out);
             }
-            let (forgotten, added) = self.table.replace_group(&group);
+            let (forgotten, added) = self.table.replace_group(&group, &change.unchanged);
             self.replace_listeners(&group, change.settings, &forgotten, &added);
             out.extend(forgotten.into_iter().map(Action::Removed));
             out.extend(added.iter().copied().map(Action::Added));
@@ -199,6 +199,7 @@ impl Supervisor {
             }
         }
         if swap.adopt {
+            self.listeners.identifier.clone_from(&self.configured.daemon.identifier);
             out.push(Action::Adopt(Arc::clone(&self.configured)));
         }
     }

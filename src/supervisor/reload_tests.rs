@@ -1,6 +1,6 @@
 use super::sample::{Bench, group, program, quick, words};
 use super::*;
-use crate::config::{Group, Process};
+use crate::config::{FcgiSocket, Group, GroupKind, Owner, Process};
 
 fn changed(name: &str, priority: i64) -> Group {
     group(name, priority, vec![Process { command: "/bin/other".to_string(), ..quick(name) }])
@@ -155,4 +155,29 @@ fn remove_takes_only_groups_that_are_down() {
     assert_eq!(bench.ask(Ask::Remove(words(&["web"]))), ["removed", "3: web removed", "3: ok"]);
     assert_eq!(bench.ask(Ask::Remove(words(&["web"])))[0], "4: web bad-name");
     assert_eq!(bench.sup.find("web"), None);
+}
+
+#[test]
+fn another_socket_of_an_fcgi_program_takes_new_processes() {
+    let fcgi = |url: &str| Group {
+        kind: GroupKind::FcgiProgram {
+            socket: FcgiSocket { url: url.to_string(), mode: None, owner: Owner::default(), backlog: None },
+        },
+        ..program("web", 1)
+    };
+    let mut bench = Bench::running(vec![fcgi("unix:///a")]);
+    bench.ask(Ask::Update(Vec::new()));
+    assert_eq!(bench.reads(vec![fcgi("unix:///b")]), ["15 web"]);
+    let said = bench.dies("web", 0);
+    assert_eq!(said, ["1: web stopped", "removed", "added web", "1: web updated", "spawn web", "1: ok"]);
+}
+
+#[test]
+fn program_that_becomes_a_listener_is_started_as_one() {
+    let kind = GroupKind::EventListener { events: words(&["EVENT"]), buffer_size: 10, result_handler: String::new() };
+    let mut bench = Bench::running(vec![program("web", 1)]);
+    bench.ask(Ask::Update(Vec::new()));
+    assert_eq!(bench.reads(vec![Group { kind, ..program("web", 1) }]), ["15 web"]);
+    bench.dies("web", 0);
+    assert!(bench.sup.listener(bench.id("web")).is_some());
 }

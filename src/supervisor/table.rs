@@ -152,16 +152,16 @@ impl Table {
         group.members
     }
 
-    /// Gives an active group its new settings: processes with the same settings keep their lives, others are
+    /// Gives an active group its new settings: the `unchanged` of its processes keep their lives, others are
     /// forgotten or new. Returns (forgotten, new).
-    pub fn replace_group(&mut self, config: &Group) -> (Vec<ProcessId>, Vec<ProcessId>) {
+    pub fn replace_group(&mut self, config: &Group, unchanged: &[String]) -> (Vec<ProcessId>, Vec<ProcessId>) {
         let Some(old) = self.groups.remove(&config.name) else { return (Vec::new(), self.add_group(config)) };
         let mut left = old.members;
         let mut added = Vec::new();
         let mut members = Vec::new();
         for process in &config.processes {
             let kept = left.iter().position(|id| self.entries.get(id).is_some_and(|e| e.config == *process));
-            let id = match kept {
+            let id = match kept.filter(|_| unchanged.contains(&process.name)) {
                 Some(index) => left.remove(index),
                 None => {
                     let id = self.add_process(&config.name, config.priority, process);

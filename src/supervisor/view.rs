@@ -8,7 +8,7 @@ use super::{Entry, ListenerFacts, Phase, Supervisor};
 use crate::config::{AutoRestart, Group, Logfile, Process};
 use crate::order;
 use crate::program::{self, Now, State, Wanted};
-use crate::protocol::{Code, Line};
+use crate::protocol::{Code, DataLine, Line};
 
 /// Where the logs of a process are, for its status line.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -37,22 +37,23 @@ impl Supervisor {
         }
     }
 
-    /// Status lines of what `names` mean (none = everything), each through `line`; errors first, as the original has them.
-    pub fn status(&self, names: &[String], now: Now, around: &dyn Surroundings, line: &mut dyn FnMut(Line)) {
+    /// Writes status lines of what `names` mean (none = everything); errors first, as the original has them. Straight into
+    /// the reply: it is asked for often, and of many.
+    pub fn status(&self, names: &[String], now: Now, around: &dyn Surroundings, out: &mut Vec<u8>) {
         let everything = names.is_empty() || names.iter().any(|name| name == "all");
         if everything {
             let mut entries: Vec<(ProcessId, &Entry)> = self.table.entries().collect();
             order::sort_by(&mut entries, |(_, a), (_, b)| (&a.group, &a.config.name).cmp(&(&b.group, &b.config.name)));
             for (id, entry) in entries {
-                line(self.status_line(id, entry, now, around));
+                self.status_line(id, entry, now, around, out);
             }
             return;
         }
         let targets = self.table.resolve(names);
         for target in &targets {
             match target {
-                Target::NoProcess(name) => line(no_such("name", name, "no such process")),
-                Target::NoGroup(group) => line(no_such("group", group, "no such group")),
+                Target::NoProcess(name) => no_such("name", name, "no such process").write_to(out),
+                Target::NoGroup(group) => no_such("group", group, "no such group").write_to(out),
                 Target::Process(_) | Target::Several(_) => {}
             }
         }
@@ -66,52 +67,44 @@ impl Supervisor {
             let mut entries: Vec<_> = ids.iter().filter_map(|id| Some((*id, self.table.entry(*id)?))).collect();
             order::sort_by(&mut entries, |(_, a), (_, b)| a.config.name.cmp(&b.config.name));
             for (id, entry) in entries {
-                line(self.status_line(id, entry, now, around));
+                self.status_line(id, entry, now, around, out);
             }
         }
     }
 
-    fn status_line(&self, id: ProcessId, entry: &Entry, now: Now, around: &dyn Surroundings) -> Line {
+    fn status_line(&self, id: ProcessId, entry: &Entry, now: Now, around: &dyn Surroundings, out: &mut Vec<u8>) {
         let life = &entry.life;
-        let epoch = |time: Option<Now>| time.map_or(0, |time| time.wall.as_secs()).to_string();
-        let mut pairs: Vec<(String, String)> = Vec::with_capacity(crate::protocol::STATUS_KEYS.len());
-        let mut put = |key: &str, value: String| pairs.push((key.to_string(), value));
-        put("name", entry.display_name());
-        put("group", entry.group.clone());
-        put("process", entry.config.name.clone());
-        put("state", life.state.name().word().to_string());
-        put("pid", life.state.pid().unwrap_or(0).to_string());
-        put("start", epoch(life.started));
-        put("stop", epoch(life.ended));
-        put("now", now.wall.as_secs().to_string());
+        let epoch = |time: Option<Now>| time.map_or(0, |time| time.wall.as_secs());
+        let mut line = DataLine::new(out)
+            .key("name", entry.display_name())
+            .key("group", &entry.group)
+            .key("process", &entry.config.name)
+            .key("state", life.state.name().word())
+            .number("pid", life.state.pid().unwrap_or(0))
+            .number("start", epoch(life.started))
+            .number("stop", epoch(life.ended))
+            .number("now", now.wall.as_secs());
         if let Some(exit) = life.exit {
-            put("exit", exit.status().to_string());
+            line = line.number("exit", exit.status());
         }
-        if let Some(error) = &life.error {
-            put("error", error.clone());
-        }
+        line = line.maybe("error", life.error.as_ref());
         if let State::Running { since, .. } = life.state {
-            put("uptime", now.mono.saturating_sub(since).as_secs().to_string());
+            line = line.number("uptime", now.mono.saturating_sub(since).as_secs());
         }
-        put("wanted", if life.wanted == Wanted::Up { "up" } else { "down" }.to_string());
         let paths = around.log_paths(id);
-        if let Some(path) = paths.stdout {
-            put("stdout", path);
-        }
-        if let Some(path) = paths.stderr {
-            put("stderr", path);
-        }
         let mut description = program::describe(life, now, &|wall| around.stamp(wall));
+        line = line
+            .key("wanted", if life.wanted == Wanted::Up { "up" } else { "down" })
+            .maybe("stdout", paths.stdout)
+            .maybe("stderr", paths.stderr);
         if let Some(facts) = self.listener(id) {
-            put("listener", facts.state.to_string());
-            put("waiting", facts.waiting.to_string());
-            put("lost", facts.lost.to_string());
+            line = line.key("listener", facts.state).number("waiting", facts.waiting).number("lost", facts.lost);
             if facts.lost > 0 {
-                description.push_str(&format!(", {} events lost", facts.lost));
+                let comma = if description.is_empty() { "" } else { ", " };
+                description.push_str(&format!("{comma}{} events lost", facts.lost));
             }
         }
-        put("description", description);
-        Line::Data(pairs)
+        line.key("description", description).end();
     }
 
     /// The reply to `why`.

@@ -157,7 +157,7 @@ pub enum Command<'a> {
         action: Action,
         /// As written.
         name: &'a str,
-        /// Separated by white space.
+        /// Separated by white space; the data of an event stay as they are.
         arguments: Vec<&'a str>,
     },
     /// No action; the line.
@@ -167,7 +167,8 @@ pub enum Command<'a> {
 /// Takes a line apart: the leading letters, digits and `_` name the action, the rest are its arguments; `?` is `help`.
 #[must_use]
 pub fn parse(line: &str) -> Command<'_> {
-    let line = line.trim();
+    let whole = line.trim_start();
+    let line = whole.trim_end();
     if line.is_empty() {
         return Command::Empty;
     }
@@ -178,6 +179,14 @@ pub fn parse(line: &str) -> Command<'_> {
     let name = line.split(|letter| !is_name(letter)).next().unwrap_or_default();
     let rest = line.get(name.len()..).unwrap_or_default();
     match Action::from_name(name) {
+        Some(Action::Event) => {
+            let words = whole.get(name.len()..).unwrap_or_default().trim_start();
+            let arguments = match words.split_once(char::is_whitespace) {
+                Some((kind, data)) => vec![kind, data],
+                None => words.split_whitespace().collect(),
+            };
+            Command::Act { action: Action::Event, name, arguments }
+        }
         Some(action) => Command::Act { action, name, arguments: rest.split_whitespace().collect() },
         None => Command::Unknown(line),
     }
@@ -197,6 +206,9 @@ mod tests {
         assert_eq!(parse("status;avail"), act(Action::Status, "status", &[";avail"]));
         assert_eq!(parse("?start"), act(Action::Help, "help", &["start"]));
         assert_eq!(parse("?"), act(Action::Help, "help", &[]));
+        assert_eq!(parse(" event  t a  b\n"), act(Action::Event, "event", &["t", "a  b\n"]));
+        assert_eq!(parse("event t"), act(Action::Event, "event", &["t"]));
+        assert_eq!(parse("event "), act(Action::Event, "event", &[]));
         assert_eq!(parse("exit"), act(Action::Quit, "exit", &[]));
     }
 

@@ -229,6 +229,8 @@ impl Session {
         }
         match self.action {
             Action::Status => ExitCode::Unreachable,
+            // A health check knows 0 and 1 only.
+            Action::Healthy => ExitCode::Failure,
             action if action.looks_first() => code,
             _ => ExitCode::Failure,
         }

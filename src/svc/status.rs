@@ -15,7 +15,7 @@ const NAME_GAP: usize = 3;
 /// Column of states.
 const STATE_WIDTH: usize = 10;
 /// Keys whose values are numbers.
-const NUMBERS: &[&str] = &["pid", "start", "stop", "now", "exit", "uptime"];
+const NUMBERS: &[&str] = &["pid", "start", "stop", "now", "exit", "uptime", "waiting", "lost"];
 
 /// A line of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]

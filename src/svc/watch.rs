@@ -31,7 +31,13 @@ impl Session {
         while let Some(option) = rest.next_if(|word| word.starts_with("--")) {
             match (option, option.strip_prefix("--type=")) {
                 ("--json", _) => json = true,
-                ("--type", _) => kinds.extend(rest.next().map(str::to_uppercase)),
+                ("--type", _) => match rest.next() {
+                    Some(kind) => kinds.push(kind.to_uppercase()),
+                    None => {
+                        self.screen.line("Error: --type requires a type of event");
+                        return Ok(ExitCode::Failure);
+                    }
+                },
                 (_, Some(kind)) => kinds.push(kind.to_uppercase()),
                 (unknown, None) => {
                     self.screen.line(&format!("Error: bad argument {unknown}"));

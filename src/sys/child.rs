@@ -15,7 +15,7 @@ use nix::errno::Errno;
 
 use super::fds;
 use super::signals;
-use super::spawn::{Credentials, Lead, Signals, Stage};
+use super::spawn::{Credentials, Lead, MAX_LISTENING, Signals, Stage};
 
 /// Code of a child that could not become its program, as shells and Supervisor have it.
 const NOT_STARTED: c_int = 127;
@@ -52,13 +52,17 @@ pub(super) struct Plan<'a> {
     pub stdio: [RawFd; 3],
     /// Descriptors above the standard three that stay open.
     pub keep: &'a [RawFd],
+    /// Sockets that go to descriptor 3 and on, at most [`MAX_LISTENING`].
+    pub listen: &'a [RawFd],
+    /// The text `LISTEN_PID=` and zeros up to its end, where our pid is written: one more than the longest pid has digits.
+    pub listen_pid: Option<std::ops::Range<*mut u8>>,
     /// Write end of the status pipe, closed on exec.
     pub status: RawFd,
 }
 
 /// Become the program, or report and leave.
 pub(super) fn run(plan: &Plan) -> ! {
-    let status = match above_standard(plan.status) {
+    let status = match above(plan.status, first_private(plan)) {
         Ok(status) => status,
         Err(_) => leave(),
     };
@@ -83,9 +87,12 @@ fn become_program(plan: &Plan) -> Result<Infallible, Failure> {
         None => plan.stdio,
     };
     place_standard(stdio).map_err(|errno| (Stage::Descriptors, errno))?;
-    if !fds::close_range_on_exec(fds::FIRST_PRIVATE) {
-        fds::close_on_exec_one_by_one(fds::FIRST_PRIVATE);
+    place_listening(plan).map_err(|errno| (Stage::Descriptors, errno))?;
+    let private = first_private(plan);
+    if !fds::close_range_on_exec(private) {
+        fds::close_on_exec_one_by_one(private);
     }
+    write_pid(plan);
     for &fd in plan.keep {
         // SAFETY: setting the flag touches no memory.
         unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
@@ -204,13 +211,60 @@ fn place_standard(sources: [RawFd; 3]) -> Result<(), c_int> {
     Ok(())
 }
 
+/// Put the sockets on 3 and on. All are moved out of the way first, as with the standard three.
+fn place_listening(plan: &Plan) -> Result<(), c_int> {
+    let mut moved = [0; MAX_LISTENING];
+    for (place, source) in moved.iter_mut().zip(plan.listen) {
+        *place = above(*source, first_private(plan))?;
+    }
+    for ((target, source), _) in (fds::FIRST_PRIVATE..).zip(moved).zip(plan.listen) {
+        // SAFETY: takes numbers only; the copy stays open over the exec.
+        if unsafe { libc::dup2(source, target) } < 0 {
+            return Err(Errno::last_raw());
+        }
+    }
+    Ok(())
+}
+
+/// The first number that is not for the program.
+fn first_private(plan: &Plan) -> RawFd {
+    // At most MAX_LISTENING, far from any overflow.
+    fds::FIRST_PRIVATE + plan.listen.len() as RawFd
+}
+
+/// Fills in the entry of the environment that only we know.
+fn write_pid(plan: &Plan) {
+    let Some(entry) = &plan.listen_pid else { return };
+    // SAFETY: asks for a number.
+    let mut pid = unsafe { libc::getpid() };
+    let mut digits = 1;
+    let mut rest = pid / 10;
+    while rest > 0 {
+        digits += 1;
+        rest /= 10;
+    }
+    // The zeros at the end are one more than the longest pid has digits; the text before them is not touched.
+    const ROOM: usize = 11;
+    for place in (0..digits).rev() {
+        // SAFETY: `place` is below the ten digits a pid can have, so the byte lies in the entry, which is ours: the copy of a
+        // buffer that the parent holds for us.
+        unsafe { *entry.end.sub(ROOM).add(place) = b'0' + (pid % 10) as u8 };
+        pid /= 10;
+    }
+}
+
 /// The descriptor itself, or a copy with a number above the standard three.
 fn above_standard(fd: RawFd) -> Result<RawFd, c_int> {
-    if fd >= fds::FIRST_PRIVATE {
+    above(fd, fds::FIRST_PRIVATE)
+}
+
+/// The descriptor itself, or a copy with a number from `first` on.
+fn above(fd: RawFd, first: RawFd) -> Result<RawFd, c_int> {
+    if fd >= first {
         return Ok(fd);
     }
     // SAFETY: takes numbers only.
-    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, fds::FIRST_PRIVATE) };
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, first) };
     if copy < 0 { Err(Errno::last_raw()) } else { Ok(copy) }
 }
 

@@ -8,48 +8,48 @@
 // The C types have other widths elsewhere, so a conversion that does nothing here does something there.
 #![allow(clippy::unnecessary_cast, clippy::useless_conversion)]
 
-/// The small rituals around a raw call: errno, retry, C strings.
+// The small rituals around a raw call: errno, retry, C strings.
 mod call;
-/// What a forked child does before it becomes the program.
+// What a forked child does before it becomes the program.
 mod child;
-/// Monotonic time, wall time, local time.
+// Monotonic time, wall time, local time.
 pub mod clock;
-/// Find the file that the first word of a command means.
+// Find the file that the first word of a command means.
 pub mod command;
-/// Write to an inherited descriptor without ever blocking.
+// Write to an inherited descriptor without ever blocking.
 pub mod console;
-/// Descriptors: pipes, flags, limits, plain reads and writes.
+// Descriptors: pipes, flags, limits, plain reads and writes.
 pub mod fds;
-/// Execute ourselves anew rather than die of a fault.
+// Execute ourselves anew rather than die of a fault.
 pub mod guard;
-/// The machine's name, its files by pattern, its limits.
+// The machine's name, its files by pattern, its limits.
 pub mod host;
-/// Mount, name, power off: what the init of a machine does to it.
+// Mount, name, power off: what the init of a machine does to it.
 #[cfg_attr(not(target_os = "linux"), path = "machine_elsewhere.rs")]
 pub mod machine;
-/// Wait for descriptors.
+// Wait for descriptors.
 pub mod poll;
-/// Our own process: identity, session, user.
+// Our own process: identity, session, user.
 pub mod process;
-/// The one place that waits for children, and the one that signals them.
+// The one place that waits for children, and the one that signals them.
 pub mod reap;
-/// Signals as bytes in a pipe and bits in a mask.
+// Signals as bytes in a pipe and bits in a mask.
 pub mod signals;
-/// Listening Unix sockets, their peers, and bytes in and out.
+// Listening Unix sockets, their peers, and bytes in and out.
 pub mod socket;
-/// Start a child.
+// Start a child.
 pub mod spawn;
-/// Datagrams to the system log.
+// Datagrams to the system log.
 pub mod syslog;
-/// The terminal we run on, and who has it.
+// The terminal we run on, and who has it.
 pub mod terminal;
-/// Helpers of the tests beside the code.
+// Helpers of the tests beside the code.
 #[cfg(test)]
 mod testing;
-/// The unwinder that a binary whose panics abort does without.
+// The unwinder that a binary whose panics abort does without.
 #[cfg(all(target_env = "musl", panic = "abort"))]
 mod unwind;
-/// Users and groups of the machine.
+// Users and groups of the machine.
 pub mod users;
 
 pub use call::errno_name;

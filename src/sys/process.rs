@@ -152,15 +152,29 @@ pub fn children() -> Vec<i32> {
     let ours = pid().to_string();
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| parent_of(*pid).as_deref() == Some(&ours)).collect()
+    pids.filter(|pid| stat(*pid).and_then(|stat| field(&stat, PARENT)).as_deref() == Some(&ours)).collect()
 }
 
-/// The parent that `/proc/PID/stat` names. The command in it may hold anything, so what counts begins after its last `)`.
-fn parent_of(pid: i32) -> Option<String> {
-    const PARENT: usize = 1;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// Whether a process leads a session that has a terminal, as login shells do; false where there is no /proc.
+#[must_use]
+pub fn leads_terminal(pid: i32) -> bool {
+    let Some(stat) = stat(pid) else { return false };
+    field(&stat, SESSION) == Some(pid.to_string()) && field(&stat, TERMINAL).is_some_and(|device| device != "0")
+}
+
+/// Places in `/proc/PID/stat`, counted from the process' state.
+const PARENT: usize = 1;
+const SESSION: usize = 3;
+const TERMINAL: usize = 4;
+
+fn stat(pid: i32) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()
+}
+
+/// The command in it may hold anything, so what counts begins after its last `)`.
+fn field(stat: &str, place: usize) -> Option<String> {
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(PARENT).map(str::to_owned)
+    rest.split_whitespace().nth(place).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -172,6 +186,16 @@ mod tests {
     fn test_process_is_not_init() {
         assert!(pid() > 0);
         assert_eq!(is_pid1(), pid() == 1);
+    }
+
+    #[test]
+    fn fields_of_a_stat_are_found_behind_any_command() {
+        let line = "12 (a) b (c)) S 1 12 12 1088 12 4194304";
+        assert_eq!(field(line, PARENT).as_deref(), Some("1"));
+        assert_eq!(field(line, SESSION).as_deref(), Some("12"));
+        assert_eq!(field(line, TERMINAL).as_deref(), Some("1088"));
+        assert_eq!(field("12 (a) S", PARENT), None);
+        assert_eq!(field("nothing", PARENT), None);
     }
 
     #[cfg(target_os = "linux")]

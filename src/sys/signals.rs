@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-use libc::c_int;
+use libc::{c_int, c_void};
 use nix::errno::Errno;
 
 use super::call::check;
@@ -118,8 +118,8 @@ impl SelfPipe {
         let mut pipe = SelfPipe { reader, _writer: writer, handled: SignalSet::default() };
         ignore(libc::SIGPIPE)?;
         for &signal in signals {
-            let handler: extern "C" fn(c_int) = on_signal;
-            set_action(signal, handler as libc::sighandler_t, libc::SA_RESTART)?;
+            let handler: extern "C" fn(c_int, *const libc::siginfo_t, *const c_void) = on_signal;
+            set_action(signal, handler as libc::sighandler_t, libc::SA_RESTART | libc::SA_SIGINFO)?;
             pipe.handled.0 |= bit(signal);
         }
         unblock(signals);
@@ -152,7 +152,11 @@ impl Drop for SelfPipe {
 
 /// Runs in signal context: atomics and write(2) only. A full pipe drops the byte, which is fine: a byte is in it then,
 /// and the mask remembers the signal.
-extern "C" fn on_signal(signal: c_int) {
+extern "C" fn on_signal(signal: c_int, info: *const libc::siginfo_t, _context: *const c_void) {
+    // SAFETY: with SA_SIGINFO the kernel gives a filled one.
+    if unsafe { info.as_ref() }.is_some_and(|info| is_our_doing(signal, info)) {
+        return;
+    }
     let errno = Errno::last_raw();
     PENDING.fetch_or(bit(signal), Ordering::SeqCst);
     let wake = WAKE.load(Ordering::SeqCst);
@@ -161,6 +165,18 @@ extern "C" fn on_signal(signal: c_int) {
         unsafe { libc::write(wake, c"!".as_ptr().cast(), 1) };
     }
     Errno::set_raw(errno);
+}
+
+/// Whether nobody sent the signal: it is what we get for a write to who has gone, of which the write tells, or for a trap of our
+/// own code, which would come for ever unless it ends us.
+fn is_our_doing(signal: c_int, info: &libc::siginfo_t) -> bool {
+    match signal {
+        // SAFETY: this signal comes with a sender; the other call asks for a number.
+        libc::SIGPIPE => unsafe { info.si_pid() == libc::getpid() },
+        // What is above 0 are the kernel's own reasons.
+        libc::SIGTRAP if info.si_code > 0 => set_action(signal, libc::SIG_DFL, 0).is_ok(),
+        _ => false,
+    }
 }
 
 /// Lets signals through that are blocked in this thread. Numbers that are no signals are passed over.

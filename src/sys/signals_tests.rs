@@ -87,7 +87,7 @@ fn errno_survives_a_handler_whose_write_fails() {
     assert!(in_fork(|| {
         WAKE.store(1_000_000, Ordering::SeqCst);
         Errno::set_raw(libc::ENOENT);
-        on_signal(libc::SIGTERM);
+        on_signal(libc::SIGTERM, std::ptr::null(), std::ptr::null());
         Errno::last_raw() == libc::ENOENT
     }));
 }
@@ -131,5 +131,19 @@ fn terminal_stops_are_ignored_when_asked() {
         raise(libc::SIGTTOU);
         raise(libc::SIGTTIN);
         reap::reap(reap::Stops::Untold).is_none()
+    }));
+}
+
+#[test]
+fn pipe_signal_of_our_own_write_is_no_news_and_that_of_another_is() {
+    assert!(in_fork(|| {
+        let Ok(pipe) = SelfPipe::install(&[libc::SIGPIPE]) else { return false };
+        let Ok((reader, writer)) = fds::pipe() else { return false };
+        drop(reader);
+        let gone = matches!(fds::write(&writer, b"x"), Ok(fds::Written::Gone));
+        let quiet = pipe.take().is_empty();
+        let ours = i32::try_from(crate::sys::process::pid()).unwrap_or(0);
+        let sent = in_fork(|| reap::kill(ours, libc::SIGPIPE).is_ok());
+        gone && quiet && sent && pipe.take().contains(libc::SIGPIPE)
     }));
 }

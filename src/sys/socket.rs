@@ -20,8 +20,6 @@ pub use super::fds::{Read, Written, read};
 
 /// Connections that the kernel keeps until we accept them; the kernel lowers it to its own limit.
 const BACKLOG: c_int = 1024;
-/// Until the wanted owner and mode are set, only the owner may connect.
-const UMASK_WHILE_BINDING: u32 = 0o177;
 /// How often, and how long between, the lock on the directory is tried before going on without it: somebody may hold
 /// it out of malice, and then a rare race is better than not to start.
 const LOCK_TRIES: u32 = 50;
@@ -112,11 +110,11 @@ impl Listener {
         let _lock = lock_directory(&path);
         clear_stale(&path)?;
         let socket = stream_socket()?;
-        bind_closed(&socket, &path)?;
+        bind_with_mode(&socket, &path, mode)?;
         // From here on a failure removes the file, which is ours.
         let identity = file_identity(&path).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
         let listener = Listener { socket, path, identity, spare: fds::null().ok() };
-        open_up(&c_path, mode, owner)?;
+        give_away(&c_path, owner)?;
         // SAFETY: takes numbers only.
         check(unsafe { libc::listen(listener.socket.as_raw_fd(), BACKLOG) })?;
         Ok(listener)
@@ -231,14 +229,15 @@ fn clear_stale(path: &Path) -> Result<(), BindError> {
     }
 }
 
-/// Bind so that nobody but the owner can connect yet.
-fn bind_closed(socket: &OwnedFd, path: &Path) -> Result<(), BindError> {
-    let old = process::set_umask(UMASK_WHILE_BINDING);
-    let bound = with_address(path, |address, length| {
-        // SAFETY: `with_address` gives a filled address and its length.
-        check(unsafe { libc::bind(socket.as_raw_fd(), address, length) })
+/// Bind so that the file has its mode from the beginning; nobody connects before it listens. A chmod afterwards would follow a
+/// link that its new owner put there meanwhile.
+fn bind_with_mode(socket: &OwnedFd, path: &Path, mode: u32) -> Result<(), BindError> {
+    let bound = with_mode(mode, || {
+        with_address(path, |address, length| {
+            // SAFETY: `with_address` gives a filled address and its length.
+            check(unsafe { libc::bind(socket.as_raw_fd(), address, length) })
+        })
     });
-    process::set_umask(old);
     match bound {
         Ok(_) => Ok(()),
         // Somebody without the lock was quicker.
@@ -247,8 +246,17 @@ fn bind_closed(socket: &OwnedFd, path: &Path) -> Result<(), BindError> {
     }
 }
 
-/// Owner first, then mode: the other way round, our own group could have what is meant for theirs.
-fn open_up(path: &CString, mode: u32, (uid, gid): (Option<u32>, Option<u32>)) -> Result<(), BindError> {
+/// What `bind` makes has that mode, whatever our umask is.
+fn with_mode<T>(mode: u32, bind: impl FnOnce() -> T) -> T {
+    const PERMISSIONS: u32 = 0o777;
+    let old = process::set_umask(!mode & PERMISSIONS);
+    let bound = bind();
+    process::set_umask(old);
+    bound
+}
+
+/// Gives the file its owner; a link is not followed.
+fn give_away(path: &CString, (uid, gid): (Option<u32>, Option<u32>)) -> Result<(), BindError> {
     // The number that chown(2) takes for "leave it".
     const SAME: u32 = u32::MAX;
     if uid.is_some() || gid.is_some() {
@@ -256,8 +264,6 @@ fn open_up(path: &CString, mode: u32, (uid, gid): (Option<u32>, Option<u32>)) ->
         check(unsafe { libc::lchown(path.as_ptr(), uid.unwrap_or(SAME), gid.unwrap_or(SAME)) })
             .map_err(BindError::NotPermitted)?;
     }
-    // SAFETY: the path is a C string.
-    check(unsafe { libc::chmod(path.as_ptr(), mode as libc::mode_t) })?;
     Ok(())
 }
 
@@ -369,25 +375,22 @@ pub fn listen_tcp(address: &str, backlog: Option<i32>) -> io::Result<OwnedFd> {
 /// replaced; anything else is not.
 ///
 /// # Errors
-/// `AlreadyExists` for what is no socket; what bind(2), chown(2) or chmod(2) answers.
+/// `AlreadyExists` for what is no socket; what bind(2) or chown(2) answers.
 pub fn listen_unix(
     path: &Path,
     mode: Option<u32>,
     owner: (Option<u32>, Option<u32>),
     backlog: Option<i32>,
 ) -> io::Result<OwnedFd> {
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
     match std::fs::symlink_metadata(path) {
         Ok(there) if there.file_type().is_socket() => std::fs::remove_file(path)?,
         Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket is there")),
         Err(_) => {}
     }
-    let socket = std::os::unix::net::UnixListener::bind(path)?;
+    let bind = || std::os::unix::net::UnixListener::bind(path);
+    let socket = mode.map_or_else(bind, |mode| with_mode(mode, bind))?;
     if owner != (None, None) {
         std::os::unix::fs::lchown(path, owner.0, owner.1)?;
-    }
-    if let Some(mode) = mode {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     }
     listen_again(&socket, backlog)?;
     Ok(socket.into())

@@ -101,7 +101,7 @@ fn socket_with_a_full_backlog_is_alive() {
     testing::alone(|| {
         let (_folder, path) = place();
         let busy = stream_socket().unwrap();
-        bind_closed(&busy, &path).unwrap();
+        bind_with_mode(&busy, &path, 0o700).unwrap();
         // SAFETY: takes numbers only.
         check(unsafe { libc::listen(busy.as_raw_fd(), 0) }).unwrap();
         let _waiting = UnixStream::connect(&path).unwrap();

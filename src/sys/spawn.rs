@@ -83,6 +83,12 @@ pub enum Signals {
     Inherited,
 }
 
+/// Listening sockets that one child can get.
+pub const MAX_LISTENING: usize = 16;
+/// Its entry in the environment that only the child can fill in, and room for any pid.
+const LISTEN_PID: &[u8] = b"LISTEN_PID=";
+const PID_DIGITS: usize = 10;
+
 /// A child to start. No descriptor above 2 is open in it but those of `keep`.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec<'a> {
@@ -112,6 +118,9 @@ pub struct Spec<'a> {
     pub stderr: Output,
     /// Open descriptors above 2 that it has as well.
     pub keep: &'a [RawFd],
+    /// Listening sockets that it gets from descriptor 3 on, at most [`MAX_LISTENING`]. The environment names them; if it has
+    /// an entry `LISTEN_PID`, the child's pid is put there.
+    pub listen: &'a [RawFd],
 }
 
 /// A child that was forked. Our ends are non-blocking and closed on exec.
@@ -224,9 +233,9 @@ impl std::error::Error for SpawnError {}
 /// What failed before there was a child: EINVAL ([`Stage::Prepare`]), EMFILE or ENFILE ([`Stage::Pipes`]), EAGAIN or
 /// ENOMEM ([`Stage::Fork`]). What fails in the child comes through its status pipe.
 pub fn spawn(spec: &Spec) -> Result<Child, SpawnError> {
-    let texts = Texts::prepare(spec).map_err(|error| SpawnError::new(Stage::Prepare, &error))?;
+    let mut texts = Texts::prepare(spec).map_err(|error| SpawnError::new(Stage::Prepare, &error))?;
     let ends = Ends::open(spec).map_err(|error| SpawnError::new(Stage::Pipes, &error))?;
-    let (argv, envp) = (pointers(&texts.argv), pointers(&texts.env));
+    let (argv, envp) = (pointers(&texts.argv), texts.environment());
     let plan = Plan {
         path: &texts.path,
         argv: &argv,
@@ -239,6 +248,8 @@ pub fn spawn(spec: &Spec) -> Result<Child, SpawnError> {
         signals: spec.signals,
         stdio: ends.child_side(spec.redirect_stderr),
         keep: spec.keep,
+        listen: spec.listen.get(..MAX_LISTENING).unwrap_or(spec.listen),
+        listen_pid: texts.listen_pid.as_mut().map(|entry| entry.as_mut_ptr_range()),
         status: ends.status.1.as_raw_fd(),
     };
     let pid = fork(&plan).map_err(|error| SpawnError::new(Stage::Fork, &error))?;
@@ -272,6 +283,8 @@ struct Texts {
     env: Vec<CString>,
     directory: Option<CString>,
     terminal: Option<CString>,
+    /// `LISTEN_PID=` with room for the child's pid, which only the child knows; ends in NUL.
+    listen_pid: Option<Vec<u8>>,
 }
 
 impl Texts {
@@ -287,13 +300,28 @@ impl Texts {
             Lead::Terminal(path) => Some(path),
             Lead::Group | Lead::Foreground | Lead::Session => None,
         };
+        let has_sockets = !spec.listen.is_empty();
         Ok(Texts {
             path: c_string(spec.path.as_os_str().to_os_string().into_vec())?,
             argv: spec.argv.iter().map(|word| c_string(word.as_bytes())).collect::<io::Result<_>>()?,
-            env: spec.env.iter().map(pair).collect::<io::Result<_>>()?,
+            env: spec
+                .env
+                .iter()
+                .filter(|(key, _)| !has_sockets || key != "LISTEN_PID")
+                .map(pair)
+                .collect::<io::Result<_>>()?,
+            listen_pid: has_sockets.then(|| [LISTEN_PID, &[0; PID_DIGITS + 1]].concat()),
             directory: spec.directory.map(c_string).transpose()?,
             terminal: terminal.map(c_string).transpose()?,
         })
+    }
+}
+
+impl Texts {
+    /// The environment as exec wants it.
+    fn environment(&mut self) -> Vec<*const c_char> {
+        let listen_pid = self.listen_pid.as_mut().map(|entry| entry.as_mut_ptr().cast_const().cast());
+        self.env.iter().map(|text| text.as_ptr()).chain(listen_pid).chain([std::ptr::null()]).collect()
     }
 }
 

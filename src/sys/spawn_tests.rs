@@ -38,6 +38,7 @@ impl Case {
             stdout: Output::Pipe,
             stderr: Output::Pipe,
             keep: &[],
+            listen: &[],
         }
     }
 }
@@ -301,4 +302,40 @@ fn stage_survives_its_byte() {
     assert_eq!(Stage::from_byte(0), None);
     let error = SpawnError { stage: Stage::Directory, errno: libc::ENOENT };
     assert_eq!(error.to_string(), "cannot change directory: No such file or directory");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn child_with_a_terminal_leads_a_session_and_has_it_on_every_descriptor() {
+    use std::io::Read as _;
+    let master = nix::pty::posix_openpt(nix::fcntl::OFlag::O_RDWR | nix::fcntl::OFlag::O_NOCTTY).unwrap();
+    nix::pty::grantpt(&master).unwrap();
+    nix::pty::unlockpt(&master).unwrap();
+    let path = nix::pty::ptsname_r(&master).unwrap();
+    let case = sh("tty; tty <&2; echo by-name >/dev/tty; exit 4");
+    let spec = Spec {
+        lead: Lead::Terminal(&path),
+        stdin: Stdin::Terminal,
+        stdout: Output::Terminal,
+        stderr: Output::Terminal,
+        ..case.spec()
+    };
+    let child = spawn(&spec).unwrap();
+    assert!(child.stdin.is_none() && child.stdout.is_none() && child.stderr.is_none());
+    assert_eq!(verdict(&child), ExecStatus::Execed);
+    // SAFETY: asks for a number.
+    assert_eq!(unsafe { libc::getsid(child.pid) }, child.pid);
+    let (mut file, mut text) = (std::fs::File::from(std::os::fd::OwnedFd::from(master)), Vec::new());
+    // The end of a terminal is an error.
+    let _ = file.read_to_end(&mut text);
+    assert_eq!(String::from_utf8(text).unwrap(), format!("{path}\r\n{path}\r\nby-name\r\n"));
+    assert_eq!(wait_for(child.pid), WaitStatus::Exited(4));
+}
+
+#[test]
+fn terminal_that_is_none_or_missing_fails_in_its_stage() {
+    let case = sh("echo must not run");
+    let on = |path| Spec { lead: Lead::Terminal(path), stdin: Stdin::Terminal, ..case.spec() };
+    assert_eq!(failure(&on("/dev/nowhere")), (Stage::Terminal, libc::ENOENT));
+    assert_eq!(failure(&on("/dev/null")), (Stage::Terminal, libc::ENOTTY));
 }

@@ -27,6 +27,8 @@ pub enum Step {
     Rename(&'static str, &'static str),
     /// Compares what a file holds now.
     File(&'static str),
+    /// Emits a `REMOTE_COMMUNICATION` event of this type with this data.
+    Say(&'static str, &'static str),
 }
 
 /// A place where visor differs on purpose.

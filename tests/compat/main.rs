@@ -9,12 +9,14 @@ mod boot;
 mod case;
 mod command_line;
 mod compare;
+mod events;
 mod life;
 mod normal;
 mod original;
 mod reload;
 mod run;
 mod shutdown;
+mod superlance;
 #[path = "../support/mod.rs"]
 mod support;
 mod words;

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 const RELEASE: &str = "supervisor==4.3.0";
 /// Written when the environment is whole; without it it is made again.
 const MARK: &str = "complete";
+/// Listeners that others wrote, and their mark.
+const SUPERLANCE: (&str, &str) = ("superlance==2.0.0", "superlance");
 
 /// The directory with `supervisord` and `supervisorctl`; `None`, with the reason on stderr, where it cannot be made.
 pub fn programs() -> Option<&'static Path> {
@@ -19,6 +21,29 @@ pub fn programs() -> Option<&'static Path> {
             None
         }
     }
+}
+
+/// The directory with the programs of superlance; `None`, with the reason on stderr, where it cannot be had.
+pub fn superlance() -> Option<&'static Path> {
+    static MADE: OnceLock<Result<(), String>> = OnceLock::new();
+    let programs = programs()?;
+    match MADE.get_or_init(|| add_superlance(programs)) {
+        Ok(()) => Some(programs),
+        Err(reason) => {
+            super::support::left_out(&format!("the listeners of superlance: {reason}"));
+            None
+        }
+    }
+}
+
+fn add_superlance(programs: &Path) -> Result<(), String> {
+    let (release, mark) = SUPERLANCE;
+    let mark = programs.parent().ok_or("no environment")?.join(mark);
+    if !mark.exists() {
+        run(Command::new(programs.join("pip")).args(["install", "--quiet", "--disable-pip-version-check", release]))?;
+        std::fs::write(mark, release).map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 fn make() -> Result<PathBuf, String> {

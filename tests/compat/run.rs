@@ -27,6 +27,14 @@ while True:
     sys.stderr.write('EVENT %s %s\n' % (head['eventname'], body)); sys.stderr.flush()
     sys.stdout.write('RESULT 2\nOK'); sys.stdout.flush()
 "#;
+/// Says something to the original's listeners: socket, type, data.
+const SAY: &str = "
+import sys, xmlrpc.client
+from supervisor.xmlrpc import SupervisorTransport
+transport = SupervisorTransport(None, None, 'unix://' + sys.argv[1])
+server = xmlrpc.client.ServerProxy('http://127.0.0.1', transport)
+server.supervisor.sendRemoteCommEvent(sys.argv[2], sys.argv[3])
+";
 /// Sections of the original's configuration only.
 const LISTENER_CONF: &str = "[eventlistener:zz_listener]\ncommand=$PYTHON $DIR/listener.py\nevents=PROCESS_STATE\n\
                              buffer_size=1000\nstartsecs=0\n";
@@ -137,7 +145,26 @@ impl Bench {
                 Vec::new()
             }
             Step::File(name) => self.file(name),
+            Step::Say(kind, data) => {
+                self.say(kind, data);
+                Vec::new()
+            }
         }
+    }
+
+    /// What a client says to all listeners. Its own control program does not offer that on the original's side.
+    fn say(&self, kind: &str, data: &str) {
+        let place = self.directory.path();
+        let mut command = match self.side {
+            Side::Original => clean_command(self.programs.join("python3")),
+            Side::Visor => clean_command(SVC),
+        };
+        match self.side {
+            Side::Original => command.args(["-c", SAY]).arg(place.join("ctl.sock")).args([kind, data]),
+            Side::Visor => command.arg("-s").arg(place.join("visor.sock")).args(["event", kind, data]),
+        };
+        let output = run(command);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// What a file holds, line by line and escaped, or why it cannot be read.
@@ -178,7 +205,7 @@ impl Bench {
                         continue;
                     }
                     Step::Until(..) | Step::Kill(..) | Step::SignalDaemon(..) => continue,
-                    Step::Rewrite(..) | Step::Rename(..) => continue,
+                    Step::Rewrite(..) | Step::Rename(..) | Step::Say(..) => continue,
                 };
                 seen.insert(subject, lines);
             }

@@ -11,7 +11,7 @@ use super::support::{Connection, Daemon, TIMEOUT, eventually};
 /// How long idleness is watched: the promise is about ten seconds.
 const WATCHED: &str = "10";
 /// What a stop may cost of visor's own time. A build without optimization is some ten times slower than what is shipped.
-const OWN_TIME: Duration = Duration::from_millis(if cfg!(debug_assertions) { 250 } else { 50 });
+const OWN_TIME: Duration = Duration::from_millis(50);
 const PROGRAMS: usize = 1000;
 const CLIENTS: usize = 200;
 const TRIES: usize = 15;

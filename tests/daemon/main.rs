@@ -7,6 +7,7 @@ mod control;
 mod environments;
 mod kernel;
 mod limits;
+mod listening;
 mod output;
 mod personality;
 mod reaping;

@@ -5,6 +5,7 @@
 
 mod checks;
 mod kernel;
+mod listeners;
 mod outside;
 mod rng;
 mod settings;

@@ -118,10 +118,11 @@ impl World {
     /// Every view, to see that none of them trips.
     fn look(&mut self) {
         let names = self.names();
+        let mut status = Vec::new();
+        self.sup.status(&[], self.now(), &Nowhere, &mut status);
+        self.sup.status(&names, self.now(), &Nowhere, &mut status);
         let mut lines = 0;
         let mut count = |_: Line| lines += 1;
-        self.sup.status(&[], self.now(), &Nowhere, &mut count);
-        self.sup.status(&names, self.now(), &Nowhere, &mut count);
         self.sup.configuration(&mut count);
         for name in &names {
             assert!(!self.sup.why(name, self.now()).is_empty());

@@ -63,7 +63,8 @@ fn channel() -> Channel {
     }
 }
 
-fn process(rng: &mut Rng, group: &str, name: String) -> Process {
+/// Any process.
+pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
     let stopasgroup = rng.chance(25);
     Process {
         section: format!("program:{group}"),
@@ -89,6 +90,7 @@ fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         environment: BTreeMap::new(),
         serverurl: None,
         tty: None,
+        listen: Vec::new(),
     }
 }
 
