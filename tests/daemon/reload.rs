@@ -112,7 +112,7 @@ fn same_file_again_restarts_nobody() {
 #[test]
 fn log_level_is_taken_at_reload_and_what_needs_a_start_is_named() {
     let daemon = Daemon::with("[program:x]\ncommand=sleep 1000\nstartsecs=0\n");
-    daemon.wait_for_state("x", "RUNNING");
+    daemon.wait_for_log("success: x entered RUNNING");
     let conf = daemon.read("visor.conf").replace("loglevel=debug", "loglevel=error\nminfds=500");
     std::fs::write(daemon.file("visor.conf"), conf).expect("the file");
     daemon.request_ok("reload");
