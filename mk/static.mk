@@ -33,12 +33,12 @@ check-static: static tiny ## run the static binaries in empty roots, with users 
 test-static: static tiny ## run the black-box tests against the static binaries
 	@tools/test-static $(STATIC) $(TINY)
 
-smoke-cross: ## build for the other processors, and run those binaries under qemu-user
+smoke-cross: static ## build for the other processors, and run those binaries under qemu-user
 	@tools/prepare-cross
 	@code=0; for target in $(FOREIGN); do \
 		tools/build-static prebuilt $$target target/static/$$target; built=$$?; \
 		[ $$built = 3 ] && continue; \
-		[ $$built = 0 ] && tools/smoke-cross $$target target/static/$$target || code=1; \
+		[ $$built = 0 ] && tools/smoke-cross $$target target/static/$$target $(STATIC)/visor || code=1; \
 	done; exit $$code
 
 check-portable: ## check that FreeBSD and macOS would compile

@@ -31,6 +31,8 @@ pub mod order;
 pub mod program;
 // The control language: requests, replies, framing.
 pub mod protocol;
+// Maps and sets as sorted lists.
+pub mod sorted;
 // All programs together: every decision of the daemon.
 pub mod supervisor;
 // The companion's actions and the words it prints.

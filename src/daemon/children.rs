@@ -1,6 +1,6 @@
 //! Children of ours while they live, and their pipes, which may outlive them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ use crate::config::{Channel, LogLevel, Logfile, Process, Signal};
 use crate::event::{self, Event as Happened};
 use crate::program::{self, Exit, Now, SpawnFailure, SpawnFailureKind};
 use crate::protocol::{Ending, Stream};
+use crate::sorted::Map;
 use crate::supervisor::{Input, ProcessId};
 use crate::sys::command::{self, Lookup};
 use crate::sys::fds::{self, Read, Written};
@@ -42,8 +43,8 @@ pub(super) struct PipeId(u64);
 /// All children and pipes.
 #[derive(Debug, Default)]
 pub(super) struct Children {
-    pipes: BTreeMap<PipeId, Pipe>,
-    lives: BTreeMap<ProcessId, Life>,
+    pipes: Map<PipeId, Pipe>,
+    lives: Map<ProcessId, Life>,
     next_pipe: u64,
     /// Pipes that rest, the longest first: they take turns, or one flood would keep all others from a slow console.
     resting: VecDeque<PipeId>,
@@ -257,7 +258,8 @@ impl Daemon {
     }
 
     fn adopt_child(&mut self, id: ProcessId, child: spawn::Child) {
-        let life = self.children.lives.entry(id).or_default();
+        self.children.lives.insert_new(id, Life::default);
+        let Some(life) = self.children.lives.get_mut(&id) else { return };
         let old = std::mem::take(&mut life.pipes);
         life.leftovers.extend(old);
         let surplus = life.leftovers.len().saturating_sub(MAX_LEFTOVERS);

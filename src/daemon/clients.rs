@@ -2,7 +2,6 @@
 //!
 //! A client that does not read costs itself: its requests wait, and past its limit it is dropped.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::{Daemon, LISTENER_REST, Poll, Token};
@@ -11,6 +10,7 @@ use crate::event::{Event, Kind, Output};
 use crate::logs::TailReader;
 use crate::program::Now;
 use crate::protocol::{self, Code, DataLine, Framer, Line, Stream, TooLong};
+use crate::sorted::{Map, Set};
 use crate::supervisor::{ClientId, Input, ProcessId, display_name};
 use crate::sys::fds::{self, Read, Written};
 use crate::sys::poll::{Event as Ready, Interest};
@@ -37,14 +37,14 @@ visor-http is not installed: use svc, or install visor-http\n";
 /// All control connections.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
-    all: BTreeMap<ClientId, Client>,
+    all: Map<ClientId, Client>,
     next: u64,
     /// Clients whose buffer may be written.
-    dirty: BTreeSet<ClientId>,
+    dirty: Set<ClientId>,
     /// Clients that have more to do, in the next turn: nobody starves the others.
-    later: BTreeSet<ClientId>,
+    later: Set<ClientId>,
     /// Who follows which stream.
-    followers: BTreeMap<(ProcessId, Stream), Vec<ClientId>>,
+    followers: Map<(ProcessId, Stream), Vec<ClientId>>,
     /// Who follows visor's own log.
     main_followers: Vec<ClientId>,
     watchers: Vec<ClientId>,
@@ -128,7 +128,7 @@ impl Clients {
 
     pub fn follow(&mut self, id: ClientId, process: ProcessId, stream: Stream) {
         self.set_mode(id, Mode::Following { missed: 0 });
-        self.followers.entry((process, stream)).or_default().push(id);
+        self.followers.change((process, stream), |ids| ids.push(id));
     }
 
     pub fn follow_main(&mut self, id: ClientId) {

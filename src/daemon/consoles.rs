@@ -3,10 +3,10 @@
 //! A console that is full is never waited for: what did not fit is kept here, whoever writes to it is asked to wait, and
 //! pipes that lead to it rest until there is room again. Order is kept, and nothing is lost but visor's own chatter.
 
-use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 
 use super::{Poll, Token};
+use crate::sorted::Map;
 use crate::sys::console::{Console, Write};
 use crate::sys::poll::Interest;
 
@@ -16,7 +16,7 @@ const OWN_BACKLOG_BYTES: usize = 64 * 1024;
 /// All inherited descriptors in use, by number.
 #[derive(Debug, Default)]
 pub(super) struct Consoles {
-    open: BTreeMap<RawFd, Entry>,
+    open: Map<RawFd, Entry>,
 }
 
 #[derive(Debug)]
@@ -31,9 +31,9 @@ struct Entry {
 impl Consoles {
     /// Makes an inherited descriptor usable.
     pub fn open(&mut self, fd: RawFd) -> std::io::Result<()> {
-        if let std::collections::btree_map::Entry::Vacant(entry) = self.open.entry(fd) {
+        if !self.open.contains_key(&fd) {
             let console = Console::inherit(fd)?;
-            entry.insert(Entry { console, pending: Vec::new(), dropped: 0 });
+            self.open.insert(fd, Entry { console, pending: Vec::new(), dropped: 0 });
         }
         Ok(())
     }

@@ -3,12 +3,12 @@
 //! After a command in the foreground, which is what a container was for: nobody is left who wants them. And at the end of a machine's
 //! run, or before visor starts afresh as its init.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nix::sys::signal::Signal as Number;
 
 use super::{Daemon, Token, clock};
+use crate::sorted::Set;
 use crate::sys::poll::Interest;
 use crate::sys::process;
 use crate::sys::reap::{self, Stops, WaitStatus};
@@ -38,7 +38,7 @@ pub(super) fn clear_out(signals: &SelfPipe) {
 /// death of another becomes our child only then, and gets the signal then. A shell on a terminal is deaf to TERM; a
 /// hang-up ends it.
 fn end_all(asked: Number, patience: Duration, signals: &SelfPipe) -> bool {
-    let mut told = BTreeSet::new();
+    let mut told = Set::new();
     // Where everybody is told at once nobody is told twice: some take a second TERM for impatience.
     let all_told = process::is_pid1() && reap::signal_everybody(asked as i32);
     let gone = until(patience, signals, || {

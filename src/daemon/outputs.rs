@@ -2,7 +2,6 @@
 //!
 //! Bytes of children come here straight from their pipes and are not decoded on the way to a file.
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
@@ -16,6 +15,7 @@ use crate::config::{Channel, LogLevel, Logfile, Process};
 use crate::event::{Capture, Piece};
 use crate::logs::{self, Lines, LogFile, Stripper};
 use crate::protocol::Stream;
+use crate::sorted::Map;
 use crate::supervisor::ProcessId;
 use crate::sys;
 use crate::sys::syslog::Syslog;
@@ -31,7 +31,7 @@ pub(super) struct Outputs {
     pub consoles: Consoles,
     pub voice: Voice,
     syslog: Syslog,
-    outlets: BTreeMap<(ProcessId, Stream), Outlet>,
+    outlets: Map<(ProcessId, Stream), Outlet>,
     stripped: Vec<u8>,
 }
 
@@ -78,7 +78,7 @@ impl Outputs {
             consoles: Consoles::default(),
             voice: Voice::new(),
             syslog: Syslog::new(SYSLOG_PATH),
-            outlets: BTreeMap::new(),
+            outlets: Map::new(),
             stripped: Vec::new(),
         }
     }

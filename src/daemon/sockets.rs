@@ -1,11 +1,11 @@
 //! Sockets that visor holds for its programs: that of an fcgi-program is there while any of its processes is.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::Daemon;
 use crate::config::{FcgiSocket, GroupKind, LogLevel, Process};
 use crate::program::{SpawnFailure, SpawnFailureKind, State};
+use crate::sorted::{Map, Set};
 use crate::supervisor::ProcessId;
 use crate::sys::socket;
 
@@ -13,9 +13,9 @@ use crate::sys::socket;
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     /// Of fcgi-programs, by their group, with the settings they were made by.
-    fcgi: BTreeMap<String, (FcgiSocket, OwnedFd)>,
+    fcgi: Map<String, (FcgiSocket, OwnedFd)>,
     /// Of `listen` keys, by url, with those who have them. They stay open while a program restarts: nobody is refused.
-    listening: BTreeMap<String, (OwnedFd, BTreeSet<ProcessId>)>,
+    listening: Map<String, (OwnedFd, Set<ProcessId>)>,
 }
 
 impl Sockets {
@@ -69,7 +69,7 @@ impl Daemon {
                     text: format!("cannot listen on `{url}`: {error}"),
                 })?;
                 self.log(LogLevel::Info, &format!("Creating socket {url}"));
-                self.sockets.listening.insert(url.clone(), (fd, BTreeSet::new()));
+                self.sockets.listening.insert(url.clone(), (fd, Set::new()));
             }
             if let Some((fd, holders)) = self.sockets.listening.get_mut(url) {
                 holders.insert(id);

@@ -2,7 +2,7 @@
 //!
 //! A job is a row of stages done one after the other. A stage looks at nothing but the changes of the processes it waits for.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::reload::Swap;
@@ -11,6 +11,7 @@ use super::{Action, ClientId, Phase, Supervisor};
 use crate::config::LogLevel;
 use crate::program::{self, Name, Now, SpawnFailureKind, State, Wanted};
 use crate::protocol::{Code, Line};
+use crate::sorted::{Map, Set};
 
 /// One request under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +48,7 @@ pub(super) enum Stage {
 pub(super) struct StopStage {
     /// In start order: taken from the end.
     pub waves: Vec<Vec<ProcessId>>,
-    pub awaited: BTreeSet<ProcessId>,
+    pub awaited: Set<ProcessId>,
     /// Awaited until gone, or only signalled.
     pub wait: bool,
     /// Results are told.
@@ -59,7 +60,7 @@ pub(super) struct StopStage {
 pub(super) struct StartStage {
     /// Not yet asked to start, in start order.
     pub due: Vec<(ProcessId, Named)>,
-    pub awaited: BTreeSet<ProcessId>,
+    pub awaited: Set<ProcessId>,
     pub wait: bool,
 }
 
@@ -110,7 +111,7 @@ impl Supervisor {
         let ids: Vec<ProcessId> = named.keys().copied().collect();
         let in_order = self.table.waves(&ids).into_iter().flatten();
         let due = in_order.filter_map(|id| named.remove(&id).map(|named| (id, named))).collect();
-        Stage::Start(StartStage { due, awaited: BTreeSet::new(), wait })
+        Stage::Start(StartStage { due, awaited: Set::new(), wait })
     }
 
     fn stop_stage(&mut self, job: JobId, names: &[String], wait: bool, out: &mut Vec<Action>) -> Stage {
@@ -123,12 +124,12 @@ impl Supervisor {
                 (true, Named::WithOthers) => {}
             }
         }
-        Stage::Stop(StopStage { waves: self.table.waves(&ids), awaited: BTreeSet::new(), wait, told: true })
+        Stage::Stop(StopStage { waves: self.table.waves(&ids), awaited: Set::new(), wait, told: true })
     }
 
     /// The processes that names mean; names that mean nothing are told.
-    fn targets(&mut self, job: JobId, names: &[String], out: &mut Vec<Action>) -> BTreeMap<ProcessId, Named> {
-        let mut found = BTreeMap::new();
+    fn targets(&mut self, job: JobId, names: &[String], out: &mut Vec<Action>) -> Map<ProcessId, Named> {
+        let mut found = Map::new();
         for target in self.table.resolve(names) {
             match target {
                 Target::Process(id) => {
@@ -136,7 +137,7 @@ impl Supervisor {
                 }
                 Target::Several(ids) => {
                     for id in ids {
-                        found.entry(id).or_insert(Named::WithOthers);
+                        found.insert_new(id, || Named::WithOthers);
                     }
                 }
                 Target::NoProcess(name) => self.tell_item(job, "name", name, Code::BadName, "no such process", out),
@@ -285,7 +286,7 @@ impl Supervisor {
     pub(super) fn state_changed(&mut self, id: ProcessId, to: Name, out: &mut Vec<Action>) {
         let wanted = self.table.entry(id).map_or(Wanted::Down, |entry| entry.life.wanted);
         let mut results = Vec::new();
-        for (job_id, job) in &mut self.jobs {
+        for (job_id, job) in self.jobs.iter_mut() {
             match job.stages.front_mut() {
                 Some(Stage::Stop(stage)) => {
                     if to.is_down() && stage.awaited.remove(&id) && stage.told {
@@ -337,7 +338,7 @@ impl Supervisor {
 
     fn take_starters(&mut self, id: ProcessId, which: impl Fn(&StartStage) -> bool) -> Vec<JobId> {
         let mut found = Vec::new();
-        for (job_id, job) in &mut self.jobs {
+        for (job_id, job) in self.jobs.iter_mut() {
             if let Some(Stage::Start(stage)) = job.stages.front_mut()
                 && which(stage)
                 && stage.awaited.remove(&id)
@@ -375,7 +376,7 @@ impl Supervisor {
             self.remind_of_shutdown(now, out);
             return;
         }
-        let awaited: BTreeSet<ProcessId> = self.jobs.values().flat_map(Job::awaited_stops).collect();
+        let awaited: Set<ProcessId> = self.jobs.values().flat_map(Job::awaited_stops).collect();
         for id in &awaited {
             self.remind_of(*id, out);
         }

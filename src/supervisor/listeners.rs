@@ -3,7 +3,6 @@
 //! One event is with one listener at a time; what a listener does not finish, for whatever reason, comes back to the head
 //! of its pool's queue.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,20 +11,21 @@ use super::{Action, Supervisor};
 use crate::config::{Group, GroupKind, LogLevel};
 use crate::event::{Envelope, Event, Heard, Kind, Listener, Outcome, Period, Pool};
 use crate::program::{Name, Now};
+use crate::sorted::Map;
 
 /// All pools and listeners.
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
-    pools: BTreeMap<String, Pool>,
-    talks: BTreeMap<ProcessId, Talk>,
+    pools: Map<String, Pool>,
+    talks: Map<ProcessId, Talk>,
     /// What visor is called in headers.
     pub(super) identifier: String,
     next_serial: u64,
     /// Slots of the wall clock that were told last.
-    slots: BTreeMap<Period, u64>,
+    slots: Map<Period, u64>,
     tick_at: Option<Duration>,
     /// Of pools that overflowed a short while ago.
-    losses: BTreeMap<String, Loss>,
+    losses: Map<String, Loss>,
 }
 
 /// How often the log tells of the losses of one pool: who cannot keep up must not fill the log, too.
@@ -76,7 +76,7 @@ impl Listeners {
 
     pub fn add(&mut self, group: &Group, ids: &[ProcessId]) {
         let GroupKind::EventListener { events, buffer_size, .. } = &group.kind else { return };
-        self.pools.entry(group.name.clone()).or_insert_with(|| Pool::new(events.clone(), *buffer_size));
+        self.pools.insert_new(group.name.clone(), || Pool::new(events.clone(), *buffer_size));
         for (id, process) in ids.iter().zip(&group.processes) {
             self.add_one(&group.name, *id, process.name.clone());
         }
@@ -315,8 +315,9 @@ fn until_next(period: Period, wall: Duration) -> Duration {
     next.saturating_sub(wall)
 }
 
-fn lose(losses: &mut BTreeMap<String, Loss>, pool: &str, dropped: &Envelope) {
-    let loss = losses.entry(pool.to_owned()).or_default();
-    loss.last = dropped.serial;
-    loss.untold = loss.untold.saturating_add(1);
+fn lose(losses: &mut Map<String, Loss>, pool: &str, dropped: &Envelope) {
+    losses.change(pool.to_owned(), |loss| {
+        loss.last = dropped.serial;
+        loss.untold = loss.untold.saturating_add(1);
+    });
 }

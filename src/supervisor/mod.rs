@@ -17,7 +17,6 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +29,7 @@ use crate::config::{Config, Group, LogLevel, Signal};
 use crate::event::Event;
 use crate::program::{self, Exit, Now};
 use crate::protocol::{Code, Line};
+use crate::sorted::{Map, Set};
 use jobs::Job;
 use listeners::Listeners;
 use table::Table;
@@ -171,11 +171,11 @@ pub struct Supervisor {
     configured: Arc<Config>,
     table: Table,
     /// Timers of processes. Each process has at most one entry.
-    deadlines: BTreeSet<(Duration, ProcessId)>,
+    deadlines: Set<(Duration, ProcessId)>,
     /// When the log tells again what a stop waits for.
     remind_at: Option<Duration>,
     listeners: Listeners,
-    jobs: BTreeMap<JobId, Job>,
+    jobs: Map<JobId, Job>,
     next_job: u64,
     /// Reused by every step of a process.
     scratch: program::Actions,
@@ -200,10 +200,10 @@ impl Supervisor {
             phase: Phase::Starting,
             configured: config,
             table,
-            deadlines: BTreeSet::new(),
+            deadlines: Set::new(),
             remind_at: None,
             listeners,
-            jobs: BTreeMap::new(),
+            jobs: Map::new(),
             next_job: 0,
             scratch: Vec::new(),
         }

@@ -3,7 +3,7 @@
 //! The file is read whole before anything changes. Processes whose settings are the same live on, whatever happens to
 //! their group's other members.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::jobs::{JobId, Stage, StopStage, data};
@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::order;
 use crate::program::{self, Now, Wanted};
 use crate::protocol::Code;
+use crate::sorted::Set;
 
 /// Why the configuration is read.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,9 +34,9 @@ pub(super) struct Swap {
     /// Empty = all.
     groups: Vec<String>,
     /// Groups of which something was stopped for this.
-    stopped: BTreeSet<String>,
+    stopped: Set<String>,
     /// (group, process) that ran before and runs again with its new settings.
-    restart: BTreeSet<(String, String)>,
+    restart: Set<(String, String)>,
     /// visor's own settings too.
     adopt: bool,
 }
@@ -158,7 +159,7 @@ impl Supervisor {
             self.apply(id, &plan, &swap, now, out);
             return;
         }
-        let stop = StopStage { waves: self.table.waves(&up), awaited: BTreeSet::new(), wait: true, told: false };
+        let stop = StopStage { waves: self.table.waves(&up), awaited: Set::new(), wait: true, told: false };
         if let Some(job) = self.jobs.get_mut(&id) {
             job.stages.push_front(Stage::Swap(swap));
             job.stages.push_front(Stage::Stop(stop));

@@ -1,6 +1,6 @@
 //! Going down: nothing starts any more, waves stop from the last to the first, each awaited.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::jobs::{Stage, StopStage};
@@ -8,6 +8,7 @@ use super::{Action, Phase, Supervisor};
 use crate::config::{LogLevel, Signal};
 use crate::event::Event;
 use crate::program::{self, Now};
+use crate::sorted::Set;
 
 /// How often the log tells again what the shutdown waits for.
 const REMIND_PAUSE: Duration = Duration::from_secs(3);
@@ -46,7 +47,7 @@ impl Supervisor {
         for id in &all {
             self.step(*id, program::Input::NoMoreStarts, now, out);
         }
-        let stop = StopStage { waves: self.table.waves(&all), awaited: BTreeSet::new(), wait: true, told: false };
+        let stop = StopStage { waves: self.table.waves(&all), awaited: Set::new(), wait: true, told: false };
         self.add_job(None, VecDeque::from([Stage::Stop(stop), Stage::Leave]));
         // The first signals go out before the log tells who is waited for, as in the original.
         self.advance(now, out);

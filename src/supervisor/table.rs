@@ -1,11 +1,12 @@
 //! Groups and processes by name, id and pid. No decisions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::{Group, Process};
 use crate::order;
 use crate::program::Life;
+use crate::sorted::Map;
 
 /// One process for as long as it is known. Numbers are never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,11 +62,11 @@ pub enum Target {
 /// Groups and processes.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    entries: BTreeMap<ProcessId, Entry>,
-    groups: BTreeMap<String, ActiveGroup>,
+    entries: Map<ProcessId, Entry>,
+    groups: Map<String, ActiveGroup>,
     pids: HashMap<i32, ProcessId>,
     /// Processes whose leader is gone and whose process group is awaited.
-    emptying: BTreeMap<ProcessId, i32>,
+    emptying: Map<ProcessId, i32>,
     next_id: u32,
 }
 
@@ -219,10 +220,10 @@ impl Table {
 
     /// Splits processes into waves of equal priority, those to start first first.
     pub fn waves(&self, ids: &[ProcessId]) -> Vec<Vec<ProcessId>> {
-        let mut waves: BTreeMap<(i64, i64), Vec<ProcessId>> = BTreeMap::new();
+        let mut waves: Map<(i64, i64), Vec<ProcessId>> = Map::new();
         for id in ids {
             if let Some(entry) = self.entries.get(id) {
-                waves.entry(entry.wave()).or_default().push(*id);
+                waves.change(entry.wave(), |ids| ids.push(*id));
             }
         }
         waves.into_values().collect()

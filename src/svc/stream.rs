@@ -1,16 +1,15 @@
 //! Waiting for several replies that have no end, for stdin and for Ctrl-C, with one poll.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::AsFd as _;
 
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::input::Input;
 use crate::client::{Client, ClientError};
 use crate::protocol::Line;
+use crate::sys::signals::SelfPipe;
 
 /// What happened next.
 #[derive(Debug)]
@@ -43,7 +42,7 @@ impl Streams {
     ///
     /// # Errors
     /// The system gives no way to catch Ctrl-C.
-    pub fn new(clients: Vec<Client>) -> Result<Streams, Errno> {
+    pub fn new(clients: Vec<Client>) -> io::Result<Streams> {
         let clients = clients.into_iter().map(Some).collect();
         Ok(Streams { clients, interrupt: Interrupt::catch()?, turn: 0, gone: VecDeque::new() })
     }
@@ -134,30 +133,17 @@ impl Streams {
     }
 }
 
-/// Ctrl-C as a descriptor: the signal is held back while this lives.
+/// Ctrl-C as a descriptor, while this lives.
 struct Interrupt {
-    signals: SignalFd,
-    mask: SigSet,
+    signals: SelfPipe,
 }
 
 impl Interrupt {
-    fn catch() -> Result<Interrupt, Errno> {
-        let mut mask = SigSet::empty();
-        mask.add(Signal::SIGINT);
-        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        mask.thread_block()?;
-        Ok(Interrupt { signals, mask })
+    fn catch() -> io::Result<Interrupt> {
+        Ok(Interrupt { signals: SelfPipe::install(&[libc::SIGINT])? })
     }
 
     fn take(&mut self) -> bool {
-        matches!(self.signals.read_signal(), Ok(Some(_)))
-    }
-}
-
-impl Drop for Interrupt {
-    fn drop(&mut self) {
-        // One that came in the last moment was meant for what ends now.
-        while self.take() {}
-        let _ = self.mask.thread_unblock();
+        !self.signals.take().is_empty()
     }
 }

@@ -78,8 +78,8 @@ impl Session {
     }
 
     pub(super) fn streams(&mut self, clients: Vec<Client>) -> Result<Streams, ExitCode> {
-        Streams::new(clients).map_err(|errno| {
-            self.screen.line(&format!("error: cannot wait for Ctrl-C: {}", errno.desc()));
+        Streams::new(clients).map_err(|error| {
+            self.screen.line(&format!("error: cannot wait for Ctrl-C: {}", error));
             ExitCode::Failure
         })
     }

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use libc::{c_int, c_void};
@@ -93,6 +93,12 @@ pub struct SelfPipe {
     /// Kept open for the handler, which knows only its number.
     _writer: OwnedFd,
     handled: SignalSet,
+}
+
+impl AsFd for SelfPipe {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
 }
 
 impl SelfPipe {

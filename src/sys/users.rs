@@ -1,9 +1,8 @@
 //! Users and groups of the machine, where it has any: without a passwd file every answer is `None`.
 
-use std::ffi::CString;
 use std::path::PathBuf;
 
-use nix::unistd::{Gid, Group, Uid};
+use nix::unistd::{Group, Uid};
 
 /// A user of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +47,9 @@ pub fn group_by_name(name: &str) -> Option<u32> {
 /// Every group of the user of that name, `gid` among them; only `gid` when the machine knows no more.
 #[cfg(not(target_vendor = "apple"))]
 pub fn groups_of(name: &str, gid: u32) -> Vec<u32> {
-    let listed = CString::new(name).ok().and_then(|name| nix::unistd::getgrouplist(&name, Gid::from_raw(gid)).ok());
+    use nix::unistd::Gid;
+    let listed =
+        std::ffi::CString::new(name).ok().and_then(|name| nix::unistd::getgrouplist(&name, Gid::from_raw(gid)).ok());
     match listed {
         Some(groups) => groups.into_iter().map(Gid::as_raw).collect(),
         None => vec![gid],
