@@ -5,9 +5,11 @@ TARGET ?= x86_64-unknown-linux-musl
 STATIC := target/static/$(TARGET)
 TINY   := target/tiny/$(TARGET)
 
-# What visor and svc may take together, in bytes.
-STATIC_LIMIT := 1153433
-TINY_LIMIT   := 614400
+# What visor and svc may take together, in bytes; docs/size.md says why one limit is not its goal.
+STATIC_GOAL  := 1153433
+STATIC_LIMIT := $(STATIC_GOAL)
+TINY_GOAL    := 614400
+TINY_LIMIT   := 950000
 
 FOREIGN := aarch64-unknown-linux-musl armv7-unknown-linux-musleabihf riscv64gc-unknown-linux-musl
 
@@ -20,8 +22,10 @@ tiny: ## the same with a standard library built for size, into target/tiny/TARGE
 	@tools/build-static tiny $(TARGET) $(TINY)
 
 check-size: static tiny ## check that the static binaries are within their limits
-	@tools/check-size static $(STATIC) $(STATIC_LIMIT); code=$$?; \
-	tools/check-size tiny $(TINY) $(TINY_LIMIT) && exit $$code
+	@code=0; \
+	tools/check-size static $(STATIC) $(STATIC_LIMIT) $(STATIC_GOAL) || code=1; \
+	tools/check-size tiny $(TINY) $(TINY_LIMIT) $(TINY_GOAL) || code=1; \
+	exit $$code
 
 check-reproducible: static ## build the static binaries again elsewhere, and compare
 	@tools/check-reproducible $(TARGET) $(STATIC)

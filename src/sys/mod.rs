@@ -46,8 +46,8 @@ pub mod terminal;
 // Helpers of the tests beside the code.
 #[cfg(test)]
 mod testing;
-// The unwinder that a binary whose panics abort does without.
-#[cfg(all(target_env = "musl", panic = "abort"))]
+// The unwinder that a binary whose panics abort does without. ARM's tables name one in each object.
+#[cfg(all(target_env = "musl", panic = "abort", not(target_arch = "arm")))]
 mod unwind;
 // Users and groups of the machine.
 pub mod users;
