@@ -13,6 +13,9 @@ use crate::event::{Envelope, Event, Heard, Kind, Listener, Outcome, Period, Pool
 use crate::program::{Name, Now};
 use crate::sorted::Map;
 
+/// How long the wall clock is left unlooked at while somebody wants ticks: it may be set forward.
+const LONGEST_TICK_WAIT: Duration = Duration::from_secs(60);
+
 /// All pools and listeners.
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
@@ -295,7 +298,7 @@ impl Supervisor {
                 self.publish(Event::Tick { period: *period, when }, out);
             }
         }
-        let next = wanted.into_iter().map(|period| until_next(period, now.wall)).min();
+        let next = wanted.into_iter().map(|period| until_next(period, now.wall).min(LONGEST_TICK_WAIT)).min();
         self.listeners.tick_at = next.map(|wait| now.mono.saturating_add(wait));
     }
 
