@@ -13,6 +13,9 @@ use crate::event::{Envelope, Event, Heard, Kind, Listener, Outcome, Period, Pool
 use crate::program::{Name, Now};
 use crate::sorted::Map;
 
+/// How long the wall clock is left unlooked at while somebody wants ticks: it may be set forward.
+const LONGEST_TICK_WAIT: Duration = Duration::from_secs(60);
+
 /// All pools and listeners.
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
@@ -178,9 +181,12 @@ impl Supervisor {
     fn listener_heard(&mut self, id: ProcessId, what: Heard, out: &mut Vec<Action>) {
         let Some(talk) = self.listeners.talks.get_mut(&id) else { return };
         let name = talk.name.clone();
+        let chatty = self.configured.daemon.loglevel >= LogLevel::Debug;
         match what {
             Heard::Changed(from, to) => {
-                out.push(Action::Log(LogLevel::Debug, format!("{name}: {from} -> {to}")));
+                if chatty {
+                    out.push(Action::Log(LogLevel::Debug, format!("{name}: {from} -> {to}")));
+                }
                 if talk.listener.is_unknown() && to == talk.listener.word() {
                     let text = format!(
                         "{name}: has entered the UNKNOWN state and will no longer receive events, this usually indicates the \
@@ -191,7 +197,9 @@ impl Supervisor {
             }
             Heard::Answered(Outcome::Processed) => {
                 talk.event = None;
-                out.push(Action::Log(LogLevel::Debug, format!("{name}: event was processed")));
+                if chatty {
+                    out.push(Action::Log(LogLevel::Debug, format!("{name}: event was processed")));
+                }
             }
             Heard::Answered(Outcome::Rejected) => {
                 out.push(Action::Log(LogLevel::Warn, format!("{name}: event was rejected")));
@@ -240,6 +248,8 @@ impl Supervisor {
 
     /// Sends what waits to who is ready.
     pub(super) fn dispatch(&mut self, out: &mut Vec<Action>) {
+        // Thousands of events a second leave no time for words that nobody hears.
+        let chatty = self.configured.daemon.loglevel >= LogLevel::Debug;
         let identifier = &self.listeners.identifier;
         for (pool_name, pool) in self.listeners.pools.iter_mut().filter(|(_, pool)| !pool.is_empty()) {
             for id in self.table.members(pool_name) {
@@ -250,8 +260,10 @@ impl Supervisor {
                 }
                 let Some(event) = pool.pop() else { break };
                 talk.listener.send();
-                let text = format!("event {} sent to listener {}", event.serial, talk.name);
-                out.push(Action::Log(LogLevel::Debug, text));
+                if chatty {
+                    let text = format!("event {} sent to listener {}", event.serial, talk.name);
+                    out.push(Action::Log(LogLevel::Debug, text));
+                }
                 out.push(Action::Deliver(*id, event.bytes(identifier, pool_name)));
                 talk.event = Some(event);
             }
@@ -295,7 +307,7 @@ impl Supervisor {
                 self.publish(Event::Tick { period: *period, when }, out);
             }
         }
-        let next = wanted.into_iter().map(|period| until_next(period, now.wall)).min();
+        let next = wanted.into_iter().map(|period| until_next(period, now.wall).min(LONGEST_TICK_WAIT)).min();
         self.listeners.tick_at = next.map(|wait| now.mono.saturating_add(wait));
     }
 

@@ -360,13 +360,17 @@ pub fn peer(connection: impl AsFd) -> io::Result<Peer> {
     }
 }
 
-/// A TCP socket that listens on `host:port`, for a program: blocking, closed on exec. The host is looked up with whatever
-/// the machine has for that; only IPv4 and IPv6 numbers never wait.
+/// A TCP socket that listens on `host:port`, for a program: blocking, closed on exec. The host is a number or `localhost`:
+/// asking a name server could take long, and this is called where nothing may.
 ///
 /// # Errors
-/// What the look-up, bind(2) or listen(2) answers.
+/// `Unsupported` for another name; what bind(2) or listen(2) answers.
 pub fn listen_tcp(address: &str, backlog: Option<i32>) -> io::Result<OwnedFd> {
-    let socket = std::net::TcpListener::bind(address)?;
+    let number = address.replacen("localhost:", "127.0.0.1:", 1);
+    let number: std::net::SocketAddr = number.parse().map_err(|_| {
+        io::Error::new(io::ErrorKind::Unsupported, "names of hosts are not looked up, use a number or `localhost`")
+    })?;
+    let socket = std::net::TcpListener::bind(number)?;
     listen_again(&socket, backlog)?;
     Ok(socket.into())
 }

@@ -242,6 +242,7 @@ fn answers() {
             answering("a result with a line end", "l4", "REMOTE_COMMUNICATION", "type:four", "NEWLINE")
                 .step(Step::Say("four", "4"))
                 .until("l4: event was rejected")
+                .step(Step::Until("SEEN l4 REMOTE_COMMUNICATION", 2))
                 .file("l4.seen"),
         ],
         ..Scene::default()

@@ -314,3 +314,17 @@ fn tail_clear_and_maintail_show_bytes_as_they_are() {
         seen += &String::from_utf8_lossy(&follower.block().expect("more of the log"));
     }
 }
+
+#[test]
+fn follower_of_the_log_hears_of_a_request_though_nothing_else_happens() {
+    let daemon = Daemon::with("");
+    let (mut follower, mut other) = (daemon.connect(), daemon.connect());
+    follower.send("maintail follow 10");
+    follower.block().expect("the end of the log");
+    // It stays connected: not even its end wakes visor.
+    assert!(other.request("reopen").is_ok());
+    let mut seen = String::new();
+    while !seen.contains("supervisord logreopen") {
+        seen += &String::from_utf8_lossy(&follower.block().expect("more of the log"));
+    }
+}

@@ -59,6 +59,28 @@ fn without_pid(payload: &str) -> String {
     if rest.starts_with('0') { payload.to_owned() } else { format!("{head}pid:N{}", &rest[number..]) }
 }
 
+/// How often a process has gone to sleep by itself.
+fn sleeps(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.and_then(|number| number.trim().parse().ok()).expect("a number")
+}
+
+#[test]
+fn nobody_wants_ticks_nothing_wakes_visor() {
+    if !listener::has_python("idleness with listeners") {
+        return;
+    }
+    let idle = builder().conf(&pool("l", "", "events=PROCESS_STATE,REMOTE_COMMUNICATION")).start();
+    let clock = builder().conf(&pool("clock", "", "events=TICK_5")).start();
+    wait_for(&idle, "l", |seen| seen.iter().any(|event| event.name() == "PROCESS_STATE_RUNNING"));
+    let tick = |count: usize| drop(wait_for(&clock, "clock", |seen| seen.len() >= count));
+    tick(1);
+    let before = sleeps(idle.pid());
+    tick(2);
+    assert_eq!(sleeps(idle.pid()), before, "it slept all the time");
+}
+
 fn pairs(events: &[(&str, &str)]) -> Vec<(String, String)> {
     events.iter().map(|&(name, payload)| (name.to_owned(), payload.to_owned())).collect()
 }

@@ -1,0 +1,172 @@
+//! From a decision to a running child: command, environment, sockets, fork, and how that went.
+
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use super::{Daemon, Token, clock, environment};
+use crate::config::{Channel, Logfile, Process};
+use crate::program::{self, Now, SpawnFailure, SpawnFailureKind};
+use crate::protocol::Stream;
+use crate::supervisor::{Input, ProcessId};
+use crate::sys::command::{self, Lookup};
+use crate::sys::spawn::{self, Credentials, ExecStatus, Lead, Output, Signals, SpawnError, Spec, Stage, Stdin};
+
+impl Daemon {
+    /// Starts a process and tells the supervisor how that went.
+    pub(super) fn spawn(&mut self, id: ProcessId) {
+        let Some(entry) = self.supervisor.entry(id) else { return };
+        let (process, group) = (std::sync::Arc::clone(&entry.config), entry.group.clone());
+        self.outputs.prepare(id, &mut self.poll);
+        let input = match self.fork(id, &process, &group) {
+            Ok(pid) => program::Input::Spawned { pid },
+            Err(failure) => program::Input::SpawnFailed(failure),
+        };
+        let failed = matches!(input, program::Input::SpawnFailed(_));
+        // Many starts in one turn take their time: each is dated for itself.
+        self.input(Input::Process(id, input), clock::now());
+        if failed {
+            self.close_unused_sockets();
+        }
+    }
+
+    fn fork(&mut self, id: ProcessId, process: &Process, group: &str) -> Result<i32, SpawnFailure> {
+        let argv = match &process.argv {
+            Ok(argv) => argv,
+            Err(text) => return Err(other_failure(text.clone())),
+        };
+        let Some(word) = argv.first() else { return Err(other_failure("command is empty".to_string())) };
+        let has_socket = self.open_socket(group)?;
+        let listening = self.open_listening(id, process)?;
+        let path = find_command(word, &environment::search_path(process, &self.environment))?;
+        let env = environment::of(process, group, self.settings.server_url.as_deref(), &self.environment);
+        let credentials =
+            process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
+        let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
+        // It is passed on as descriptor 0: there is no pipe to write to then.
+        let socket = if has_socket { self.sockets.fcgi(group) } else { None };
+        let spec = Spec {
+            path: &path,
+            argv: &argv,
+            env: &env,
+            directory: process.directory.as_deref(),
+            umask: process.umask,
+            lead: process.tty.as_deref().map_or(Lead::Group, Lead::Terminal),
+            signals: Signals::Default,
+            credentials: credentials.as_ref(),
+            redirect_stderr: process.redirect_stderr,
+            stdin: match (socket, &process.tty) {
+                (Some(socket), _) => Stdin::Fd(socket.as_fd()),
+                (None, Some(_)) => Stdin::Terminal,
+                (None, None) => Stdin::Pipe,
+            },
+            stdout: output(&process.stdout),
+            stderr: output(&process.stderr),
+            keep: &[],
+            listen: &listening,
+        };
+        let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
+        let pid = child.pid;
+        self.adopt_child(id, child);
+        Ok(pid)
+    }
+
+    /// Whether the child has executed its command by now.
+    pub(super) fn read_status(&mut self, id: ProcessId, now: Now) {
+        let Some(life) = self.children.lives.get_mut(&id) else { return };
+        let Some(status) = &life.status else { return };
+        let input = match spawn::read_status(status) {
+            ExecStatus::Pending => return,
+            ExecStatus::Execed => program::Input::Execed,
+            ExecStatus::Failed(error) => {
+                let failure = self.exec_failure(id, &error);
+                program::Input::ExecFailed(failure)
+            }
+        };
+        self.poll.remove(Token::Status(id));
+        if let Some(life) = self.children.lives.get_mut(&id) {
+            life.status = None;
+        }
+        self.input(Input::Process(id, input), now);
+    }
+
+    /// Words a failed step between fork and exec, and leaves the original's words in the log where it leaves them.
+    fn exec_failure(&mut self, id: ProcessId, error: &SpawnError) -> SpawnFailure {
+        let Some(entry) = self.supervisor.entry(id) else { return other_failure(error.to_string()) };
+        let process = std::sync::Arc::clone(&entry.config);
+        let name = crate::sys::errno_name(error.errno);
+        let text = match error.stage {
+            Stage::Exec => {
+                let word = process.argv.as_ref().ok().and_then(|argv| argv.first()).cloned().unwrap_or_default();
+                format!("couldn't exec {word}: {name}")
+            }
+            Stage::Directory => {
+                format!("couldn't chdir to {}: {name}", process.directory.as_deref().unwrap_or_default())
+            }
+            Stage::Groups | Stage::GroupId | Stage::UserId => {
+                let uid = process.user.as_ref().map(|user| user.uid).unwrap_or_default();
+                format!("couldn't setuid to {uid}: {}: {name}", error.stage.describe())
+            }
+            Stage::Terminal => {
+                format!("couldn't take the terminal {}: {name}", process.tty.as_deref().unwrap_or_default())
+            }
+            Stage::Prepare | Stage::Pipes | Stage::Fork | Stage::Group | Stage::Descriptors => {
+                format!("couldn't {}: {name}", error.stage.describe())
+            }
+        };
+        let stream = if process.redirect_stderr { Stream::Stdout } else { Stream::Stderr };
+        let told = format!("supervisor: {text}\nsupervisor: child process was not spawned\n");
+        let now = clock::now().mono;
+        self.outputs.write(id, stream, told.as_bytes(), now, &mut self.poll);
+        // Only what the look-up of the command finds has a code of its own, as in the original.
+        SpawnFailure { kind: SpawnFailureKind::Other, text }
+    }
+}
+
+/// How the output that a channel describes comes out of a child.
+fn output(channel: &Channel) -> Output {
+    match channel.logfile {
+        Logfile::Terminal => Output::Terminal,
+        Logfile::Auto | Logfile::None | Logfile::File(_) => Output::Pipe,
+    }
+}
+
+fn other_failure(text: String) -> SpawnFailure {
+    SpawnFailure { kind: SpawnFailureKind::Other, text }
+}
+
+/// Finds a command as the original does, in its words when it cannot be run.
+fn find_command(word: &str, search_path: &str) -> Result<PathBuf, SpawnFailure> {
+    command::find(word, search_path).map_err(|lookup| {
+        let (kind, text) = match lookup {
+            Lookup::NotFound => (SpawnFailureKind::NoFile, format!("can't find command '{word}'")),
+            Lookup::Directory(path) => {
+                (SpawnFailureKind::NotExecutable, format!("command at '{}' is a directory", path.display()))
+            }
+            Lookup::NotExecutable(path) => {
+                (SpawnFailureKind::NotExecutable, format!("command at '{}' is not executable", path.display()))
+            }
+            Lookup::NotPermitted(path) => {
+                (SpawnFailureKind::NotExecutable, format!("no permission to run command '{}'", path.display()))
+            }
+        };
+        SpawnFailure { kind, text }
+    })
+}
+
+/// The original's words for what fails before there is a child.
+fn fork_failure(name: &str, error: &SpawnError) -> String {
+    match (error.stage, Errno::from_raw(error.errno)) {
+        (Stage::Pipes, Errno::EMFILE) => format!("too many open files to spawn '{name}'"),
+        (Stage::Fork, Errno::EAGAIN) => format!("Too many processes in process table to spawn '{name}'"),
+        (Stage::Fork, _) => {
+            format!("unknown error during fork for '{name}': {}", crate::sys::errno_name(error.errno))
+        }
+        (Stage::Pipes, _) => {
+            format!("unknown error making dispatchers for '{name}': {}", crate::sys::errno_name(error.errno))
+        }
+        _ => error.to_string(),
+    }
+}
