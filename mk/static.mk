@@ -9,7 +9,7 @@ TINY   := target/tiny/$(TARGET)
 STATIC_GOAL  := 1153433
 STATIC_LIMIT := $(STATIC_GOAL)
 TINY_GOAL    := 614400
-TINY_LIMIT   := 950000
+TINY_LIMIT   := 925000
 
 FOREIGN := aarch64-unknown-linux-musl armv7-unknown-linux-musleabihf riscv64gc-unknown-linux-musl
 
