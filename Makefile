@@ -10,7 +10,7 @@ docdir  ?= $(prefix)/share/doc/visor
 RELEASE := target/release
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint install clean
+.PHONY: help build run test test-load lint install clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -24,6 +24,10 @@ run: build ## start visor as PID 1 of a new namespace on examples/demo.conf
 test: ## run every test; what they need is installed first where that is possible
 	@tools/prepare-tests
 	$(CARGO) test --locked --no-fail-fast
+
+test-load: build ## 10,000 events a second through the release binary, alone, with the figures
+	VISOR_BIN=$(CURDIR)/$(RELEASE)/visor SVC_BIN=$(CURDIR)/$(RELEASE)/svc \
+		$(CARGO) test --locked --test events load::ten_thousand -- --nocapture
 
 lint: ## check format, clippy with warnings denied, and the house rules
 	$(CARGO) fmt --all -- --check

@@ -267,3 +267,43 @@ fn nginx_is_answered_by_responders_through_unix_and_tcp_sockets() {
         }
     }
 }
+
+#[test]
+fn php_as_its_authors_made_it_answers_nginx_as_an_fcgi_program() {
+    for program in ["nginx", "php-cgi"] {
+        if let Err(error) = clean_command(program).arg("-v").output() {
+            return tell_left_out(&format!("PHP behind nginx: {program}: {error}"));
+        }
+    }
+    let http = free_port();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|kind| format!("{kind}_temp_path $DIR/{kind};\n"))
+        .collect();
+    let nginx = format!(
+        "daemon off;\nuser root;\npid $DIR/nginx.pid;\nerror_log stderr notice;\nworker_processes 1;\n\
+         events {{ worker_connections 64; }}\nhttp {{\n{temporary}access_log off;\n\
+         server {{ listen 127.0.0.1:{http}; location / {{\n\
+         fastcgi_param SCRIPT_FILENAME $DIR/page.php;\nfastcgi_param REQUEST_METHOD GET;\n\
+         fastcgi_param REDIRECT_STATUS 200;\nfastcgi_pass unix:$DIR/php.sock; }} }} }}\n"
+    );
+    let daemon = Daemon::builder()
+        .given("nginx.conf", 0o644, &nginx)
+        .given("page.php", 0o644, "<?php echo 'pid ', getmypid(), '.';")
+        .conf(
+            "[program:nginx]\ncommand=nginx -p $DIR -c $DIR/nginx.conf -e stderr\nredirect_stderr=true\nstartsecs=0\n",
+        )
+        .conf("[fcgi-program:php]\ncommand=php-cgi\nsocket=unix://$DIR/php.sock\nstartsecs=0\nautorestart=true\n")
+        .start();
+    daemon.wait_for_log("start worker processes");
+    for _ in 0..3 {
+        let pid = daemon.pid_of("php");
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, http)).expect("nginx listens");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
+        std::io::Write::write_all(&mut stream, b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            .expect("the request is sent");
+        let answer = greeting(stream);
+        assert!(answer.contains(&format!("pid {pid}.")), "{answer}");
+        daemon.request_ok("restart php");
+    }
+}
