@@ -21,6 +21,9 @@ pub mod config;
 pub mod daemon;
 // What happened, and its wire text.
 pub mod event;
+// The gateway: what speaks HTTP, in a process of its own.
+#[cfg(feature = "http")]
+pub mod http;
 // Log files: write, rotate, reopen, tail, line formats.
 pub mod logs;
 // The machine, as the reader of configurations asks for it.

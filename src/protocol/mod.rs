@@ -49,6 +49,7 @@
 
 mod code;
 mod framing;
+pub mod handover;
 mod parse;
 mod reader;
 mod reply;
