@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 
 use super::Session;
+use super::action::Action;
 use crate::cli::ExitCode;
 use crate::client::{Client, ClientError, End};
 use crate::protocol::Code;
@@ -91,8 +92,14 @@ impl Session {
 
     /// What Supervisor's client says with an exit code of its own, where it looks first.
     fn foreign(&mut self, text: &str, code: ExitCode) -> ExitCode {
-        let told = self.no_server(text);
-        if self.action.looks_first() && told == ExitCode::Failure { code } else { told }
+        self.screen.line(text);
+        match self.action {
+            Action::Status => ExitCode::Unreachable,
+            // A health check knows 0 and 1 only.
+            Action::Healthy => ExitCode::Failure,
+            action if action.looks_first() => code,
+            _ => ExitCode::Failure,
+        }
     }
 
     /// Tells that visor does not want to deal with us, or that what should have been its answer is none.

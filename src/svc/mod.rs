@@ -232,7 +232,8 @@ impl Session {
 
     fn no_server(&mut self, text: &str) -> ExitCode {
         self.screen.line(text);
-        if self.action == Action::Status { ExitCode::Unreachable } else { ExitCode::Failure }
+        // The original's client tells only those apart that it has words for.
+        if self.action == Action::Status && self.is_own() { ExitCode::Unreachable } else { ExitCode::Failure }
     }
 
     /// Tells why visor cannot be reached: on stdout in Supervisor's words, on stderr in ours.
