@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Host, ReadError, User};
+use crate::config::{self, Ctl, Host, ReadError, User};
 use crate::sys;
 
 /// The machine that visor runs on.
@@ -67,6 +67,15 @@ impl Host for Machine {
             user.map(str::to_string).or_else(|| sys::users::by_id(sys::users::effective_uid()).map(|user| user.name));
         home.or_else(|| sys::users::home(&name?).map(|path| path.to_string_lossy().into_owned()))
     }
+}
+
+/// `[supervisorctl]` of a configuration file.
+///
+/// # Errors
+/// The mistakes, a line each.
+pub fn read_ctl(file: &str) -> Result<Option<Ctl>, String> {
+    config::read_ctl(&Machine, file)
+        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
 fn with_groups(written: &str, user: &sys::users::User) -> User {

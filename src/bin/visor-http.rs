@@ -1,5 +1,5 @@
 //! The gateway's binary: visor starts it when the first HTTP connection comes.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::FAILURE
+    visor::http::server::main()
 }

@@ -18,6 +18,9 @@ pub mod clock;
 pub mod command;
 // Write to an inherited descriptor without ever blocking.
 pub mod console;
+// Packets with descriptors beside them.
+#[cfg(feature = "http")]
+pub mod descriptors;
 // Descriptors: pipes, flags, limits, plain reads and writes.
 pub mod fds;
 // Execute ourselves anew rather than die of a fault.
