@@ -99,7 +99,13 @@ fn note(message: Option<(&str, bool)>) -> Markup {
 }
 
 fn bar(token: Option<&str>) -> Markup {
-    let chips = [("", "all"), ("running", "running"), ("changing", "changing"), ("trouble", "in trouble"), ("stopped", "stopped")];
+    let chips = [
+        ("", "all"),
+        ("running", "running"),
+        ("changing", "changing"),
+        ("trouble", "in trouble"),
+        ("stopped", "stopped"),
+    ];
     html! {
         div.bar {
             div.chips.js-only role="group" aria-label="Show only" {
@@ -306,7 +312,9 @@ mod tests {
     #[test]
     fn everything_from_outside_is_escaped() {
         let text = page(&[(row("\"><script>x", "RUNNING"), None)], Some("tok"), Some(("<b>&", true)));
-        assert!(!text.contains("<script>x") && !text.contains("<b>&") && !text.contains("<id>") && !text.contains("t<itle"));
+        assert!(
+            !text.contains("<script>x") && !text.contains("<b>&") && !text.contains("<id>") && !text.contains("t<itle")
+        );
         assert!(text.contains("&lt;b&gt;&amp;") && text.contains("tail.html?processname=%22%3E%3Cscript%3Ex"));
         assert!(!text.contains("@@"));
     }
@@ -334,7 +342,11 @@ mod tests {
             ("STOPPING", false, false, false),
         ] {
             let text = text(state);
-            assert_eq!((shows(&text, "start"), shows(&text, "restart"), shows(&text, "stop")), (start, restart, stop), "{state}");
+            assert_eq!(
+                (shows(&text, "start"), shows(&text, "restart"), shows(&text, "stop")),
+                (start, restart, stop),
+                "{state}"
+            );
             assert!(shows(&text, "clearlog"));
         }
     }
@@ -348,8 +360,7 @@ mod tests {
 
     #[test]
     fn sizes_have_their_units() {
-        for (bytes, text) in
-            [(1, "1 KiB"), (1024 * 1024, "1.0 MiB"), (15 * MIB + 1, "15 MiB"), (1536 * MIB, "1.5 GiB")]
+        for (bytes, text) in [(1, "1 KiB"), (1024 * 1024, "1.0 MiB"), (15 * MIB + 1, "15 MiB"), (1536 * MIB, "1.5 GiB")]
         {
             assert_eq!(size(bytes), text);
         }
