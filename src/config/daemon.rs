@@ -203,7 +203,20 @@ pub(super) fn visor<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Visor 
         socket_owner: reader.value(section, "socket_owner", &Names::HERE, value::owner).unwrap_or_default(),
         machine: machine(reader, section),
         hostname: reader.value(section, "hostname", &Names::HERE, |_, text| value::host_name(text)),
+        http_user: reader.value(section, "http_user", &Names::HERE, value::user),
+        allowed_hosts: reader
+            .value(section, "allowed_hosts", &Names::HERE, |_, text| value::called_hosts(text))
+            .unwrap_or_default(),
+        gateway: reader.value(section, "gateway", &Names::HERE, program),
     }
+}
+
+/// The path of a program, absolute.
+fn program(host: &dyn Host, text: &str) -> Result<String, String> {
+    if text.is_empty() || text.ends_with('/') {
+        return Err("this is no path of a program".to_owned());
+    }
+    Ok(absolute(host, &expand_home(host, text)))
 }
 
 /// `[visor] machine`.

@@ -21,6 +21,9 @@ pub fn dump(config: &Config) -> String {
     out.put("socket_owner", owner(config.visor.socket_owner));
     out.put("machine", config.visor.machine);
     out.put("hostname", text(config.visor.hostname.as_deref()));
+    out.put("http_user", text(config.visor.http_user.as_ref().map(|user| user.name.as_str())));
+    out.put("allowed_hosts", list(&config.visor.allowed_hosts));
+    out.put("gateway", text(config.visor.gateway.as_deref()));
     for server in &config.servers {
         dump_server(&mut out, server);
     }
@@ -163,6 +166,8 @@ fn dump_server(out: &mut Lines, server: &Server) {
     }
     out.put("username", text(server.username.as_deref()));
     out.put("password", secret(server.password.as_deref()));
+    out.put("readonly_username", text(server.readonly_username.as_deref()));
+    out.put("readonly_password", secret(server.readonly_password.as_deref()));
 }
 
 fn group(out: &mut Lines, group: &Group) {

@@ -42,9 +42,11 @@ const SUPERVISORD: [&str; 18] = [
     "profile_options",
 ];
 const CTL: [&str; 5] = ["serverurl", "username", "password", "prompt", "history_file"];
-const UNIX_KEYS: [&str; 5] = ["file", "chmod", "chown", "username", "password"];
-const INET_KEYS: [&str; 3] = ["port", "username", "password"];
-const VISOR: [&str; 5] = ["socket", "socket_mode", "socket_owner", "machine", "hostname"];
+const UNIX_KEYS: [&str; 7] =
+    ["file", "chmod", "chown", "username", "password", "readonly_username", "readonly_password"];
+const INET_KEYS: [&str; 5] = ["port", "username", "password", "readonly_username", "readonly_password"];
+const VISOR: [&str; 8] =
+    ["socket", "socket_mode", "socket_owner", "machine", "hostname", "http_user", "allowed_hosts", "gateway"];
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];

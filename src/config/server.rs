@@ -63,35 +63,59 @@ fn server(section: &Section, address: ServerAddress, login: Login) -> Server {
         section: section.name.clone(),
         name: section.name.split_once(':').map(|(_, name)| name.to_owned()),
         address,
-        username: login.0,
-        password: login.1,
+        username: login.full.0,
+        password: login.full.1,
+        readonly_username: login.readonly.0,
+        readonly_password: login.readonly.1,
     }
 }
 
 /// User and password.
-type Login = (Option<String>, Option<String>);
+type Pair = (Option<String>, Option<String>);
+
+/// Who may do everything, and who may look.
+struct Login {
+    full: Pair,
+    readonly: Pair,
+}
 
 fn login<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Login {
+    let full = pair(reader, section, ["username", "password"]);
+    let readonly = pair(reader, section, ["readonly_username", "readonly_password"]);
+    let name = &section.name;
+    // Without a login everybody may do everything.
+    if readonly.0.is_some() && full.0.as_deref().unwrap_or_default().is_empty() {
+        let reason = format!("section [{name}] has a login for who may only look and none for who may do more");
+        refuse_login(reader, section, "readonly_username", reason);
+    } else if readonly.0.is_some() && readonly.0 == full.0 {
+        refuse_login(reader, section, "readonly_username", format!("section [{name}] has one name for both logins"));
+    }
+    Login { full, readonly }
+}
+
+/// The text stays out of the message: it may be a password.
+fn refuse_login<'a>(reader: &mut Reader<'a>, section: &'a Section, key: &str, reason: String) {
+    let mut mistake = section.mistake(Some(key), reason);
+    if let Some(entry) = reader.entry(section, key) {
+        mistake.file = entry.file.to_string();
+        mistake.line = entry.line;
+    }
+    reader.mistakes.push(mistake);
+}
+
+fn pair<'a>(reader: &mut Reader<'a>, section: &'a Section, [name, secret]: [&'static str; 2]) -> Pair {
     let has = |key| reader.entry(section, key).is_some();
-    if has("username") != has("password") {
-        let key = if has("username") { "username" } else { "password" };
+    if has(name) != has(secret) {
+        let key = if has(name) { name } else { secret };
         let reason = format!(
             "Section [{}] contains incomplete authentication: If a username or a password is specified, \
              both the username and password must be specified",
             section.name
         );
-        // The text stays out of the message: it may be a password.
-        let mut mistake = section.mistake(Some(key), reason);
-        if let Some(entry) = reader.entry(section, key) {
-            mistake.file = entry.file.to_string();
-            mistake.line = entry.line;
-        }
-        reader.mistakes.push(mistake);
+        refuse_login(reader, section, key, reason);
         return (None, None);
     }
-    let username = reader.text(section, "username", &Names::ENVIRONMENT);
-    let password = reader.text(section, "password", &Names::ENVIRONMENT);
-    (username, password)
+    (reader.text(section, name, &Names::ENVIRONMENT), reader.text(section, secret, &Names::ENVIRONMENT))
 }
 
 fn inet<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Server> {

@@ -94,6 +94,12 @@ pub struct Visor {
     pub machine: bool,
     /// Name of the machine; `None` = what `/etc/hostname` says.
     pub hostname: Option<String>,
+    /// Whom the gateway runs as when visor is root; `None` = nobody.
+    pub http_user: Option<User>,
+    /// Names by which browsers may call the gateway, besides addresses and localhost; lower case.
+    pub allowed_hosts: Vec<String>,
+    /// The gateway's binary, absolute; `None` = `visor-http` beside our own or in PATH.
+    pub gateway: Option<String>,
 }
 
 /// A user and group a file is given to; `None` = unchanged.
@@ -153,6 +159,10 @@ pub struct Server {
     pub username: Option<String>,
     /// Clear text or `{SHA}` and 40 hex digits.
     pub password: Option<String>,
+    /// Who may look and change nothing; there is a `username` besides.
+    pub readonly_username: Option<String>,
+    /// As `password`.
+    pub readonly_password: Option<String>,
 }
 
 /// Where a server listens.

@@ -49,6 +49,12 @@ pub(super) fn host_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Names of hosts as a browser calls them, without port, separated by commas; lower case.
+pub(super) fn called_hosts(text: &str) -> Result<Vec<String>, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| host_name(name).map(|name| name.to_ascii_lowercase())).collect()
+}
+
 /// A decimal number of any size and sign.
 pub(super) fn integer(text: &str) -> Result<i64, String> {
     python_integer(text, 10).ok_or_else(|| format!("invalid literal for int() with base 10: {}", repr(text)))
@@ -287,6 +293,15 @@ mod tests {
         assert_eq!(host_name("box-1.lan"), Ok("box-1.lan".to_owned()));
         for wrong in ["", "a b", "é", "a/b", &"x".repeat(65)] {
             assert!(host_name(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn called_hosts_are_names_without_port_or_scheme() {
+        assert_eq!(called_hosts(" Box.lan, b ,"), Ok(vec!["box.lan".to_owned(), "b".to_owned()]));
+        assert_eq!(called_hosts(""), Ok(Vec::new()));
+        for wrong in ["box:9001", "http://box", "*", "a b", "a,é"] {
+            assert!(called_hosts(wrong).is_err(), "{wrong:?}");
         }
     }
 

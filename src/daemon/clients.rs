@@ -201,6 +201,11 @@ impl Clients {
         !self.dirty.is_empty()
     }
 
+    /// How many are connected.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
     pub fn any_pending(&self) -> bool {
         self.all.values().any(|client| client.backlog() > 0)
     }

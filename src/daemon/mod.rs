@@ -13,6 +13,7 @@ mod foreground;
 mod launch;
 mod leftovers;
 mod listeners;
+mod log_requests;
 mod machine;
 mod outputs;
 mod pipes;
@@ -85,6 +86,8 @@ struct Daemon {
     listeners: Vec<Listener>,
     /// When resting listeners are looked at again.
     listen_again: Option<Duration>,
+    /// When all of this began.
+    started: Now,
     children: Children,
     foreground: Foreground,
     clients: Clients,

@@ -47,6 +47,8 @@ struct Outlet {
     capture: Option<Capture>,
     /// What it logs is an event, too.
     is_event: bool,
+    /// Bytes that came.
+    bytes: u64,
 }
 
 /// Something in a stream that listeners hear of.
@@ -135,6 +137,7 @@ impl Outputs {
             strip: settings.strip_ansi.then(Stripper::default),
             capture: usize::try_from(channel.capture_maxbytes).ok().filter(|limit| *limit > 0).map(Capture::new),
             is_event: channel.events_enabled,
+            bytes: 0,
         };
         self.outlets.insert((id, stream), outlet);
     }
@@ -173,6 +176,7 @@ impl Outputs {
         poll: &mut Poll,
     ) -> Vec<Happening> {
         let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return Vec::new() };
+        outlet.bytes = outlet.bytes.saturating_add(chunk.len() as u64);
         let mut stripped = std::mem::take(&mut self.stripped);
         let chunk = match &mut outlet.strip {
             None => chunk,
@@ -288,6 +292,16 @@ impl Outputs {
             Sink::Console(fd) => Some(format!("/dev/fd/{fd}")),
             Sink::None => None,
         }
+    }
+
+    /// What came by a stream, and how much of it could not be logged, in bytes.
+    pub fn traffic(&self, id: ProcessId, stream: Stream) -> (u64, u64) {
+        let Some(outlet) = self.outlets.get(&(id, stream)) else { return (0, 0) };
+        let lost = match &outlet.sink {
+            Sink::File(file) => file.lost(),
+            Sink::None | Sink::Closed { .. } | Sink::Console(_) => 0,
+        };
+        (outlet.bytes, lost)
     }
 
     /// Opens every open log anew, visor's own too.

@@ -8,10 +8,9 @@ use super::outputs::Outputs;
 use super::{Daemon, clock};
 use crate::config::{LogLevel, Signal};
 use crate::event::{Event, Kind};
-use crate::logs::TailReader;
 use crate::program::{Name, Now};
-use crate::protocol::{Code, Line, PROTOCOL_VERSION, Request, Stream};
-use crate::supervisor::{Ask, ClientId, Input, LogPaths, ProcessId, Surroundings, Target};
+use crate::protocol::{Code, DataLine, Line, PROTOCOL_VERSION, Request, Stream};
+use crate::supervisor::{Ask, ClientId, Input, LogPaths, ProcessId, Surroundings, Target, Traffic};
 use crate::sys::{self, reap};
 
 impl Surroundings for Outputs {
@@ -21,6 +20,12 @@ impl Surroundings for Outputs {
 
     fn log_paths(&self, id: ProcessId) -> LogPaths {
         LogPaths { stdout: self.shown_path(id, Stream::Stdout), stderr: self.shown_path(id, Stream::Stderr) }
+    }
+
+    fn traffic(&self, id: ProcessId) -> Traffic {
+        let [(stdout, lost_of_stdout), (stderr, lost_of_stderr)] =
+            [Stream::Stdout, Stream::Stderr].map(|stream| Outputs::traffic(self, id, stream));
+        Traffic { stdout, stderr, lost: lost_of_stdout.saturating_add(lost_of_stderr) }
     }
 }
 
@@ -58,6 +63,10 @@ impl Daemon {
             Request::Tail { name, stream, bytes } => self.tail(client, &name, stream, bytes),
             Request::Follow { name, stream, bytes } => self.follow(client, &name, stream, bytes),
             Request::Maintail { follow, bytes } => self.maintail(client, follow, bytes),
+            Request::Read { name, stream, offset, length } => self.read(client, &name, stream, (offset, length)),
+            Request::Mainread { offset, length } => self.mainread(client, (offset, length)),
+            Request::Mainclear => self.mainclear(client),
+            Request::Metrics => self.metrics(client),
             Request::Clear(names) => self.clear(client, &names),
             Request::Send { name, data } => self.send(client, &name, &data),
             Request::Event { kind, data } => {
@@ -92,11 +101,11 @@ impl Daemon {
         self.input(Input::Ask(client, ask), now);
     }
 
-    fn done(&mut self, client: ClientId) {
+    pub(super) fn done(&mut self, client: ClientId) {
         self.clients.reply(client, &Line::Ok(String::new()));
     }
 
-    fn refuse(&mut self, client: ClientId, code: Code, text: &str) {
+    pub(super) fn refuse(&mut self, client: ClientId, code: Code, text: &str) {
         self.clients.reply(client, &Line::Error(code, text.to_string()));
     }
 
@@ -117,6 +126,21 @@ impl Daemon {
             ("identifier", self.settings.daemon.identifier.clone()),
         ];
         self.clients.reply(client, &line_of(&pairs));
+        self.done(client);
+    }
+
+    fn metrics(&mut self, client: ClientId) {
+        let (supervisor, outputs, started) = (&self.supervisor, &self.outputs, self.started.wall.as_secs());
+        let clients = self.clients.len();
+        self.clients.put(client, |out| {
+            DataLine::new(out)
+                .number("pid", sys::process::pid())
+                .number("started", started)
+                .number("clients", clients)
+                .number("events_lost", supervisor.events_lost())
+                .end();
+            supervisor.metrics(outputs, out);
+        });
         self.done(client);
     }
 
@@ -156,18 +180,9 @@ impl Daemon {
         }
     }
 
-    fn clear(&mut self, client: ClientId, names: &[String]) {
-        let mut failure = None;
-        self.each(client, names, &mut failure, |daemon, id| match daemon.outputs.clear(id) {
-            Ok(()) => Ok(Some(("result", "cleared".to_string()))),
-            Err(text) => Err((Code::Failed, text)),
-        });
-        self.end(client, failure);
-    }
-
     /// Does something to each process that names mean and tells each result. Processes that came with a group and for
     /// which there is nothing to do are passed over.
-    fn each(
+    pub(super) fn each(
         &mut self,
         client: ClientId,
         names: &[String],
@@ -211,62 +226,12 @@ impl Daemon {
         self.clients.reply(client, &line_of(&pairs));
     }
 
-    fn end(&mut self, client: ClientId, failure: Option<(Code, String)>) {
+    pub(super) fn end(&mut self, client: ClientId, failure: Option<(Code, String)>) {
         let end = match failure {
             None => Line::Ok(String::new()),
             Some((code, text)) => Line::Error(code, text),
         };
         self.clients.reply(client, &end);
-    }
-
-    fn tail(&mut self, client: ClientId, name: &str, stream: Stream, bytes: u64) {
-        let Some(id) = self.supervisor.find(name) else {
-            return self.refuse(client, Code::BadName, &format!("no such process `{name}`"));
-        };
-        let Some(path) = self.outputs.path(id, stream) else {
-            return self.refuse(client, Code::NoFile, &format!("{name} has no {} log file", stream.word()));
-        };
-        match TailReader::open(path, bytes) {
-            Ok(reader) => self.clients.set_mode(client, Mode::Sending(reader)),
-            Err(error) => {
-                let text = format!("cannot open log `{}`: {error}", path.display());
-                self.refuse(client, Code::NoFile, &text);
-            }
-        }
-    }
-
-    fn follow(&mut self, client: ClientId, name: &str, stream: Stream, bytes: u64) {
-        let Some(id) = self.supervisor.find(name) else {
-            return self.refuse(client, Code::BadName, &format!("no such process `{name}`"));
-        };
-        let path = self.outputs.path(id, stream).map(std::path::Path::to_path_buf);
-        self.begin_follow(client, path, bytes);
-        self.clients.follow(client, id, stream);
-    }
-
-    /// What a follower begins with: the last `bytes` of the log, as far as there is one.
-    fn begin_follow(&mut self, client: ClientId, path: Option<std::path::PathBuf>, bytes: u64) {
-        if let Some(path) = path.filter(|_| bytes > 0)
-            && let Ok(block) = crate::logs::tail(&path, bytes, MAX_FOLLOW_START)
-        {
-            self.clients.put(client, |out| crate::protocol::write_block(out, &block));
-        }
-    }
-
-    fn maintail(&mut self, client: ClientId, follow: bool, bytes: u64) {
-        let path = self.outputs.voice.path().map(std::path::Path::to_path_buf);
-        if follow {
-            self.begin_follow(client, path, bytes);
-            self.outputs.voice.followed.get_or_insert_with(Vec::new);
-            return self.clients.follow_main(client);
-        }
-        let reader = path.ok_or_else(|| "visor has no log file".to_string()).and_then(|path| {
-            TailReader::open(&path, bytes).map_err(|error| format!("cannot open log `{}`: {error}", path.display()))
-        });
-        match reader {
-            Ok(reader) => self.clients.set_mode(client, Mode::Sending(reader)),
-            Err(text) => self.refuse(client, Code::NoFile, &text),
-        }
     }
 
     fn send(&mut self, client: ClientId, name: &str, data: &[u8]) {
@@ -306,11 +271,8 @@ impl Daemon {
     }
 }
 
-/// Bytes of a log that a follower may begin with.
-const MAX_FOLLOW_START: u64 = 1024 * 1024;
-
 /// What came of one item: a key and value for its line, nothing to tell, or a failure.
-type ItemResult = Result<Option<(&'static str, String)>, (Code, String)>;
+pub(super) type ItemResult = Result<Option<(&'static str, String)>, (Code, String)>;
 
 fn line_of(pairs: &[(&str, String)]) -> Line {
     Line::Data(pairs.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect())

@@ -284,6 +284,7 @@ fn assemble(
         signals,
         listeners,
         listen_again: None,
+        started: clock::now(),
         children: Children::default(),
         foreground: Foreground::None,
         clients: Clients::default(),

@@ -103,6 +103,20 @@ impl Voice {
         }
     }
 
+    /// Empties the file, if there is one.
+    ///
+    /// # Errors
+    /// A sentence for who asked.
+    pub fn clear(&mut self) -> Result<(), String> {
+        match &mut self.target {
+            Target::File(file) => match file.clear() {
+                Some(trouble) if !trouble.is_over() => Err(trouble.message),
+                Some(_) | None => Ok(()),
+            },
+            Target::Console(_) | Target::Syslog | Target::None => Ok(()),
+        }
+    }
+
     /// Writes one line to wherever the log goes.
     pub fn say(
         &mut self,

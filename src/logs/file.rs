@@ -28,6 +28,8 @@ pub struct LogFile {
     mode: u32,
     state: State,
     next_check: Duration,
+    /// Bytes dropped ever.
+    lost: u64,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,7 @@ impl LogFile {
             mode,
             state,
             next_check: Duration::ZERO,
+            lost: 0,
         };
         (log, trouble)
     }
@@ -74,6 +77,11 @@ impl LogFile {
             State::Open(Opened { kind: Kind::Regular { size, .. }, .. }) => *size,
             State::Open(Opened { kind: Kind::Stream { .. }, .. }) | State::Failing { .. } => 0,
         }
+    }
+
+    /// Bytes that were dropped ever, in good times the sum of all that was told.
+    pub fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// False while output is dropped because the file cannot be opened or written.
@@ -194,6 +202,7 @@ impl LogFile {
         let State::Failing { lost, next_try } = &mut self.state else { return None };
         if now < *next_try {
             *lost = lost.saturating_add(bytes.len() as u64);
+            self.lost = self.lost.saturating_add(bytes.len() as u64);
             return None;
         }
         *next_try = now.saturating_add(RETRY);
@@ -210,6 +219,7 @@ impl LogFile {
             },
         };
         *lost = lost.saturating_add(missing);
+        self.lost = self.lost.saturating_add(missing);
         None
     }
 
@@ -224,6 +234,7 @@ impl LogFile {
     /// After a write that failed: a full stream is tried again with the next write, anything else later.
     fn undelivered(&mut self, cut: Cut, now: Duration) -> Option<Trouble> {
         let later = now.saturating_add(RETRY);
+        self.lost = self.lost.saturating_add(cut.missing);
         let State::Open(opened) = &mut self.state else { return None };
         let (before, told) = match opened.kind {
             // If a hitch was told, that output is lost is news all the same.

@@ -27,15 +27,14 @@ impl TailReader {
         TailReader::at(file, size - wanted, wanted)
     }
 
-    /// Reads `bytes` from `offset` on, or what there is of them; 0 means up to the end.
+    /// Reads `bytes` from `offset` on, or what there is of them, and answers the size of the whole as well.
     ///
     /// # Errors
     /// The file cannot be opened, or is not a plain file.
-    pub fn open_at(path: &Path, offset: u64, bytes: u64) -> io::Result<TailReader> {
+    pub fn open_at(path: &Path, offset: u64, bytes: u64) -> io::Result<(TailReader, u64)> {
         let (file, size) = open_plain(path)?;
         let start = offset.min(size);
-        let left = size - start;
-        TailReader::at(file, start, if bytes == 0 { left } else { bytes.min(left) })
+        Ok((TailReader::at(file, start, bytes.min(size - start))?, size))
     }
 
     /// Bytes still to come.
@@ -125,9 +124,10 @@ mod tests {
         let (_dir, path) = file_with(b"0123456789");
         let mut block = Vec::new();
         for (offset, bytes, expected) in
-            [(2, 3, &b"234"[..]), (8, 9, b"89"), (4, 0, b"456789"), (10, 1, b""), (99, 0, b"")]
+            [(2, 3, &b"234"[..]), (8, 9, b"89"), (4, 0, b""), (10, 1, b""), (99, u64::MAX, b"")]
         {
-            let mut reader = TailReader::open_at(&path, offset, bytes).unwrap();
+            let (mut reader, size) = TailReader::open_at(&path, offset, bytes).unwrap();
+            assert_eq!(size, 10);
             assert_eq!(reader.remaining(), expected.len() as u64);
             assert_eq!(reader.next_block(&mut block).unwrap(), !expected.is_empty());
             assert_eq!(block, expected);

@@ -28,6 +28,9 @@
 //! | `tail` | `NAME [stdout\|stderr] [BYTES]` | one `bytes=` block (default 1600; 0 = whole file) | `ok` |
 //! | `follow` | `NAME [stdout\|stderr] [BYTES]` | `bytes=` blocks for ever: the last BYTES (default 1024), then what is added | never, or `error` |
 //! | `maintail` | `[follow] [BYTES]` | as `tail` or `follow`, of visor's own log | |
+//! | `read` | `NAME stdout\|stderr OFFSET LENGTH` | `size=…` of the whole log, then `bytes=` blocks: what there is of that part | `ok` / `error no-file PATH` (empty when none is configured), `failed` |
+//! | `mainread` | `OFFSET LENGTH` | as `read`, of visor's own log | the same |
+//! | `mainclear` | | | `ok` / `error no-file PATH`, `failed`: visor's own log is empty |
 //! | `clear` | `NAME…` | `result=cleared` | as `start` |
 //! | `send` | `NAME DATA` | | `ok`; `error not-running`, `no-file` (no stdin), `busy` (its pipe is full) |
 //! | `event` | `TYPE [DATA]` | | `ok`: a `REMOTE_COMMUNICATION` event is on its way |
@@ -36,6 +39,7 @@
 //! | `why` | `NAME` | `name=… state=… text=…` one sentence | `ok` |
 //! | `ready` | `[NAME…]` | per process that should run and does not, `name=… state=…` | `ok` or `error not-running TEXT` |
 //! | `poweroff`, `reboot`, `halt` | | | as `shutdown`, then the machine does it; `error failed` when visor is not the init of a machine |
+//! | `metrics` | | of visor `pid=… started=EPOCH clients=… events_lost=…`, then per process `name=… group=… process=… starts=… stdout_bytes=… stderr_bytes=… lost_bytes=…`, all since it is known | `ok` |
 //! | `reopen` | | | `ok`: visor's log and the processes' logs are open anew |
 //!
 //! Several spaces count as one, so an empty word cannot be sent. An option is only what is spelled without escapes: `start %2D-no-wait`
@@ -52,6 +56,7 @@ mod framing;
 pub mod handover;
 mod parse;
 mod reader;
+pub mod remote;
 mod reply;
 mod request;
 mod word;

@@ -76,6 +76,18 @@ fn parse_arguments(arguments: &mut Arguments<'_>) -> Result<Request, RequestErro
         "why" => Request::Why(arguments.one("a name")?),
         "ready" => Request::Ready(arguments.rest()?),
         "reopen" => Request::Reopen,
+        "read" => {
+            let name = arguments.one("a name")?;
+            let stream = arguments.stream()?;
+            let (offset, length) = arguments.slice()?;
+            Request::Read { name, stream, offset, length }
+        }
+        "mainread" => {
+            let (offset, length) = arguments.slice()?;
+            Request::Mainread { offset, length }
+        }
+        "mainclear" => Request::Mainclear,
+        "metrics" => Request::Metrics,
         unknown => {
             let text = format!("unknown verb `{}`", unknown.escape_debug());
             return Err(RequestError { code: Code::UnknownVerb, text });
@@ -145,9 +157,29 @@ impl<'a> Arguments<'a> {
         Ok((name, stream, self.bytes(default)?))
     }
 
+    /// `stdout|stderr`
+    fn stream(&mut self) -> Result<Stream, RequestError> {
+        Stream::from_word(&self.one("stdout or stderr")?).ok_or_else(|| missing(self.verb, "stdout or stderr"))
+    }
+
+    /// `OFFSET LENGTH`
+    fn slice(&mut self) -> Result<(u64, u64), RequestError> {
+        let mut number = |what| match self.take() {
+            Some(word) => self.number(word),
+            None => Err(missing(self.verb, what)),
+        };
+        Ok((number("an offset")?, number("a length")?))
+    }
+
     /// `[BYTES]`
     fn bytes(&mut self, default: u64) -> Result<u64, RequestError> {
-        let Some(word) = self.take() else { return Ok(default) };
+        match self.take() {
+            Some(word) => self.number(word),
+            None => Ok(default),
+        }
+    }
+
+    fn number(&self, word: &[u8]) -> Result<u64, RequestError> {
         let digits = text(word)?;
         let number = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
         number.ok_or_else(|| {
@@ -186,6 +218,9 @@ mod tests {
         b"tail",
         b"follow",
         b"maintail",
+        b"read",
+        b"mainread",
+        b"stdout",
         b"send",
         b"status",
         b" ",

@@ -86,6 +86,26 @@ pub enum Request {
         /// How much; 0 = all (nothing with `follow`).
         bytes: u64,
     },
+    /// A part of a process' log, by place.
+    Read {
+        /// The process.
+        name: String,
+        /// Which log.
+        stream: Stream,
+        /// Where it begins.
+        offset: u64,
+        /// How long it is; 0 = only the size of the log is wanted.
+        length: u64,
+    },
+    /// The same of visor's own log.
+    Mainread {
+        /// Where it begins.
+        offset: u64,
+        /// How long it is; 0 = only the size of the log is wanted.
+        length: u64,
+    },
+    /// Empty visor's own log.
+    Mainclear,
     /// Empty the logs of processes.
     Clear(Vec<String>),
     /// Write to a process' stdin.
@@ -117,6 +137,8 @@ pub enum Request {
     Ready(Vec<String>),
     /// Open all log files anew.
     Reopen,
+    /// What was counted of visor and every process.
+    Metrics,
 }
 
 /// How the run of a machine ends.
@@ -214,6 +236,47 @@ impl Request {
             Request::Why(_) => "why",
             Request::Ready(_) => "ready",
             Request::Reopen => "reopen",
+            Request::Read { .. } => "read",
+            Request::Mainread { .. } => "mainread",
+            Request::Mainclear => "mainclear",
+            Request::Metrics => "metrics",
+        }
+    }
+
+    /// Whether it changes nothing, so that who may only look may ask it.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        match self {
+            Request::Hello
+            | Request::Pid(_)
+            | Request::State
+            | Request::Status(_)
+            | Request::Tail { .. }
+            | Request::Follow { .. }
+            | Request::Maintail { .. }
+            | Request::Read { .. }
+            | Request::Mainread { .. }
+            | Request::Watch { .. }
+            | Request::Config
+            | Request::Why(_)
+            | Request::Ready(_)
+            | Request::Metrics => true,
+            Request::Start { .. }
+            | Request::Stop { .. }
+            | Request::Restart(_)
+            | Request::Signal { .. }
+            | Request::Reread
+            | Request::Update(_)
+            | Request::Add(_)
+            | Request::Remove(_)
+            | Request::Reload
+            | Request::Shutdown
+            | Request::End(_)
+            | Request::Clear(_)
+            | Request::Mainclear
+            | Request::Send { .. }
+            | Request::Event { .. }
+            | Request::Reopen => false,
         }
     }
 }
@@ -257,6 +320,9 @@ mod tests {
             Request::End(Ending::Halt),
             Request::Config,
             Request::Reopen,
+            Request::Metrics,
+            Request::Mainclear,
+            Request::Mainread { offset: 0, length: u64::MAX },
             Request::Why("a b".to_owned()),
             Request::Maintail { follow: true, bytes: 0 },
             Request::Maintail { follow: false, bytes: u64::MAX },
@@ -283,6 +349,7 @@ mod tests {
         for stream in [Stream::Stdout, Stream::Stderr] {
             requests.push(Request::Tail { name: "stderr".to_owned(), stream, bytes: 0 });
             requests.push(Request::Follow { name: "g:p".to_owned(), stream, bytes: 7 });
+            requests.push(Request::Read { name: "stdout".to_owned(), stream, offset: u64::MAX, length: 0 });
         }
         requests
     }
@@ -296,6 +363,18 @@ mod tests {
             assert_eq!(Request::parse(&line), Ok(request.clone()));
             assert_eq!(Request::parse(line.trim_ascii_end()), Ok(request));
         }
+    }
+
+    #[test]
+    fn who_may_only_look_may_ask_what_changes_nothing() {
+        let looks: Vec<&str> = {
+            let mut verbs: Vec<&str> = samples().iter().filter(|it| it.only_looks()).map(Request::verb).collect();
+            verbs.sort_unstable();
+            verbs.dedup();
+            verbs
+        };
+        let expected = "config follow hello mainread maintail metrics pid read ready state status tail watch why";
+        assert_eq!(looks.join(" "), expected);
     }
 
     #[test]
@@ -325,7 +404,18 @@ mod tests {
             (b"status\nstatus", Code::BadRequest),
             (b"Status", Code::UnknownVerb),
             (b"GET / HTTP/1.1\r\n", Code::UnknownVerb),
-            (b"metrics", Code::UnknownVerb),
+            (b"metric", Code::UnknownVerb),
+            (b"metrics all", Code::BadArguments),
+            (b"mainclear all", Code::BadArguments),
+            (b"mainread 0", Code::BadArguments),
+            (b"mainread -1 0", Code::BadArguments),
+            (b"mainread 0 0 0", Code::BadArguments),
+            (b"read web 0 100", Code::BadArguments),
+            (b"read web stdin 0 100", Code::BadArguments),
+            (b"read web stdout 0", Code::BadArguments),
+            (b"read web stdout 0 -1", Code::BadArguments),
+            (b"read web stdout 0 99999999999999999999", Code::BadArguments),
+            (b"read web stdout 0 1 2", Code::BadArguments),
             (b"start", Code::BadArguments),
             (b"start --no-wait", Code::BadArguments),
             (b"stop", Code::BadArguments),

@@ -21,7 +21,9 @@ impl Request {
             | Request::Shutdown
             | Request::End(_)
             | Request::Config
-            | Request::Reopen => {}
+            | Request::Reopen
+            | Request::Mainclear
+            | Request::Metrics => {}
             Request::Pid(names) | Request::Status(names) | Request::Update(names) | Request::Ready(names) => {
                 line.words(names)?
             }
@@ -42,6 +44,16 @@ impl Request {
                 line.word(name.as_bytes())?;
                 line.raw(stream.word().as_bytes());
                 line.raw(bytes.to_string().as_bytes());
+            }
+            Request::Read { name, stream, offset, length } => {
+                line.word(name.as_bytes())?;
+                line.raw(stream.word().as_bytes());
+                line.raw(offset.to_string().as_bytes());
+                line.raw(length.to_string().as_bytes());
+            }
+            Request::Mainread { offset, length } => {
+                line.raw(offset.to_string().as_bytes());
+                line.raw(length.to_string().as_bytes());
             }
             Request::Maintail { follow, bytes } => {
                 if *follow {

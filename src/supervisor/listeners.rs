@@ -29,6 +29,8 @@ pub(super) struct Listeners {
     tick_at: Option<Duration>,
     /// Of pools that overflowed a short while ago.
     losses: Map<String, Loss>,
+    /// Events lost by pools that are gone.
+    lost_before: u64,
 }
 
 /// How often the log tells of the losses of one pool: who cannot keep up must not fill the log, too.
@@ -95,7 +97,7 @@ impl Listeners {
     /// A group's settings changed.
     pub fn replace_pool(&mut self, group: &Group) {
         let GroupKind::EventListener { events, buffer_size, .. } = &group.kind else {
-            self.pools.remove(&group.name);
+            self.remove_pool(&group.name);
             return;
         };
         match self.pools.get_mut(&group.name) {
@@ -111,7 +113,9 @@ impl Listeners {
     }
 
     pub fn remove_pool(&mut self, group: &str) {
-        self.pools.remove(group);
+        if let Some(pool) = self.pools.remove(group) {
+            self.lost_before = self.lost_before.saturating_add(pool.lost());
+        }
     }
 
     pub fn remove(&mut self, id: ProcessId) {
@@ -130,6 +134,12 @@ impl Supervisor {
         let talk = self.listeners.talks.get(&id)?;
         let pool = self.listeners.pools.get(&talk.pool)?;
         Some(ListenerFacts { state: talk.listener.word(), waiting: pool.len(), lost: pool.lost() })
+    }
+
+    /// Events that pools lost, all together and ever.
+    #[must_use]
+    pub fn events_lost(&self) -> u64 {
+        self.listeners.pools.values().fold(self.listeners.lost_before, |sum, pool| sum.saturating_add(pool.lost()))
     }
 
     /// Whether what a process writes to its stdout is a talk that somebody still follows.

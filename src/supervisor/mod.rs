@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use jobs::JobId;
 pub use listeners::ListenerFacts;
 pub use table::{Entry, ProcessId, Target, display_name};
-pub use view::{LogPaths, Surroundings};
+pub use view::{LogPaths, Surroundings, Traffic};
 
 use crate::config::{Config, Group, LogLevel, Signal};
 use crate::event::Event;
@@ -216,6 +216,9 @@ impl Supervisor {
             Input::Process(id, input) => {
                 if let program::Input::Spawned { pid } = input {
                     self.number_used_again(pid, now, out);
+                    if let Some(entry) = self.table.entry_mut(id) {
+                        entry.starts = entry.starts.saturating_add(1);
+                    }
                 }
                 self.step(id, input, now, out);
             }

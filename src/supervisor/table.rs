@@ -22,6 +22,8 @@ pub struct Entry {
     pub config: Arc<Process>,
     /// Its life.
     pub life: Life,
+    /// How often it was forked.
+    pub starts: u64,
     /// The pid it is indexed under.
     pid: Option<i32>,
 }
@@ -136,6 +138,7 @@ impl Table {
             group_priority,
             config: Arc::clone(config),
             life: Life::new(),
+            starts: 0,
             pid: None,
         };
         self.entries.insert(id, entry);

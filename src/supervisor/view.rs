@@ -19,12 +19,25 @@ pub struct LogPaths {
     pub stderr: Option<String>,
 }
 
+/// What went through the streams of a process since it is known, in bytes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// That it wrote to its stdout.
+    pub stdout: u64,
+    /// That it wrote to its stderr.
+    pub stderr: u64,
+    /// That could not be logged.
+    pub lost: u64,
+}
+
 /// What a view asks of its caller.
 pub trait Surroundings {
     /// A wall-clock time as `Nov 22 11:22 AM`, local.
     fn stamp(&self, wall: Duration) -> String;
     /// Paths of a process' logs.
     fn log_paths(&self, id: ProcessId) -> LogPaths;
+    /// What a process has written.
+    fn traffic(&self, id: ProcessId) -> Traffic;
 }
 
 impl Supervisor {
@@ -42,9 +55,7 @@ impl Supervisor {
     pub fn status(&self, names: &[String], now: Now, around: &dyn Surroundings, out: &mut Vec<u8>) {
         let everything = names.is_empty() || names.iter().any(|name| name == "all");
         if everything {
-            let mut entries: Vec<(ProcessId, &Entry)> = self.table.entries().collect();
-            order::sort_by(&mut entries, |(_, a), (_, b)| (&a.group, &a.config.name).cmp(&(&b.group, &b.config.name)));
-            for (id, entry) in entries {
+            for (id, entry) in self.by_name() {
                 self.status_line(id, entry, now, around, out);
             }
             return;
@@ -105,6 +116,29 @@ impl Supervisor {
             }
         }
         line.key("description", description).end();
+    }
+
+    /// Writes a line of counters for every process, in the order of `status`.
+    pub fn metrics(&self, around: &dyn Surroundings, out: &mut Vec<u8>) {
+        for (id, entry) in self.by_name() {
+            let traffic = around.traffic(id);
+            DataLine::new(out)
+                .key("name", entry.display_name())
+                .key("group", &entry.group)
+                .key("process", &entry.config.name)
+                .number("starts", entry.starts)
+                .number("stdout_bytes", traffic.stdout)
+                .number("stderr_bytes", traffic.stderr)
+                .number("lost_bytes", traffic.lost)
+                .end();
+        }
+    }
+
+    /// Every process, by name.
+    fn by_name(&self) -> Vec<(ProcessId, &Entry)> {
+        let mut entries: Vec<(ProcessId, &Entry)> = self.table.entries().collect();
+        order::sort_by(&mut entries, |(_, a), (_, b)| (&a.group, &a.config.name).cmp(&(&b.group, &b.config.name)));
+        entries
     }
 
     /// The reply to `why`.

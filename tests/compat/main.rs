@@ -9,6 +9,8 @@ mod boot;
 mod case;
 mod command_line;
 mod compare;
+mod control;
+mod dialog;
 mod events;
 mod life;
 mod normal;

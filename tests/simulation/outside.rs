@@ -2,7 +2,7 @@
 
 use visor::config::Signal;
 use visor::protocol::Line;
-use visor::supervisor::{Ask, ClientId, Input, LogPaths, Phase, ProcessId, Surroundings};
+use visor::supervisor::{Ask, ClientId, Input, LogPaths, Phase, ProcessId, Surroundings, Traffic};
 
 use std::time::Duration;
 
@@ -21,6 +21,10 @@ impl Surroundings for Nowhere {
 
     fn log_paths(&self, _: ProcessId) -> LogPaths {
         LogPaths::default()
+    }
+
+    fn traffic(&self, _: ProcessId) -> Traffic {
+        Traffic::default()
     }
 }
 
