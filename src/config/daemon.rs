@@ -208,6 +208,19 @@ pub(super) fn visor<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Visor 
             .value(section, "allowed_hosts", &Names::HERE, |_, text| value::called_hosts(text))
             .unwrap_or_default(),
         gateway: reader.value(section, "gateway", &Names::HERE, program),
+        exit_when_all_done: reader
+            .value(section, "exit_when", &Names::HERE, |_, text| exit_when(text))
+            .unwrap_or(false),
+        shutdown_timeout: reader.value(section, "shutdown_timeout", &Names::HERE, |_, text| value::duration(text)),
+    }
+}
+
+/// Whether visor leaves when all is done.
+fn exit_when(text: &str) -> Result<bool, String> {
+    match text {
+        "never" => Ok(false),
+        "all-done" => Ok(true),
+        _ => Err(format!("`{text}` is neither never nor all-done")),
     }
 }
 

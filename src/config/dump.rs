@@ -2,7 +2,9 @@
 //! always gives the same lines. Texts are quoted, absent values are `none`.
 
 use std::fmt::{self, Display, Write as _};
+use std::time::Duration;
 
+use super::policy::{ExitOn, Policy};
 use super::types::{
     AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Owner, Process, Server,
     ServerAddress,
@@ -24,6 +26,12 @@ pub fn dump(config: &Config) -> String {
     out.put("http_user", text(config.visor.http_user.as_ref().map(|user| user.name.as_str())));
     out.put("allowed_hosts", list(&config.visor.allowed_hosts));
     out.put("gateway", text(config.visor.gateway.as_deref()));
+    if config.visor.exit_when_all_done {
+        out.put("exit_when", "all-done");
+    }
+    if let Some(timeout) = config.visor.shutdown_timeout {
+        out.put("shutdown_timeout", milliseconds(timeout));
+    }
     for server in &config.servers {
         dump_server(&mut out, server);
     }
@@ -233,7 +241,32 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("serverurl", text(process.serverurl.as_deref()));
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
+    policy(out, &process.policy);
     out.map("environment", &process.environment);
+}
+
+/// Only what is not as in Supervisor.
+fn policy(out: &mut Lines, policy: &Policy) {
+    if policy.oneshot {
+        out.put("type", "oneshot");
+    }
+    let ExitOn { success, failure, fatal } = policy.exit_on;
+    let words = [(success, "success"), (failure, "failure"), (fatal, "fatal")];
+    let on: Vec<&str> = words.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect();
+    if !on.is_empty() {
+        out.put("exit_on", on.join(","));
+    }
+    if let Some(restart) = &policy.restart {
+        out.put("restart_delay", milliseconds(restart.delay));
+        out.put("restart_factor", format!("{}%", restart.factor));
+        out.put("restart_max_delay", milliseconds(restart.max_delay));
+        out.put("restart_jitter", format!("{}%", restart.jitter));
+        out.put("restart_reset_after", milliseconds(restart.reset_after));
+    }
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{}ms", time.as_millis())
 }
 
 fn channel(out: &mut Lines, stream: &str, channel: &Channel) {

@@ -45,12 +45,22 @@ const CTL: [&str; 5] = ["serverurl", "username", "password", "prompt", "history_
 const UNIX_KEYS: [&str; 7] =
     ["file", "chmod", "chown", "username", "password", "readonly_username", "readonly_password"];
 const INET_KEYS: [&str; 5] = ["port", "username", "password", "readonly_username", "readonly_password"];
-const VISOR: [&str; 8] =
-    ["socket", "socket_mode", "socket_owner", "machine", "hostname", "http_user", "allowed_hosts", "gateway"];
+const VISOR: [&str; 10] = [
+    "socket",
+    "socket_mode",
+    "socket_owner",
+    "machine",
+    "hostname",
+    "http_user",
+    "allowed_hosts",
+    "gateway",
+    "exit_when",
+    "shutdown_timeout",
+];
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 34] = [
+const PROGRAM: [&str; 42] = [
     "command",
     "process_name",
     "numprocs",
@@ -85,6 +95,14 @@ const PROGRAM: [&str; 34] = [
     "serverurl",
     "tty",
     "listen",
+    "type",
+    "essential",
+    "exit_on",
+    "restart_delay",
+    "restart_factor",
+    "restart_max_delay",
+    "restart_jitter",
+    "restart_reset_after",
 ];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;

@@ -22,6 +22,7 @@ mod include;
 mod ini;
 mod known;
 mod path;
+mod policy;
 mod program;
 mod python;
 mod reader;
@@ -36,6 +37,7 @@ pub use diff::{Diff, GroupChange, diff};
 pub use dump::dump;
 pub use error::Mistake;
 pub use host::{Host, ReadError};
+pub use policy::{ExitOn, Policy, Restart};
 pub use types::*;
 
 use std::sync::Arc;

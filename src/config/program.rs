@@ -1,8 +1,8 @@
 //! The options of a program section, and the processes they make inside a group.
 
-
 use super::document::Section;
 use super::host::Host;
+use super::policy::{self, Policy};
 use super::reader::{Names, Reader};
 use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
 use super::{command, value};
@@ -43,6 +43,7 @@ struct Common {
     umask: Option<u32>,
     serverurl: Option<String>,
     tty: Option<String>,
+    policy: Policy,
     listen: Vec<String>,
     stdout: Stream,
     stderr: Stream,
@@ -157,13 +158,16 @@ impl<'a> Program<'_, 'a> {
         }
         let tty = self.get("tty", names, |_, text| value::terminal(text));
         let stopsignal = if tty.is_some() { HANGUP } else { STOPSIGNAL };
+        let policy = policy::read(self.reader, self.section, names);
+        // What is over when it has ended need not stay up, and does not begin again.
+        let (startsecs, autorestart) =
+            if policy.oneshot { (0, AutoRestart::Never) } else { (STARTSECS, AutoRestart::Unexpected) };
         Common {
+            policy,
             priority: self.integer("priority", names, PRIORITY),
             autostart: self.boolean("autostart", names, true),
-            autorestart: self
-                .get("autorestart", names, |_, text| value::auto_restart(text))
-                .unwrap_or(AutoRestart::Unexpected),
-            startsecs: self.integer("startsecs", names, STARTSECS),
+            autorestart: self.get("autorestart", names, |_, text| value::auto_restart(text)).unwrap_or(autorestart),
+            startsecs: self.integer("startsecs", names, startsecs),
             startretries: self.integer("startretries", names, STARTRETRIES),
             stopsignal: self.get("stopsignal", names, |_, text| Signal::parse(text)).unwrap_or(stopsignal),
             stopwaitsecs: self.integer("stopwaitsecs", names, STOPWAITSECS),
@@ -285,6 +289,7 @@ impl<'a> Program<'_, 'a> {
             environment: own,
             serverurl: common.serverurl.clone(),
             tty: common.tty.clone(),
+            policy: common.policy,
             listen: common.listen.clone(),
         })
     }

@@ -3,7 +3,9 @@
 //! Integers keep the sign the user wrote (Supervisor passes negatives through); who uses one clamps it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::policy::Policy;
 use crate::sorted::Map;
 
 /// Everything one main file and its includes say.
@@ -100,6 +102,10 @@ pub struct Visor {
     pub allowed_hosts: Vec<String>,
     /// The gateway's binary, absolute; `None` = `visor-http` beside our own or in PATH.
     pub gateway: Option<String>,
+    /// `exit_when=all-done`: visor leaves when every program has ended for good.
+    pub exit_when_all_done: bool,
+    /// All the time that a shutdown may take; `None` = each program's own.
+    pub shutdown_timeout: Option<Duration>,
 }
 
 /// A user and group a file is given to; `None` = unchanged.
@@ -317,6 +323,8 @@ pub struct Process {
     pub stderr: Channel,
     /// Absolute path of the terminal that is the process' controlling terminal and its stdin; `None` = no terminal.
     pub tty: Option<String>,
+    /// What follows its end; visor's own keys.
+    pub policy: Policy,
     /// Sockets it gets from descriptor 3 on, `tcp://host:port` or `unix:///path`; visor's own key.
     pub listen: Vec<String>,
     /// `[supervisord] environment` with the section's own over it.

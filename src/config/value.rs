@@ -1,5 +1,7 @@
 //! Texts → typed values, one function per kind of value. A reason for a refusal has Supervisor's wording.
 
+use std::time::Duration;
+
 use nix::sys::signal::Signal as Named;
 
 use super::host::Host;
@@ -15,6 +17,8 @@ const RTMAX: i32 = 64;
 const ALIASES: [(&str, Named); 3] = [("SIGCLD", Named::SIGCHLD), ("SIGIOT", Named::SIGABRT), ("SIGPOLL", Named::SIGIO)];
 /// Suffixes of byte sizes, each with its factor.
 const SIZES: [(&str, i64); 3] = [("kb", 1 << 10), ("mb", 1 << 20), ("gb", 1 << 30)];
+/// Longest time that can be said: far beyond any uptime, far from overflow.
+const LONGEST_MILLIS: u64 = 100 * 365 * 86_400_000;
 /// Highest exit code there is.
 const HIGHEST_EXIT_CODE: i64 = 255;
 
@@ -47,6 +51,30 @@ pub(super) fn host_name(text: &str) -> Result<String, String> {
         return Err(format!("not a valid host name: {}", repr(text)));
     }
     Ok(text.to_owned())
+}
+
+/// Units of durations, in milliseconds; the longer name first where one ends like another.
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// A time span: `500ms`, `10s`, `5m`, `2h`, `1d`; a number alone is seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text.get(digits.len()..).unwrap_or_default();
+    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+    let factor = factor.or_else(|| unit.is_empty().then_some(1000));
+    let digits = digits.trim_end();
+    let number = digits.parse::<u64>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    number
+        .zip(factor)
+        .and_then(|(number, factor)| number.checked_mul(factor))
+        .filter(|millis| *millis <= LONGEST_MILLIS)
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("{} is no time: a number and ms, s, m, h or d, of at most 100 years", repr(text)))
+}
+
+/// Items of a list separated by commas, without the spaces around them; empty ones do not count.
+pub(super) fn list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
 /// Names of hosts as a browser calls them, without port, separated by commas; lower case.
@@ -271,6 +299,19 @@ pub(super) fn port_number(text: &str) -> Result<u16, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_have_a_unit_or_are_seconds() {
+        let ms = |text| duration(text).map(|time| time.as_millis());
+        assert_eq!(
+            [ms("500ms"), ms("10s"), ms("5m"), ms("2h"), ms("1d")].map(Result::unwrap),
+            [500, 10_000, 300_000, 7_200_000, 86_400_000]
+        );
+        assert_eq!([ms("7"), ms("0"), ms("3 s")].map(Result::unwrap), [7000, 0, 3000]);
+        for bad in ["", "s", "-1s", "+1", "1.5s", "1x", "1sec", "1S", "1 2", "99999999999d", "18446744073709551616"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn boolean_any_case_is_read_and_others_refused() {

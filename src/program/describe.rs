@@ -10,7 +10,7 @@ use crate::config::{AutoRestart, Process};
 pub fn describe(life: &Life, now: Now, stamp: &dyn Fn(Duration) -> String) -> String {
     match &life.state {
         State::Running { pid, since } => format!("pid {pid}, uptime {}", uptime(now.mono.saturating_sub(*since))),
-        State::Backoff { .. } | State::Fatal => match &life.error {
+        State::Backoff { .. } | State::Resting { .. } | State::Fatal => match &life.error {
             Some(error) => error.clone(),
             None => "unknown error (try \"tail <name>\")".to_string(),
         },
@@ -70,6 +70,12 @@ pub fn why(policy: &Process, life: &Life, now: Now) -> String {
         ),
         State::Running { pid, since } => {
             format!("running with pid {pid} for {}", uptime(now.mono.saturating_sub(*since)))
+        }
+        State::Resting { until } => {
+            format!("{}; starts again in {} s (restart {})", exited_how(life), in_seconds(*until), life.restarts)
+        }
+        State::Backoff { until, tries } if policy.startretries < 0 => {
+            format!("start {tries} failed ({cause}); the next try comes in {} s, and so on", in_seconds(*until))
         }
         State::Backoff { until, tries } => format!(
             "start {tries} failed ({cause}); the next try comes in {} s, {} more before it is given up",

@@ -1,5 +1,7 @@
 //! What may happen to a process, and what is then to be done.
 
+use std::time::Duration;
+
 use super::{Exit, Name, Report};
 use crate::config::Signal;
 
@@ -10,6 +12,8 @@ pub enum Input {
     Start,
     /// It is asked to stop.
     Stop,
+    /// It is asked to stop, and KILL comes no later than this (monotonic); a stop under way becomes that short.
+    StopBy(Duration),
     /// visor goes down: it is not to be started any more, but its turn to stop has not come.
     NoMoreStarts,
     /// The fork succeeded.

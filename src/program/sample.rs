@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Action, Now, SpawnFailure, SpawnFailureKind};
-use crate::config::{AutoRestart, Channel, Logfile, Process, Signal};
+use crate::config::{AutoRestart, Channel, Logfile, Policy, Process, Signal};
 use crate::sorted::Map;
 
 /// The child of a test.
@@ -36,6 +36,7 @@ pub(crate) fn process(name: &str) -> Process {
         environment: Map::new(),
         serverurl: None,
         tty: None,
+        policy: Policy::default(),
         listen: Vec::new(),
     }
 }

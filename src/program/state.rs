@@ -59,6 +59,11 @@ pub enum State {
         /// Failed starts so far.
         tries: u32,
     },
+    /// BACKOFF: it ended by itself, and its next start is due after a pause (`restart_delay`).
+    Resting {
+        /// When it starts.
+        until: Duration,
+    },
     /// The stop signal was sent.
     Stopping {
         /// The child.
@@ -181,7 +186,7 @@ impl State {
                 Name::Starting
             }
             State::Running { .. } => Name::Running,
-            State::Backoff { .. } => Name::Backoff,
+            State::Backoff { .. } | State::Resting { .. } => Name::Backoff,
             State::Stopping { .. } | State::Emptying { .. } => Name::Stopping,
             State::Exited => Name::Exited,
             State::Fatal => Name::Fatal,
@@ -202,6 +207,7 @@ impl State {
             State::Stopped
             | State::Spawning { .. }
             | State::Backoff { .. }
+            | State::Resting { .. }
             | State::Emptying { .. }
             | State::Exited
             | State::Fatal => None,
@@ -220,6 +226,7 @@ impl State {
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
+            | State::Resting { .. }
             | State::Stopping { .. }
             | State::Exited
             | State::Fatal
@@ -232,7 +239,7 @@ impl State {
     pub fn deadline(&self, policy: &Process) -> Option<Duration> {
         match self {
             State::Starting { since, .. } => Some(*since + seconds(policy.startsecs)),
-            State::Backoff { until, .. } => Some(*until),
+            State::Backoff { until, .. } | State::Resting { until } => Some(*until),
             State::Stopping { kill_at, .. } => Some(*kill_at),
             State::Emptying { kill_at, look_at, .. } => Some(*kill_at.min(look_at)),
             State::Stopped
@@ -279,13 +286,26 @@ pub struct Life {
     pub exit: Option<Exit>,
     /// What went wrong last; forgotten by a new start.
     pub error: Option<String>,
+    /// How its last child ended, a failed start's included; `None` = there was none.
+    pub last: Option<Exit>,
+    /// Starts after a pause in a row, none of which was a good run.
+    pub restarts: u32,
 }
 
 impl Life {
     /// A process that was never started.
     #[must_use]
     pub fn new() -> Life {
-        Life { state: State::Stopped, wanted: Wanted::Down, started: None, ended: None, exit: None, error: None }
+        Life {
+            state: State::Stopped,
+            wanted: Wanted::Down,
+            started: None,
+            ended: None,
+            exit: None,
+            error: None,
+            last: None,
+            restarts: 0,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::state::seconds;
 use super::{Action, Actions, Exit, Input, Life, Now, Report, SpawnFailure, State, Wanted};
-use crate::config::{AutoRestart, Process, Signal};
+use crate::config::{AutoRestart, Process, Restart, Signal};
 
 /// Pause after the n-th failed start is n times this.
 const BACKOFF_UNIT: Duration = Duration::from_secs(1);
@@ -37,6 +37,7 @@ impl Step<'_> {
         match input {
             Input::Start => self.start(),
             Input::Stop => self.stop(),
+            Input::StopBy(at) => self.stop_by(at),
             Input::NoMoreStarts => self.no_more_starts(),
             Input::Spawned { pid } => self.spawned(pid),
             Input::SpawnFailed(failure) => self.spawn_failed(failure),
@@ -52,7 +53,10 @@ impl Step<'_> {
     fn start(&mut self) {
         self.life.wanted = Wanted::Up;
         match self.life.state {
-            State::Stopped | State::Exited | State::Fatal => self.spawn(0),
+            State::Stopped | State::Exited | State::Fatal => {
+                self.life.restarts = 0;
+                self.spawn(0);
+            }
             // A stop is under way: it is started again once it is gone.
             State::Stopping { .. } | State::Emptying { .. } => {}
             State::Spawning { .. }
@@ -60,7 +64,8 @@ impl Step<'_> {
             | State::Failing { .. }
             | State::Starting { .. }
             | State::Running { .. }
-            | State::Backoff { .. } => {}
+            | State::Backoff { .. }
+            | State::Resting { .. } => {}
             // Who cannot be signalled may live: a second instance is worse than none.
             State::Unknown { .. } => {}
         }
@@ -73,7 +78,7 @@ impl Step<'_> {
             | State::Failing { pid, .. }
             | State::Starting { pid, .. }
             | State::Running { pid, .. } => self.send_stop(pid),
-            State::Backoff { .. } => {
+            State::Backoff { .. } | State::Resting { .. } => {
                 self.report(Report::StoppedInBackoff);
                 self.enter(State::Stopped, 0);
             }
@@ -87,10 +92,28 @@ impl Step<'_> {
         }
     }
 
+    fn stop_by(&mut self, at: Duration) {
+        self.stop();
+        match &mut self.life.state {
+            State::Stopping { kill_at, .. } | State::Emptying { kill_at, .. } => *kill_at = at.min(*kill_at),
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Resting { .. }
+            | State::Exited
+            | State::Fatal
+            | State::Unknown { .. } => {}
+        }
+    }
+
     fn no_more_starts(&mut self) {
         self.life.wanted = Wanted::Down;
         match self.life.state {
-            State::Backoff { .. } => self.enter(State::Stopped, 0),
+            State::Backoff { .. } | State::Resting { .. } => self.enter(State::Stopped, 0),
             State::Stopped
             | State::Spawning { .. }
             | State::Launching { .. }
@@ -122,6 +145,7 @@ impl Step<'_> {
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
+            | State::Resting { .. }
             | State::Stopping { .. }
             | State::Emptying { .. }
             | State::Exited
@@ -143,6 +167,7 @@ impl Step<'_> {
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
+            | State::Resting { .. }
             | State::Stopping { .. }
             | State::Emptying { .. }
             | State::Exited
@@ -167,6 +192,7 @@ impl Step<'_> {
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
+            | State::Resting { .. }
             | State::Emptying { .. }
             | State::Exited
             | State::Fatal
@@ -187,6 +213,7 @@ impl Step<'_> {
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
+            | State::Resting { .. }
             | State::Stopping { .. }
             | State::Emptying { .. }
             | State::Exited
@@ -246,6 +273,7 @@ impl Step<'_> {
             State::Stopped
             | State::Spawning { .. }
             | State::Backoff { .. }
+            | State::Resting { .. }
             | State::Emptying { .. }
             | State::Exited
             | State::Fatal => {}
@@ -266,6 +294,7 @@ impl Step<'_> {
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
+            | State::Resting { .. }
             | State::Stopping { .. }
             | State::Exited
             | State::Fatal
@@ -290,6 +319,7 @@ impl Step<'_> {
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
+            | State::Resting { .. }
             | State::Exited
             | State::Fatal
             | State::Unknown { .. } => {}
@@ -307,6 +337,11 @@ impl Step<'_> {
             State::Backoff { until, tries } => {
                 if now >= until {
                     self.spawn(tries);
+                }
+            }
+            State::Resting { until } => {
+                if now >= until {
+                    self.spawn(0);
                 }
             }
             State::Stopping { pid, kill_at } => {
@@ -379,6 +414,7 @@ impl Step<'_> {
     fn ended(&mut self, exit: Exit) {
         self.life.ended = Some(self.now);
         self.life.exit = Some(exit);
+        self.life.last = Some(exit);
     }
 
     /// RUNNING → EXITED, and on from there when it is to run again.
@@ -395,8 +431,29 @@ impl Step<'_> {
             AutoRestart::Unexpected => !expected,
         };
         if again && self.life.wanted == Wanted::Up {
-            self.spawn(0);
+            match self.policy.policy.restart {
+                None => self.spawn(0),
+                Some(restart) => self.rest(restart, pid, exit),
+            }
         }
+    }
+
+    /// EXITED → BACKOFF, for as long as the starts before this one make it.
+    fn rest(&mut self, restart: Restart, pid: i32, exit: Exit) {
+        let started = self.life.started.map_or(self.now.mono, |started| started.mono);
+        if self.now.mono.saturating_sub(started) >= restart.reset_after {
+            self.life.restarts = 0;
+        }
+        self.life.restarts = self.life.restarts.saturating_add(1);
+        let pause = restart.pause(self.life.restarts, self.salt());
+        self.life.error.get_or_insert_with(|| format!("Ended ({exit})"));
+        self.change(State::Resting { until: self.now.mono.saturating_add(pause) }, self.life.restarts, pid, true);
+    }
+
+    /// A number that no other process has at the same instant, for jitter.
+    fn salt(&self) -> u64 {
+        let name = self.policy.name.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        name ^ u64::from(self.now.mono.subsec_nanos())
     }
 
     /// → STOPPED, and on from there when a start was asked for meanwhile.
@@ -411,11 +468,14 @@ impl Step<'_> {
     fn back_off(&mut self, tries: u32, error: String, stop: bool) {
         let tries = tries.saturating_add(1);
         self.life.error = Some(error);
-        let pause = BACKOFF_UNIT.saturating_mul(tries);
-        self.enter(State::Backoff { until: self.now.mono + pause, tries }, tries);
+        let pause = match self.policy.policy.restart {
+            None => BACKOFF_UNIT.saturating_mul(tries),
+            Some(restart) => restart.pause(tries, self.salt()),
+        };
+        self.enter(State::Backoff { until: self.now.mono.saturating_add(pause), tries }, tries);
         if stop || self.life.wanted == Wanted::Down {
             self.stopped(0);
-        } else if i64::from(tries) > self.policy.startretries {
+        } else if self.policy.startretries >= 0 && i64::from(tries) > self.policy.startretries {
             self.report(Report::GaveUp);
             self.enter(State::Fatal, 0);
         }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::sample::{PID, TERM, at, failure, ms, process, shown};
 use super::*;
-use crate::config::{AutoRestart, Process, Signal};
+use crate::config::{AutoRestart, Policy, Process, Restart, Signal};
 
 /// A process that is driven step by step.
 struct Driven {
@@ -131,7 +131,66 @@ fn failing_starts_wait_a_second_more_each_time_and_become_fatal() {
     assert_eq!(pauses_until_fatal(3), [1000, 2000, 3000]);
     assert_eq!(pauses_until_fatal(1), [1000]);
     assert!(pauses_until_fatal(0).is_empty());
-    assert!(pauses_until_fatal(-1).is_empty());
+}
+
+#[test]
+fn failing_starts_without_a_limit_are_never_given_up() {
+    let mut driven = Driven::new(Process { startretries: -1, ..process("p") });
+    driven.take(Input::Start, 0);
+    let mut now = 0;
+    for tries in 1..=500_u64 {
+        driven.take(Input::SpawnFailed(failure()), now);
+        now += tries * 1000;
+        assert_eq!(driven.take(Input::Deadline, now), ["STARTING", "spawn"]);
+    }
+}
+
+fn resting(delay: u64, factor: u32) -> Process {
+    let restart =
+        Restart { delay: ms(delay), factor, max_delay: ms(4000), jitter: 0, reset_after: Duration::from_secs(60) };
+    let policy = Policy { restart: Some(restart), ..Policy::default() };
+    Process { policy, autorestart: AutoRestart::Always, startsecs: 0, ..process("p") }
+}
+
+#[test]
+fn exited_with_restart_delay_rests_longer_each_time_until_a_good_run() {
+    let mut driven = Driven::started(resting(500, 300));
+    let mut now = 0;
+    for (run, pause) in [(1, 500), (1, 1500), (1, 4000), (1, 4000), (60_000, 500), (1, 1500)] {
+        now += run;
+        assert_eq!(driven.take(Input::Exited(Exit::Code(0)), now), ["EXITED", "BACKOFF"]);
+        assert_eq!(driven.deadline(), Some(ms(now + pause)));
+        assert!(driven.take(Input::Deadline, now + pause - 1).is_empty());
+        now += pause;
+        assert_eq!(driven.take(Input::Deadline, now), ["STARTING", "spawn"]);
+        driven.take(Input::Spawned { pid: PID }, now);
+        driven.take(Input::Execed, now);
+    }
+}
+
+#[test]
+fn resting_stopped_is_stopped_and_goes_down_with_visor() {
+    for input in [Input::Stop, Input::NoMoreStarts, Input::StopBy(ms(1))] {
+        let mut driven = Driven::started(resting(500, 100));
+        driven.take(Input::Exited(Exit::Code(3)), 1);
+        assert_eq!(driven.life.error.as_deref(), Some("Bad exit code 3"));
+        assert_eq!(driven.take(input, 2), ["STOPPED"]);
+        assert_eq!(driven.deadline(), None);
+    }
+}
+
+#[test]
+fn stop_by_a_time_is_killed_then_and_never_later_than_its_own_patience() {
+    let mut driven = Driven::running(Process { stopwaitsecs: 10, ..process("p") });
+    driven.take(Input::StopBy(ms(3000)), 0);
+    assert_eq!(driven.deadline(), Some(ms(3000)));
+    driven.take(Input::StopBy(ms(2000)), 1);
+    assert_eq!(driven.deadline(), Some(ms(2000)), "a stop under way becomes shorter");
+    driven.take(Input::StopBy(ms(5000)), 2);
+    assert_eq!(driven.deadline(), Some(ms(2000)));
+    let mut driven = Driven::running(Process { stopwaitsecs: 1, ..process("p") });
+    driven.take(Input::StopBy(ms(3000)), 0);
+    assert_eq!(driven.deadline(), Some(ms(1000)));
 }
 
 #[test]

@@ -197,6 +197,7 @@ impl Supervisor {
             }
             Some(Stage::Leave) => {
                 job.stages.pop_front();
+                self.report_shutdown(now, out);
                 self.phase = Phase::Gone;
                 self.remind_at = None;
                 out.push(Action::Leave);
@@ -218,7 +219,7 @@ impl Supervisor {
 
     fn stop_wave(&mut self, job: JobId, wave: Vec<ProcessId>, now: Now, out: &mut Vec<Action>) {
         let Some(Stage::Stop(stage)) = self.jobs.get_mut(&job).and_then(|job| job.stages.front_mut()) else { return };
-        let (wait, told) = (stage.wait, stage.told);
+        let (wait, told, later) = (stage.wait, stage.told, stage.waves.len());
         let mut up = Vec::new();
         for id in wave {
             match self.table.entry(id).map(|entry| entry.life.state.name()) {
@@ -232,7 +233,8 @@ impl Supervisor {
             stage.awaited.extend(up.iter().copied());
         }
         for id in up {
-            self.step(id, program::Input::Stop, now, out);
+            let input = self.stop_by(id, later, now).map_or(program::Input::Stop, program::Input::StopBy);
+            self.step(id, input, now, out);
             if wait {
                 self.remind_of(id, out);
             } else if self.take_stop(job, id) {
@@ -284,7 +286,14 @@ impl Supervisor {
 
     /// A process changed its state: who waits for that hears of it.
     pub(super) fn state_changed(&mut self, id: ProcessId, to: Name, out: &mut Vec<Action>) {
-        let wanted = self.table.entry(id).map_or(Wanted::Down, |entry| entry.life.wanted);
+        let Some(entry) = self.table.entry(id) else { return };
+        let wanted = entry.life.wanted;
+        // A oneshot is started when it has done what it is for.
+        let done = entry
+            .config
+            .policy
+            .oneshot
+            .then(|| entry.life.exit.is_some_and(|exit| exit.is_expected(&entry.config.exitcodes)));
         let mut results = Vec::new();
         for (job_id, job) in self.jobs.iter_mut() {
             match job.stages.front_mut() {
@@ -295,7 +304,7 @@ impl Supervisor {
                 }
                 Some(Stage::Start(stage)) => {
                     if stage.awaited.contains(&id)
-                        && let Some(result) = start_result(to, wanted)
+                        && let Some(result) = start_result(to, wanted, done)
                     {
                         stage.awaited.remove(&id);
                         results.push((*job_id, result));
@@ -446,9 +455,11 @@ fn stop_result(to: Name) -> ItemResult {
     if to == Name::Unknown { Err((Code::Failed, "it could not be signalled")) } else { Ok("stopped") }
 }
 
-/// What a new state means for who waits for a start; `None` = wait on.
-fn start_result(to: Name, wanted: Wanted) -> Option<ItemResult> {
+/// What a new state means for who waits for a start; `None` = wait on. `done`: whether a oneshot has succeeded.
+fn start_result(to: Name, wanted: Wanted, done: Option<bool>) -> Option<ItemResult> {
     match (to, wanted) {
+        (Name::Running, _) if done.is_some() => None,
+        (Name::Exited, _) if done == Some(true) => Some(Ok("started")),
         (Name::Starting, _) => None,
         // A stop is under way or has ended; the start follows.
         (Name::Stopping | Name::Stopped, Wanted::Up) => None,

@@ -3,6 +3,7 @@
 //! Owns: groups and processes, waves, requests that wait, reload, shutdown. One door, [`Supervisor::handle`], and
 //! [`Supervisor::next_deadline`]. Does not own: descriptors, pids of anything else, log files, clients' buffers; no I/O.
 
+mod ending;
 mod jobs;
 mod listeners;
 mod reload;
@@ -179,10 +180,19 @@ pub struct Supervisor {
     next_job: u64,
     /// Reused by every step of a process.
     scratch: program::Actions,
+    /// The code to leave with.
+    exit_code: u8,
+    /// A shutdown under way that may take no longer than `shutdown_timeout`.
+    limited: Option<ending::Limited>,
 }
 
 /// Requests under way at once; more are answered `busy`.
 const MAX_JOBS: usize = 4096;
+
+/// Whether a process has ended for good, by itself.
+fn is_over(state: &program::State) -> bool {
+    matches!(state, program::State::Exited | program::State::Fatal)
+}
 
 impl Supervisor {
     /// All groups of `config`, nothing started. The processes are announced by [`Action::Added`] in `out`.
@@ -206,6 +216,8 @@ impl Supervisor {
             jobs: Map::new(),
             next_job: 0,
             scratch: Vec::new(),
+            exit_code: 0,
+            limited: None,
         }
     }
 
@@ -371,6 +383,7 @@ impl Supervisor {
         let mut actions = std::mem::take(&mut self.scratch);
         if let Some(entry) = self.table.entry_mut(id) {
             let before = entry.life.state.deadline(&entry.config);
+            let was_over = is_over(&entry.life.state);
             program::step(&entry.config, &mut entry.life, input, now, &mut actions);
             let after = entry.life.state.deadline(&entry.config);
             if let Some(at) = before {
@@ -384,6 +397,9 @@ impl Supervisor {
                 self.translate(id, action, out);
             }
             self.forked(id, out);
+            if !was_over && self.table.entry(id).is_some_and(|entry| is_over(&entry.life.state)) {
+                self.over(id, now, out);
+            }
         }
         actions.clear();
         self.scratch = actions;

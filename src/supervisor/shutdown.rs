@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::ending::Limited;
 use super::jobs::{Stage, StopStage};
 use super::{Action, Phase, Supervisor};
 use crate::config::{LogLevel, Signal};
@@ -41,6 +42,7 @@ impl Supervisor {
     /// Begins to go down. Requests under way end: what they wait for will not happen.
     pub(super) fn shut_down(&mut self, now: Now, out: &mut Vec<Action>) {
         self.phase = Phase::ShuttingDown;
+        self.limited = self.configured.visor.shutdown_timeout.map(|limit| Limited::new(limit, now));
         self.abandon_jobs(out);
         self.publish(Event::SupervisorStopping, out);
         let all = self.table.in_start_order();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use visor::config::{Group, Process};
+use visor::config::{Group, Process, Restart};
 use visor::event::Event;
 use visor::program::{Name, State};
 use visor::protocol::{Code, Line};
@@ -29,7 +29,7 @@ struct Known {
     config: Arc<Process>,
     state: Name,
     born: Duration,
-    /// When the last start failed and for the how manieth time.
+    /// When the next start is due after a failed one or a pause, and how many in a row failed.
     failed: (Duration, u32),
 }
 
@@ -100,6 +100,7 @@ fn is_allowed(from: Name, to: Name) -> bool {
         (Stopped | Exited | Fatal | Backoff, Starting)
             | (Starting, Backoff | Running | Stopping)
             | (Backoff, Fatal | Stopped)
+            | (Exited, Backoff)
             | (Running, Stopping | Exited)
             | (Stopping, Stopped | Unknown)
             | (Unknown, Stopped)
@@ -219,17 +220,23 @@ impl Watch {
         match (from, to) {
             (_, Name::Starting) => {
                 hold!(!self.going_down, "{id:?} starts while all goes down");
-                let (failed_at, times) = known.failed;
-                let pause = if from == Name::Backoff { u64::from(times) } else { 0 };
-                hold!(now >= failed_at + Duration::from_secs(pause), "{id:?} is tried again too early");
+                let (due, times) = known.failed;
+                hold!(from != Name::Backoff || now >= due, "{id:?} is tried again too early");
                 hold!(tries == if from == Name::Backoff { times } else { 0 }, "{id:?} starts with tries {tries}");
             }
             (Name::Starting, Name::Running) => {
                 hold!(now >= known.born + seconds(known.config.startsecs), "{id:?} counts as running too early");
             }
             (_, Name::Backoff) => {
-                hold!(i64::from(tries) <= known.config.startretries.max(0) + 1, "{id:?} was tried {tries} times");
-                known.failed = (now, tries);
+                let rests = from == Name::Exited;
+                let most = if known.config.startretries < 0 { i64::MAX } else { known.config.startretries + 1 };
+                hold!(rests || i64::from(tries) <= most, "{id:?} was tried {tries} times");
+                hold!(!rests || known.config.policy.restart.is_some(), "{id:?} rests though nothing says so");
+                let pause = match known.config.policy.restart {
+                    None => Duration::from_secs(u64::from(tries)),
+                    Some(restart) => Restart { jitter: 0, ..restart }.pause(tries, 0),
+                };
+                known.failed = (now + pause, if rests { 0 } else { tries });
             }
             (_, Name::Unknown) => {
                 self.unknown.insert((known.group.clone(), known.config.name.clone()));
@@ -318,6 +325,18 @@ impl Watch {
         Ok(())
     }
 
+    /// A program whose end for good is visor's has not ended.
+    fn ends_with_who_says_so(&self, id: ProcessId, known: &Known) -> Broken {
+        let on = known.config.policy.exit_on;
+        let over = match known.state {
+            Name::Fatal => on.fatal,
+            Name::Exited => on.success && on.failure,
+            _ => false,
+        };
+        hold!(!over || self.going_down, "{id:?} is {} and visor goes on", known.state);
+        Ok(())
+    }
+
     fn consistent(&self, sup: &Supervisor, kernel: &Kernel) -> Broken {
         let mut entries = 0;
         for (id, entry) in sup.entries() {
@@ -330,6 +349,7 @@ impl Watch {
             }
             let child = kernel.leader(id).map(|(pid, _)| pid);
             hold!(state.pid() == child, "{id:?} is {state:?} and its child is {child:?}");
+            self.ends_with_who_says_so(id, known)?;
         }
         hold!(entries == self.known.len(), "{entries} processes there, {} announced", self.known.len());
         let gone = sup.phase() == Phase::Gone;
@@ -339,7 +359,9 @@ impl Watch {
 
     /// Nobody asks and nobody misbehaves any more: everything has come to rest.
     pub fn at_rest(&self, sup: &Supervisor) -> Broken {
-        hold!(self.open.is_empty(), "never answered: {:?}", self.open);
+        // Who starts a oneshot waits for its end.
+        let at_work = self.known.values().any(|known| known.config.policy.oneshot && known.state == Name::Running);
+        hold!(at_work || self.open.is_empty(), "never answered: {:?}", self.open);
         hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
         for (id, known) in &self.known {
             let rests = known.state == Name::Running || known.state.is_down();

@@ -1,9 +1,11 @@
 //! Invented configurations, built as values.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use visor::config::{
-    AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Process, Signal, Visor,
+    AutoRestart, Channel, Config, Daemon, ExitOn, Group, GroupKind, LogLevel, Logfile, MainLogfile, Policy, Process,
+    Restart, Signal, Visor,
 };
 use visor::sorted::Map;
 
@@ -20,7 +22,10 @@ pub fn config(groups: Vec<Group>) -> Config {
         included: Vec::new(),
         file: "/etc/supervisord.conf".to_string(),
         daemon: daemon(),
-        visor: Visor::default(),
+        visor: Visor {
+            shutdown_timeout: (groups.len() % 3 == 0).then_some(Duration::from_secs(4)),
+            ..Visor::default()
+        },
         servers: Vec::new(),
         server_url: None,
         rpc_interfaces: Vec::new(),
@@ -63,6 +68,20 @@ fn channel() -> Channel {
     }
 }
 
+/// Any policy; most processes have none, and few take visor with them.
+fn policy(rng: &mut Rng) -> Policy {
+    let seconds = |n| Duration::from_secs(n);
+    let restart = rng.chance(25).then(|| Restart {
+        delay: seconds(rng.pick(&[0, 1, 2])),
+        factor: rng.pick(&[100, 150, 300]),
+        max_delay: seconds(rng.pick(&[1, 5])),
+        jitter: rng.pick(&[0, 50]),
+        reset_after: seconds(rng.pick(&[0, 3])),
+    });
+    let exit_on = ExitOn { success: rng.chance(2), failure: rng.chance(2), fatal: rng.chance(3) };
+    Policy { oneshot: rng.chance(10), exit_on, restart }
+}
+
 /// Any process.
 pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
     let stopasgroup = rng.chance(25);
@@ -90,6 +109,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         environment: Map::new(),
         serverurl: None,
         tty: None,
+        policy: policy(rng),
         listen: Vec::new(),
     }
 }
