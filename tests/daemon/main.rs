@@ -10,6 +10,7 @@ mod limits;
 mod listening;
 mod output;
 mod personality;
+mod policies;
 mod reading;
 mod reaping;
 mod reload;
