@@ -156,10 +156,11 @@ fn factor(text: &str) -> Result<u32, String> {
 }
 
 fn jitter(text: &str) -> Result<u32, String> {
-    let percent = text.strip_suffix('%').unwrap_or(text).trim_end().parse().ok();
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let percent = text.parse().ok().filter(|_| digits);
     percent
         .filter(|percent| *percent <= MAX_JITTER)
-        .ok_or_else(|| format!("`{text}` is no jitter: percent from 0 to 100"))
+        .ok_or_else(|| format!("`{text}` is no jitter: a number of percent from 0 to 100"))
 }
 
 #[cfg(test)]
@@ -209,8 +210,8 @@ mod tests {
         for bad in ["", "0", "0.99", "101", "1.255", "-1", "+1", "1e3", "x", "1.x", ".5"] {
             assert!(factor(bad).is_err(), "{bad}");
         }
-        assert_eq!([jitter("0"), jitter("25%"), jitter("100 %")], [Ok(0), Ok(25), Ok(100)]);
-        for bad in ["", "101", "-1", "a", "%"] {
+        assert_eq!([jitter("0"), jitter("25"), jitter("100")], [Ok(0), Ok(25), Ok(100)]);
+        for bad in ["", "101", "-1", "+1", "a", "20%"] {
             assert!(jitter(bad).is_err(), "{bad}");
         }
     }

@@ -131,7 +131,7 @@ fn nonsense_is_told_with_its_key_and_nothing_starts() {
         ("exit_on=sunday", "`sunday` is no end: never, success, failure, exit or fatal"),
         ("restart_delay=soon", "'soon' is no time"),
         ("restart_factor=0.5", "`0.5` is no factor: a number from 1 to 100, as 1.5"),
-        ("restart_jitter=120", "`120` is no jitter: percent from 0 to 100"),
+        ("restart_jitter=120", "`120` is no jitter: a number of percent from 0 to 100"),
         ("essential=perhaps", "not a valid boolean value"),
     ] {
         let daemon = Daemon::builder().conf(&format!("[program:x]\ncommand=sleep 1\n{line}\n")).spawn();
