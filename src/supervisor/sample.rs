@@ -1,6 +1,5 @@
 //! A supervisor under test: inputs in, what was said out, in words.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Action, Ask, ClientId, Input, JobId, ProcessId, Supervisor};
@@ -43,7 +42,7 @@ pub(super) fn config(groups: Vec<Group>) -> Config {
         user: None,
         directory: None,
         strip_ansi: false,
-        environment: BTreeMap::new(),
+        environment: Map::new(),
         identifier: "supervisor".to_string(),
     };
     Config {

@@ -1,0 +1,260 @@
+//! Asking visor over control connections.
+//!
+//! Owns: the pool of connections and whole replies. Does not own: what is asked, and how visor's words become a client's.
+//!
+//! A connection serves one request at a time, so a request that waits holds up nobody. A future that is dropped in mid-reply
+//! closes its connection: visor sees its client leave.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::os::unix::net::UnixStream as StdStream;
+use std::rc::Rc;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::Notify;
+
+use super::channel::{Channel, ChannelError};
+use crate::protocol::handover::Rights;
+use crate::protocol::{Code, Line, Reader, Request};
+
+/// Connections kept for the next request, of each kind of rights.
+const MAX_IDLE: usize = 4;
+/// Bytes asked of a connection at a time.
+const READ_BYTES: usize = 16 * 1024;
+/// Most bytes of one reply that is kept whole; what may be longer is read with [`Control::open`].
+pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// A whole reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Data lines and blocks, in order.
+    pub lines: Vec<Line>,
+    /// The end line.
+    pub end: Line,
+}
+
+impl Answer {
+    /// Why the request failed as a whole, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<(Code, &str)> {
+        match &self.end {
+            Line::Error(code, text) => Some((*code, text)),
+            Line::Ok(_) | Line::Data(_) | Line::Bytes(_) => None,
+        }
+    }
+
+    /// The raw blocks, joined.
+    #[must_use]
+    pub fn bytes(self) -> Vec<u8> {
+        let mut all = Vec::new();
+        for line in self.lines {
+            if let Line::Bytes(bytes) = line {
+                all.extend(bytes);
+            }
+        }
+        all
+    }
+
+    /// The value of a key in the first data line that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.lines.iter().find_map(|line| line.get(key))
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskError {
+    /// visor gives no connection; its reason.
+    Refused(String),
+    /// visor is gone or going.
+    Closed,
+    /// The request cannot be said; why.
+    Request(String),
+    /// The reply is longer than [`MAX_ANSWER_BYTES`] or not of visor's language.
+    Reply(String),
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AskError::Refused(text) => write!(f, "visor has no room for this request: {text}"),
+            AskError::Closed => f.write_str("visor has closed the connection"),
+            AskError::Request(text) | AskError::Reply(text) => f.write_str(text),
+        }
+    }
+}
+
+/// All control connections.
+#[derive(Debug)]
+pub struct Control {
+    channel: Rc<Channel>,
+    idle: RefCell<Vec<Connection>>,
+    /// Connections that are with somebody.
+    lent: Cell<usize>,
+    returned: Notify,
+}
+
+#[derive(Debug)]
+struct Connection {
+    stream: UnixStream,
+    reader: Reader,
+    rights: Rights,
+}
+
+/// A reply that is read line by line.
+#[derive(Debug)]
+pub struct Stream {
+    connection: Option<Connection>,
+    control: Rc<Control>,
+}
+
+impl Control {
+    /// None yet; they come over `channel`.
+    pub fn new(channel: Rc<Channel>) -> Rc<Control> {
+        Rc::new(Control { channel, idle: RefCell::default(), lent: Cell::new(0), returned: Notify::new() })
+    }
+
+    /// Sends a request and waits for its whole reply.
+    ///
+    /// # Errors
+    /// See [`AskError`]; a reply that ends in an error is an answer.
+    pub async fn ask(self: &Rc<Self>, rights: Rights, request: &Request) -> Result<Answer, AskError> {
+        let mut stream = self.open(rights, request).await?;
+        let mut lines = Vec::new();
+        let mut bytes = 0_usize;
+        loop {
+            let line = stream.next().await?;
+            if line.is_end() {
+                return Ok(Answer { lines, end: line });
+            }
+            bytes = bytes.saturating_add(size(&line));
+            if bytes > MAX_ANSWER_BYTES {
+                return Err(AskError::Reply(format!("the answer is longer than {MAX_ANSWER_BYTES} bytes")));
+            }
+            lines.push(line);
+        }
+    }
+
+    /// Sends a request; its reply is read line by line.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn open(self: &Rc<Self>, rights: Rights, request: &Request) -> Result<Stream, AskError> {
+        let line = request.to_line().map_err(|error| AskError::Request(error.text))?;
+        let connection = self.take(rights).await?;
+        self.lent.set(self.lent.get() + 1);
+        let mut stream = Stream { connection: Some(connection), control: Rc::clone(self) };
+        if let Some(connection) = &mut stream.connection {
+            connection.stream.write_all(&line).await.map_err(|_| AskError::Closed)?;
+        }
+        Ok(stream)
+    }
+
+    /// Sees to it that a request can be asked even after the channel was closed.
+    pub async fn keep_one(self: &Rc<Self>, rights: Rights) {
+        if let Ok(connection) = self.take(rights).await {
+            self.give_back(connection);
+        }
+    }
+
+    async fn take(&self, rights: Rights) -> Result<Connection, AskError> {
+        loop {
+            if let Some(connection) = self.take_idle(rights) {
+                return Ok(connection);
+            }
+            if !self.channel.is_closed() {
+                match self.channel.control(rights).await {
+                    Ok(descriptor) => return Connection::new(descriptor.into(), rights).ok_or(AskError::Closed),
+                    Err(ChannelError::Refused(text)) => return Err(AskError::Refused(text)),
+                    Err(ChannelError::Closed) => continue,
+                }
+            }
+            // No new ones will come, but those in use come back.
+            if self.lent.get() == 0 {
+                return Err(AskError::Closed);
+            }
+            self.returned.notified().await;
+        }
+    }
+
+    fn take_idle(&self, rights: Rights) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        loop {
+            let at = idle.iter().rposition(|connection| connection.rights == rights)?;
+            let connection = idle.swap_remove(at);
+            if connection.is_alive() {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn give_back(&self, connection: Connection) {
+        let mut idle = self.idle.borrow_mut();
+        let same = idle.iter().filter(|other| other.rights == connection.rights).count();
+        if same < MAX_IDLE {
+            idle.push(connection);
+        }
+    }
+}
+
+impl Connection {
+    fn new(stream: StdStream, rights: Rights) -> Option<Connection> {
+        stream.set_nonblocking(true).ok()?;
+        Some(Connection { stream: UnixStream::from_std(stream).ok()?, reader: Reader::new(), rights })
+    }
+
+    /// Whether the other side has neither hung up nor said what nobody asked for.
+    fn is_alive(&self) -> bool {
+        let mut byte = [0];
+        matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    async fn next(&mut self) -> Result<Line, AskError> {
+        loop {
+            match self.reader.next_line() {
+                Ok(Some(line)) => return Ok(line),
+                Ok(None) => {}
+                Err(error) => return Err(AskError::Reply(error.0)),
+            }
+            let mut buffer = Vec::with_capacity(READ_BYTES);
+            match self.stream.read_buf(&mut buffer).await {
+                Ok(0) | Err(_) => return Err(AskError::Closed),
+                Ok(_) => self.reader.feed(&buffer),
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Waits for the next line. After the end line the connection serves somebody else and this answers `Closed`.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub async fn next(&mut self) -> Result<Line, AskError> {
+        let connection = self.connection.as_mut().ok_or(AskError::Closed)?;
+        let line = connection.next().await?;
+        if line.is_end()
+            && let Some(connection) = self.connection.take()
+        {
+            self.control.give_back(connection);
+        }
+        Ok(line)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.control.lent.set(self.control.lent.get().saturating_sub(1));
+        self.control.returned.notify_waiters();
+    }
+}
+
+fn size(line: &Line) -> usize {
+    match line {
+        Line::Data(pairs) => pairs.iter().map(|(key, value)| key.len() + value.len()).sum(),
+        Line::Bytes(bytes) => bytes.len(),
+        Line::Ok(text) | Line::Error(_, text) => text.len(),
+    }
+}
