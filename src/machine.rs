@@ -1,9 +1,9 @@
 //! The machine as the reader of configurations asks for it.
 
-use std::collections::BTreeMap;
 
-use crate::config::{Host, ReadError, User};
+use crate::config::{self, Ctl, Host, ReadError, User};
 use crate::sys;
+use crate::sorted::Map;
 
 /// The machine that visor runs on.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,7 +38,7 @@ impl Host for Machine {
         sys::users::group_by_name(name)
     }
 
-    fn environment(&self) -> BTreeMap<String, String> {
+    fn environment(&self) -> Map<String, String> {
         std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect()
@@ -67,6 +67,15 @@ impl Host for Machine {
             user.map(str::to_string).or_else(|| sys::users::by_id(sys::users::effective_uid()).map(|user| user.name));
         home.or_else(|| sys::users::home(&name?).map(|path| path.to_string_lossy().into_owned()))
     }
+}
+
+/// `[supervisorctl]` of a configuration file.
+///
+/// # Errors
+/// The mistakes, a line each.
+pub fn read_ctl(file: &str) -> Result<Option<Ctl>, String> {
+    config::read_ctl(&Machine, file)
+        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
 fn with_groups(written: &str, user: &sys::users::User) -> User {

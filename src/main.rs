@@ -13,6 +13,10 @@ use visor::machine::Machine;
 
 fn main() -> Code {
     let argv: Vec<OsString> = std::env::args_os().collect();
+    #[cfg(feature = "one-binary")]
+    if cli::is_client(argv.first()) {
+        return visor::svc::main(&argv, &visor::machine::read_ctl);
+    }
     let small_init = cli::command::as_small_init(&argv, |key| std::env::var_os(key));
     let outcome = match (small_init, Personality::of(argv.first())) {
         (Some(args), _) => args.map(alone),

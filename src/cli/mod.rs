@@ -51,6 +51,12 @@ impl Personality {
     }
 }
 
+/// Whether `argv[0]` is the name of the companion, or of the program of Supervisor that it stands in for.
+#[must_use]
+pub fn is_client(argv0: Option<&OsString>) -> bool {
+    matches!(program_name(argv0, "").as_str(), "svc" | "supervisorctl")
+}
+
 /// The last part of `argv[0]`, or `default` when there is none.
 #[must_use]
 pub fn program_name(argv0: Option<&OsString>, default: &str) -> String {

@@ -1,6 +1,6 @@
 //! From a command line to a running loop. Here, and only here, an error may end visor with a message and a code.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::fd::RawFd;
@@ -26,6 +26,7 @@ use crate::sys::poll::Interest;
 use crate::sys::signals::SelfPipe;
 use crate::sys::spawn::Credentials;
 use crate::sys::{fds, process, users};
+use crate::sorted::Map;
 
 /// First descriptor that is nobody's standard one.
 const FIRST_FREE_DESCRIPTOR: i32 = 3;
@@ -378,8 +379,8 @@ impl Host for Prepared {
         None
     }
 
-    fn environment(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
+    fn environment(&self) -> Map<String, String> {
+        Map::new()
     }
 
     fn node_name(&self) -> String {

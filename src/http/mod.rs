@@ -26,6 +26,8 @@ pub mod page;
 pub mod proc;
 // Which page answers what.
 mod route;
+// The bridge that svc starts to talk to foreign servers.
+pub mod remote;
 // XML-RPC.
 pub mod rpc;
 // Connections and their limits; the gateway's life.

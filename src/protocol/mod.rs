@@ -56,6 +56,7 @@ mod framing;
 pub mod handover;
 mod parse;
 mod reader;
+pub mod remote;
 mod reply;
 mod request;
 mod word;

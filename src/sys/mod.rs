@@ -8,6 +8,8 @@
 // The C types have other widths elsewhere, so a conversion that does nothing here does something there.
 #![allow(clippy::unnecessary_cast, clippy::useless_conversion)]
 
+// Become another program, or start one with a socket between us.
+pub mod another;
 // The small rituals around a raw call: errno, retry, C strings.
 mod call;
 // Packets between us and one child, with descriptors beside them.
