@@ -168,7 +168,10 @@ fn options(screen: Screen) -> Value {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
+        if std::thread::panicking() {
+            let name = std::thread::current().name().unwrap_or("failed").replace("::", "-");
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.picture(&name)));
+        } else if !self.session.is_empty() {
             self.call("DELETE", &self.session, &Value::Null);
         }
         // The driver's end takes a browser along that was not told to go.

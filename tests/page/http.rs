@@ -83,7 +83,7 @@ impl Open {
 
     /// Everything up to the end.
     pub fn answer(mut self) -> Answer {
-        while self.more() {}
+        while !self.is_whole() && self.more() {}
         let text = String::from_utf8_lossy(&self.bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("an answer has headers: {text}"));
         let mut lines = head.lines();
@@ -105,6 +105,18 @@ impl Open {
         let silent = matches!(self.stream.read(&mut [0]), Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
         self.stream.set_read_timeout(Some(TIMEOUT)).expect("a limit of time");
         silent
+    }
+
+    /// Whether the length that was announced is there: not every server hangs up when it is asked to.
+    fn is_whole(&self) -> bool {
+        let text = String::from_utf8_lossy(&self.bytes);
+        let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+        });
+        let start = self.bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
+        length.is_some_and(|length| self.bytes.len() - start >= length)
     }
 
     fn more(&mut self) -> bool {

@@ -37,6 +37,12 @@ startretries=0
 [program:gone]
 command=/no/such/program
 autostart=false
+[program:flood]
+command=sh -c 'yes | head -c 40000000; echo end'
+autostart=false
+autorestart=false
+startsecs=0
+stdout_logfile=$DIR/flood.log
 [program:pair]
 command=cat
 process_name=%(program_name)s_%(process_num)d
@@ -67,7 +73,8 @@ impl Site {
     fn start(login: &str) -> Site {
         let port = free_port();
         let server = format!("[inet_http_server]\nport=127.0.0.1:{port}\n{login}");
-        let daemon = Daemon::builder().supervisord("identifier=the box").conf(PROGRAMS).conf(&server).start();
+        let daemon = Daemon::builder().supervisord("identifier=the box").conf(PROGRAMS).conf(&server);
+        let daemon = daemon.given("flood.log", 0o644, "").start();
         for name in UP {
             daemon.wait_for_state(name, "RUNNING");
         }
@@ -95,7 +102,8 @@ impl Site {
 
     /// Has the program `talker` say something on its stdout.
     pub fn say(&self, text: &str) {
-        self.daemon.request_ok(&format!("send talker {}%0A", text.replace(' ', "%20")));
+        let word: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        self.daemon.request_ok(&format!("send talker {word}%0A"));
     }
 
     /// Kills the gateway, without a warning.
@@ -104,6 +112,14 @@ impl Site {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
             .expect("it is killed");
         eventually("the gateway is gone", || (self.gateway() != Some(pid)).then_some(()));
+    }
+
+    /// The gateway's resident memory in KiB.
+    pub fn gateway_kib(&self) -> u64 {
+        let pid = eventually("a gateway runs", || self.gateway());
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     fn gateway(&self) -> Option<i32> {

@@ -6,6 +6,9 @@ use crate::http;
 use crate::site::{Site, login};
 use crate::support::eventually;
 
+/// More than this the gateway, built for debugging, must not take for a reader that does not read.
+const GATEWAY_KIB: u64 = 24 * 1024;
+
 #[test]
 fn logtail_begins_with_the_last_kilobyte_and_goes_on_with_what_is_added() {
     let site = Site::open();
@@ -21,10 +24,10 @@ fn logtail_begins_with_the_last_kilobyte_and_goes_on_with_what_is_added() {
         );
         assert!(head.to_lowercase().contains("x-accel-buffering: no"));
         assert_eq!(head.contains("transfer-encoding: chunked"), version == "1.1");
-        assert_eq!(
-            head.matches('x').count() - head.split("\r\n\r\n").next().unwrap().matches('x').count(),
-            1024 - "\nold\n".len()
-        );
+        if version == "1.0" {
+            let (_, body) = head.split_once("\r\n\r\n").expect("headers and a body");
+            assert_eq!(body.len(), 1024, "{body}");
+        }
         site.say(&format!("new for {version}"));
         stream.until(&format!("new for {version}\n"));
         assert!(stream.is_silent_for(Duration::from_millis(50)));
@@ -89,16 +92,14 @@ fn follow_ends_with_its_reader() {
 #[test]
 fn reader_that_does_not_read_holds_up_nobody() {
     let site = Site::open();
-    let mut stuck = http::open(site.port, "1.0", "GET /logtail/talker", "");
+    let mut stuck = http::open(site.port, "1.0", "GET /logtail/flood", "");
     stuck.until("200 OK");
-    let mut reader = http::open(site.port, "1.0", "GET /logtail/talker", "");
-    reader.until("200 OK");
-    let block = "y".repeat(16 * 1024);
-    for number in 0..600 {
-        site.say(&format!("{block}{number}."));
-        reader.until(&format!("{number}."));
-    }
+    site.daemon.svc_ok(&["start", "flood"]);
+    site.daemon.wait_for_state("flood", "EXITED");
+    site.daemon.wait_for_file("flood.log", |text| text.ends_with("end\n"));
     assert_eq!(site.get("/ok.html").status, 200);
+    let kib = site.gateway_kib();
+    assert!(kib < GATEWAY_KIB, "the gateway has {kib} KiB");
 }
 
 #[test]
