@@ -14,6 +14,7 @@ mod life;
 mod normal;
 mod original;
 mod reload;
+mod remote;
 mod run;
 mod shutdown;
 mod superlance;
