@@ -393,7 +393,8 @@ fn write_conf(side: Side, scene: &Scene, place: &Path, port: u16, sections: &str
                 loglevel=debug\n";
     let control = "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=\
                    supervisor.rpcinterface:make_main_rpcinterface\n[visor]\nsocket=$DIR/visor.sock\n";
-    let mut text = format!("{head}{}\n{}{control}{sections}\n", scene.supervisord, servers(scene.client, port));
+    let servers = servers(scene.client, port);
+    let mut text = format!("{head}{}\n{control}{sections}\n{servers}", scene.supervisord);
     if scene.watch_states {
         text += LAST_CONF;
         if side == Side::Original {
