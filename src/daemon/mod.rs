@@ -45,7 +45,7 @@ use foreground::Foreground;
 use outputs::Outputs;
 
 /// What a descriptor in the poll set is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Token {
     Signals,
     Listener(usize),
