@@ -25,9 +25,11 @@ pub mod console;
 pub mod descriptors;
 // Descriptors: pipes, flags, limits, plain reads and writes.
 pub mod fds;
+// Files by pattern.
+pub mod glob;
 // Execute ourselves anew rather than die of a fault.
 pub mod guard;
-// The machine's name, its files by pattern, its limits.
+// The machine's name and its limits.
 pub mod host;
 // Mount, name, power off: what the init of a machine does to it.
 #[cfg_attr(not(target_os = "linux"), path = "machine_elsewhere.rs")]
