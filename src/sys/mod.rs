@@ -59,4 +59,4 @@ mod unwind;
 // Users and groups of the machine.
 pub mod users;
 
-pub use call::errno_name;
+pub use call::{errno_name, errno_text};
