@@ -12,6 +12,8 @@
 pub mod another;
 // The small rituals around a raw call: errno, retry, C strings.
 mod call;
+// Packets between us and one child, with descriptors beside them.
+pub mod channel;
 // What a forked child does before it becomes the program.
 mod child;
 // Monotonic time, wall time, local time.
@@ -29,13 +31,15 @@ pub mod fds;
 pub mod glob;
 // Execute ourselves anew rather than die of a fault.
 pub mod guard;
-// The machine's name and its limits.
+// The machine's name, the hosts it knows, its limits.
 pub mod host;
 // Mount, name, power off: what the init of a machine does to it.
 #[cfg_attr(not(target_os = "linux"), path = "machine_elsewhere.rs")]
 pub mod machine;
 // Wait for descriptors.
 pub mod poll;
+// Listening sockets for programs.
+pub mod program_socket;
 // Our own process: identity, session, user.
 pub mod process;
 // The one place that waits for children, and the one that signals them.

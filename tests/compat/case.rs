@@ -31,6 +31,9 @@ pub enum Step {
     Say(&'static str, &'static str),
     /// `supervisorctl ARGS` with somebody at it; everything it showed and its exit code are compared.
     Dialog(&'static str, Seat, Vec<Act>),
+    /// Runs a program that the test did not make, with its words; each of its lines, `subject => what came`, is compared.
+    /// `$DIR`, `$PORT`, `$PYTHON`, `$VENV`, `$BIN` and `$TOOLS` are of the run.
+    Program(&'static [&'static str]),
     /// Waits for the end of the daemon; its exit code is compared.
     End,
 }
@@ -116,6 +119,8 @@ pub struct Case {
     /// Compare `waiting for NAME to stop` too: the original tells it when it finds the process alive after the
     /// signal, so it does so for sure only where stopping takes long.
     pub slow_stop: bool,
+    /// Where the original fails inside (`HTTP 500`, an answer that is no XML), any other answer is right.
+    pub original_may_fail: bool,
     /// How often something repeats is not compared: it depends on when a step falls into it.
     pub repeats: bool,
     /// Subjects in which visor differs on purpose.

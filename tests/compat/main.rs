@@ -7,6 +7,7 @@
 
 mod boot;
 mod case;
+mod clients;
 mod command_line;
 mod compare;
 mod control;
@@ -16,6 +17,7 @@ mod life;
 mod normal;
 mod original;
 mod reload;
+mod rpc;
 mod run;
 mod shutdown;
 mod superlance;

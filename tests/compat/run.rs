@@ -91,7 +91,7 @@ impl Bench {
         std::fs::write(place.join("listener.py"), LISTENER).expect("the listener");
         let sections: String = scene.cases.iter().map(|case| case.conf.as_str()).collect();
         let port = free_port();
-        write_conf(side, scene, place, &programs, port, &sections);
+        write_conf(side, scene, place, port, &sections);
         let mut command = clean_command(programs.join("supervisord"));
         command.arg("-c").arg(place.join("supervisord.conf")).current_dir(place);
         let daemon = Foreground::start(command, false);
@@ -119,14 +119,27 @@ impl Bench {
         self.without_port(screen(&self.places(), self.ctl_command(arguments)))
     }
 
-    /// `$DIR` and `$PORT` are of this run.
+    /// What stands for something of this run.
     fn fill(&self, text: &str) -> String {
-        in_directory(text, self.directory.path()).replace("$PORT", &self.port.to_string())
+        let theirs = original::programs().expect("asked for before");
+        let python = theirs.join("python3");
+        let text = in_directory(text, self.directory.path()).replace("$PORT", &self.port.to_string());
+        let text = text.replace("$PYTHON", &python.to_string_lossy()).replace("$BIN", &self.programs.to_string_lossy());
+        let text = text.replace("$VENV", &theirs.to_string_lossy());
+        text.replace("$TOOLS", &original::tools().to_string_lossy())
     }
 
     fn without_port(&self, lines: Vec<String>) -> Vec<String> {
         let port = self.port.to_string();
         lines.into_iter().map(|line| line.replace(&port, "$PORT")).collect()
+    }
+
+    /// What a program tells.
+    fn program(&self, words: &[&str]) -> Vec<String> {
+        let mut words = words.iter().map(|word| self.fill(word));
+        let mut command = clean_command(words.next().unwrap_or_default());
+        command.args(words).env("HOME", self.directory.path()).current_dir(self.directory.path());
+        self.without_port(screen(&self.places(), command))
     }
 
     fn dialog(&self, arguments: &str, seat: super::case::Seat, acts: &[Act]) -> Vec<String> {
@@ -178,7 +191,7 @@ impl Bench {
                 vec![format!("alive: {}", is_alive(pid))]
             }
             Step::Rewrite(sections) => {
-                write_conf(self.side, scene, self.directory.path(), &self.programs, self.port, sections);
+                write_conf(self.side, scene, self.directory.path(), self.port, sections);
                 Vec::new()
             }
             Step::Rename(from, to) => {
@@ -192,6 +205,7 @@ impl Bench {
                 Vec::new()
             }
             Step::Dialog(arguments, seat, acts) => self.dialog(arguments, *seat, acts),
+            Step::Program(words) => self.program(words),
             Step::End => vec![self.daemon.wait_exit(TIMEOUT).to_string()],
         }
     }
@@ -243,6 +257,13 @@ impl Bench {
                         format!("step {at}: ctl {arguments}")
                     }
                     Step::Dialog(arguments, seat, _) => format!("step {at}: {seat:?} {arguments}"),
+                    Step::Program(..) => {
+                        lines.iter().for_each(|line| {
+                            let (subject, came) = line.split_once(" => ").unwrap_or(("what else was written", line));
+                            seen.entry(subject.to_owned()).or_default().push(came.to_owned());
+                        });
+                        continue;
+                    }
                     Step::End => format!("step {at}: end"),
                     Step::Alive(name) | Step::File(name) => format!("step {at}: file {name}"),
                     Step::Background(arguments) => {
@@ -356,7 +377,7 @@ fn is_alive(pid: i32) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-fn write_conf(side: Side, scene: &Scene, place: &Path, programs: &Path, port: u16, sections: &str) {
+fn write_conf(side: Side, scene: &Scene, place: &Path, port: u16, sections: &str) {
     let head = "[supervisord]\nnodaemon=true\nlogfile=$DIR/main.log\npidfile=$DIR/main.pid\nchildlogdir=$DIR\n\
                 loglevel=debug\n";
     let control = "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=\
@@ -368,7 +389,9 @@ fn write_conf(side: Side, scene: &Scene, place: &Path, programs: &Path, port: u1
             text += LISTENER_CONF;
         }
     }
-    let text = in_directory(&text, place).replace("$PYTHON", &programs.join("python3").to_string_lossy());
+    let theirs = original::programs().expect("asked for before");
+    let text = in_directory(&text, place).replace("$VENV", &theirs.to_string_lossy());
+    let text = text.replace("$PYTHON", &theirs.join("python3").to_string_lossy());
     std::fs::write(place.join("supervisord.conf"), text).expect("the configuration is written");
 }
 

@@ -12,7 +12,7 @@ use super::{logs, watch};
 use crate::http::xml::Value;
 use crate::protocol::{Code, Line, Request};
 
-/// Longest name of a method without its namespace is well below this; it is only room.
+/// Where the methods are.
 const NAMESPACE: &str = "supervisor";
 /// The status of an item that could not be stopped.
 const FAILED: i32 = 30;
@@ -56,6 +56,11 @@ async fn carry_out(server: &Server, request: Request, out: &mut Out) -> Result<L
         Request::Maintail { follow: false, bytes } => logs::main_tail(server, bytes, out).await,
         Request::Follow { name, stream, bytes: _ } => logs::follow(server, &name, stream, out).await,
         Request::Maintail { follow: true, bytes: _ } => logs::main_follow(server, out).await,
+        Request::Read { name, stream, offset, length } => {
+            logs::read(server, &name, stream, (offset, length), out).await
+        }
+        Request::Mainread { offset, length } => logs::main_read(server, (offset, length), out).await,
+        Request::Mainclear => call(server, "clearLog", &[]).await.map(|_| ok()),
         Request::Send { name, data } => send(server, name, data).await,
         Request::Event { kind, data } => event(server, kind, data).await,
         Request::Watch { kinds, names } => watch::watch(server, &kinds, &names, out).await,
@@ -63,6 +68,7 @@ async fn carry_out(server: &Server, request: Request, out: &mut Out) -> Result<L
         Request::Why(name) => why(server, name, out).await,
         Request::Ready(names) => ready(server, &names, out).await,
         Request::Reopen => reopen(server).await,
+        Request::Metrics => Ok(Line::Error(Code::Failed, "a supervisord counts nothing".to_owned())),
         Request::End(ending) => {
             let text =
                 format!("`{}` is for a visor that is the init of a machine; this is a supervisord", ending.word());

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::reply::{Out, Stop, ok};
 use super::server::Server;
 use super::target::in_path;
-use super::translate::text;
+use super::translate::{data, text};
 use crate::http::xml::Value;
 use crate::protocol::{Code, Line, Stream};
 
@@ -21,11 +21,7 @@ const NOT_FOUND: u16 = 404;
 
 /// The end of a process' log.
 pub async fn tail(server: &Server, name: &str, stream: Stream, bytes: u64, out: &mut Out) -> Result<Line, Stop> {
-    let method = match stream {
-        Stream::Stdout => "readProcessStdoutLog",
-        Stream::Stderr => "readProcessStderrLog",
-    };
-    let log = read_end(server, method, &[Value::text(name)], bytes).await?;
+    let log = read_end(server, reading(stream), &[Value::text(name)], bytes).await?;
     out.block(log.as_bytes()).await?;
     Ok(ok())
 }
@@ -34,6 +30,41 @@ pub async fn tail(server: &Server, name: &str, stream: Stream, bytes: u64, out: 
 pub async fn main_tail(server: &Server, bytes: u64, out: &mut Out) -> Result<Line, Stop> {
     let log = read_end(server, "readLog", &[], bytes).await?;
     out.block(log.as_bytes()).await?;
+    Ok(ok())
+}
+
+fn reading(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Stdout => "readProcessStdoutLog",
+        Stream::Stderr => "readProcessStderrLog",
+    }
+}
+
+/// A part of a process' log, by offset and length. There is no call that tells its size alone, so all of it is read.
+pub async fn read(
+    server: &Server,
+    name: &str,
+    stream: Stream,
+    part: (u64, u64),
+    out: &mut Out,
+) -> Result<Line, Stop> {
+    let log = read_end(server, reading(stream), &[Value::text(name)], 0).await?;
+    tell_part(log.as_bytes(), part, out).await
+}
+
+/// The same of supervisord's own log.
+pub async fn main_read(server: &Server, part: (u64, u64), out: &mut Out) -> Result<Line, Stop> {
+    let log = read_end(server, "readLog", &[], 0).await?;
+    tell_part(log.as_bytes(), part, out).await
+}
+
+async fn tell_part(log: &[u8], (offset, length): (u64, u64), out: &mut Out) -> Result<Line, Stop> {
+    let place = |number: u64| usize::try_from(number).map_or(log.len(), |number| number.min(log.len()));
+    let part = log.get(place(offset)..place(offset.saturating_add(length))).unwrap_or_default();
+    out.line(&data(&[("size", &log.len().to_string())])).await?;
+    if !part.is_empty() {
+        out.block(part).await?;
+    }
     Ok(ok())
 }
 
