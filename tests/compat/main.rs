@@ -17,6 +17,7 @@ mod life;
 mod normal;
 mod original;
 mod reload;
+mod remote;
 mod rpc;
 mod run;
 mod shutdown;
