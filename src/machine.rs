@@ -1,9 +1,8 @@
 //! The machine as the reader of configurations asks for it.
 
-
 use crate::config::{self, Ctl, Host, ReadError, User};
-use crate::sys;
 use crate::sorted::Map;
+use crate::sys;
 
 /// The machine that visor runs on.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,7 +1,6 @@
 //! What all sections need to be read: the machine, the names values may use, and where mistakes and
 //! warnings are collected. What a key means is decided by the file of its section.
 
-
 use super::document::{Document, Entry, Section};
 use super::error::Mistake;
 use super::expand::{Meaning, Scope, expand};
