@@ -153,6 +153,9 @@ const STEPS: &[Step] = &[
 /// Steps that change nothing, for the wrong password.
 const LOCKED_OUT: &[&str] = &["status", "start one", "reread", "shutdown"];
 
+/// What each step showed.
+type Shown = Vec<(String, Vec<String>)>;
+
 /// A daemon of one side, and a client of another.
 struct Bench {
     directory: tempfile::TempDir,
@@ -194,7 +197,7 @@ impl Bench {
     }
 
     /// What every step showed.
-    fn play(&self) -> Vec<(String, Vec<String>)> {
+    fn play(&self) -> Shown {
         let mut seen = Vec::new();
         for (at, step) in STEPS.iter().enumerate() {
             match step {
@@ -206,7 +209,7 @@ impl Bench {
         seen
     }
 
-    fn play_locked_out(&self) -> Vec<(String, Vec<String>)> {
+    fn play_locked_out(&self) -> Shown {
         let play = |arguments: &&str| ((*arguments).to_owned(), self.ctl(&["-u", "me", "-p", "wrong"], arguments));
         LOCKED_OUT.iter().map(play).collect()
     }
@@ -237,7 +240,7 @@ type Intended = [(&'static str, &'static [&'static str])];
 
 /// Plays with the original's client and daemon and with our client at these daemons, all at the same time; a panic with every difference
 /// that is not intended.
-fn compare(by: By, daemons: &[(Side, &Intended)], play: fn(&Bench) -> Vec<(String, Vec<String>)>) {
+fn compare(by: By, daemons: &[(Side, &Intended)], play: fn(&Bench) -> Shown) {
     if original::programs().is_none() {
         return;
     }
