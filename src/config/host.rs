@@ -1,6 +1,5 @@
 //! What the reader asks of the machine, as a trait: no system call happens in this part of the house.
 
-
 use super::types::User;
 
 use crate::sorted::Map;

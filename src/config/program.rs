@@ -1,6 +1,5 @@
 //! The options of a program section, and the processes they make inside a group.
 
-
 use super::document::Section;
 use super::host::Host;
 use super::reader::{Names, Reader};

@@ -20,13 +20,13 @@ use crate::cli::{Exit, ExitCode, Personality};
 use crate::config::{self, Config, Host, LogLevel, Mistake, Overrides, ReadError, User, Warning};
 use crate::logs;
 use crate::machine::Machine;
+use crate::sorted::Map;
 use crate::supervisor::{Input, Supervisor};
 use crate::sys::host::{Limit, raise_limit};
 use crate::sys::poll::Interest;
 use crate::sys::signals::SelfPipe;
 use crate::sys::spawn::Credentials;
 use crate::sys::{fds, process, users};
-use crate::sorted::Map;
 
 /// First descriptor that is nobody's standard one.
 const FIRST_FREE_DESCRIPTOR: i32 = 3;

@@ -18,6 +18,7 @@ mod life;
 mod normal;
 mod original;
 mod reload;
+mod remote;
 mod rpc;
 mod run;
 mod shutdown;
