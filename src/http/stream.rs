@@ -48,7 +48,7 @@ pub async fn logtail(cx: &Context, method: &Method, path: &str, query: &str) -> 
     }
     let Some(log) = Log::of_path(path) else { return body::failure(StatusCode::NOT_FOUND, "") };
     if let Err(refusal) = find(cx, &log).await {
-        return refusal;
+        return *refusal;
     }
     let Log { name, stream } = log;
     let mut response = follow(cx, Request::Follow { name, stream, bytes: start_bytes(query, START_BYTES) }).await;
@@ -77,7 +77,7 @@ pub async fn last(cx: &Context, method: &Method, path: &str, query: &str) -> Res
     }
     let Some(log) = Log::of_path(path) else { return body::failure(StatusCode::NOT_FOUND, "") };
     if let Err(refusal) = find(cx, &log).await {
-        return refusal;
+        return *refusal;
     }
     let Log { name, stream } = log;
     // 0 would mean the whole log.
@@ -104,16 +104,17 @@ fn whole_lines(text: Vec<u8>, asked: u64) -> Vec<u8> {
 }
 
 /// Whether there is such a log; else the answer that says so.
-async fn find(cx: &Context, log: &Log) -> Result<(), Response<Body>> {
-    let missing = |text: &str| Err(body::failure(StatusCode::NOT_FOUND, text));
+async fn find(cx: &Context, log: &Log) -> Result<(), Box<Response<Body>>> {
+    let refused = |status: StatusCode, text: &str| Err(Box::new(body::failure(status, text)));
+    let missing = |text: &str| refused(StatusCode::NOT_FOUND, text);
     let request = Request::Read { name: log.name.clone(), stream: log.stream, offset: 0, length: 0 };
     match cx.ask(&request).await {
-        Err(error) => Err(unavailable(&error)),
+        Err(error) => Err(Box::new(unavailable(&error))),
         Ok(answer) => match answer.failure() {
             None => Ok(()),
             Some((Code::BadName, _)) => missing(&format!("no such process {}", log.name)),
             Some((Code::NoFile, _)) => missing(&format!("no {} log of {}", log.stream.word(), log.name)),
-            Some((_, text)) => Err(body::failure(StatusCode::INTERNAL_SERVER_ERROR, text)),
+            Some((_, text)) => refused(StatusCode::INTERNAL_SERVER_ERROR, text),
         },
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns: where that program is, the greeting, how trouble with the server is told. Does not own: HTTP, of which svc knows nothing.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 
 use super::Session;
