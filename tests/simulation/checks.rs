@@ -153,6 +153,7 @@ impl Watch {
                 }
                 Action::Signal { .. }
                 | Action::LookForGroup { .. }
+                | Action::LookUp { .. }
                 | Action::Log(..)
                 | Action::Deliver(..)
                 | Action::Event(
