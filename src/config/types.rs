@@ -2,8 +2,9 @@
 //!
 //! Integers keep the sign the user wrote (Supervisor passes negatives through); who uses one clamps it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use crate::sorted::Map;
 
 /// Everything one main file and its includes say.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +65,7 @@ pub struct Daemon {
     /// Drop terminal escapes from child output.
     pub strip_ansi: bool,
     /// Merged under every process' own environment.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Map<String, String>,
     /// Name of this supervisor in AUTO log names and events.
     pub identifier: String,
 }
@@ -193,7 +194,7 @@ pub struct RpcInterface {
     /// `supervisor.rpcinterface_factory`
     pub factory: String,
     /// All other keys.
-    pub options: BTreeMap<String, String>,
+    pub options: Map<String, String>,
 }
 
 /// `[supervisorctl]`.
@@ -319,7 +320,7 @@ pub struct Process {
     /// Sockets it gets from descriptor 3 on, `tcp://host:port` or `unix:///path`; visor's own key.
     pub listen: Vec<String>,
     /// `[supervisord] environment` with the section's own over it.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Map<String, String>,
     /// Value of `SUPERVISOR_SERVER_URL`; `None` = that of [`Config::server_url`].
     pub serverurl: Option<String>,
 }

@@ -66,6 +66,7 @@ impl Daemon {
             stderr: output(&process.stderr),
             keep: &[],
             listen: &listening,
+            confined: false,
         };
         let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
         let pid = child.pid;

@@ -1,6 +1,5 @@
 //! A supervisor under test: inputs in, what was said out, in words.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Action, Ask, ClientId, Input, JobId, ProcessId, Supervisor};
@@ -8,6 +7,7 @@ use crate::config::{Config, Daemon, Group, GroupKind, LogLevel, MainLogfile, Pro
 use crate::program::sample::{at, process};
 use crate::program::{self, Exit};
 use crate::protocol::Line;
+use crate::sorted::Map;
 
 /// A group of these processes.
 pub(super) fn group(name: &str, priority: i64, processes: Vec<Process>) -> Group {
@@ -42,7 +42,7 @@ pub(super) fn config(groups: Vec<Group>) -> Config {
         user: None,
         directory: None,
         strip_ansi: false,
-        environment: BTreeMap::new(),
+        environment: Map::new(),
         identifier: "supervisor".to_string(),
     };
     Config {
