@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write as _};
 
 use super::types::{
     AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Owner, Process, Server,
-    ServerAddress,
+    ServerAddress, Source, Sources,
 };
 
 use crate::sorted::Map;
@@ -234,6 +234,32 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
     out.map("environment", &process.environment);
+    if let Some(sources) = &process.sources {
+        dump_sources(out, sources);
+    }
+}
+
+/// Only what is said: files without these keys have none of these lines.
+fn dump_sources(out: &mut Lines, sources: &Sources) {
+    if sources.clear {
+        out.put("clear_env", true);
+    }
+    if let Some(account) = &sources.account {
+        out.put("user_env", quoted(&account.name));
+    }
+    for (key, paths) in [("env_file", &sources.files), ("env_dir", &sources.directories)] {
+        if !paths.is_empty() {
+            out.put(key, quoted(&paths.iter().map(source).collect::<Vec<_>>().join(", ")));
+        }
+    }
+    for (name, path) in &sources.secrets {
+        out.put(&format!("secret.{name}"), quoted(&source(path)));
+    }
+}
+
+/// Where it is read from; what stands there is nobody's business.
+fn source(source: &Source) -> String {
+    format!("{}{}", if source.optional { "-" } else { "" }, source.path)
 }
 
 fn channel(out: &mut Lines, stream: &str, channel: &Channel) {

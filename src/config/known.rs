@@ -3,15 +3,24 @@
 use super::document::{Document, Section};
 use super::error::Mistake;
 use super::server::{INET, RPC, UNIX};
+use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
 
 use crate::order;
 
 /// Section names without a colon.
-const SECTIONS: [&str; 7] =
-    ["supervisord", "supervisorctl", "unix_http_server", "inet_http_server", "include", "visor", "DEFAULT"];
+const SECTIONS: [&str; 8] = [
+    "supervisord",
+    "supervisorctl",
+    "unix_http_server",
+    "inet_http_server",
+    "include",
+    "visor",
+    PROGRAM_DEFAULT,
+    "DEFAULT",
+];
 /// What stands before the colon of other section names.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "program:",
     "group:",
     "eventlistener:",
@@ -20,6 +29,7 @@ const KINDS: [&str; 8] = [
     "ctlplugin:",
     "unix_http_server:",
     "inet_http_server:",
+    TEMPLATE,
 ];
 const SUPERVISORD: [&str; 18] = [
     "logfile",
@@ -50,7 +60,7 @@ const VISOR: [&str; 8] =
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 34] = [
+const PROGRAM: [&str; 40] = [
     "command",
     "process_name",
     "numprocs",
@@ -85,6 +95,12 @@ const PROGRAM: [&str; 34] = [
     "serverurl",
     "tty",
     "listen",
+    "env_file",
+    "env_dir",
+    "secret",
+    "user_env",
+    "clear_env",
+    "extends",
 ];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;
@@ -108,6 +124,7 @@ fn keys(section: &str) -> Keys {
         "supervisorctl" => return listed(&CTL),
         "include" => return listed(&["files"]),
         "visor" => return listed(&VISOR),
+        PROGRAM_DEFAULT => return listed(&PROGRAM),
         _ => {}
     }
     if section.starts_with("program:") {
@@ -116,6 +133,8 @@ fn keys(section: &str) -> Keys {
         Keys::Listed([&PROGRAM[..], &LISTENER[..]].concat())
     } else if section.starts_with("fcgi-program:") {
         Keys::Listed([&PROGRAM[..], &FCGI[..]].concat())
+    } else if section.starts_with(TEMPLATE) {
+        Keys::Listed([&PROGRAM[..], &LISTENER[..], &FCGI[..]].concat())
     } else if section.starts_with("group:") {
         listed(&GROUP)
     } else if section.starts_with(RPC) || section.starts_with("ctlplugin:") {
@@ -204,7 +223,7 @@ fn offer(near: Option<&str>) -> String {
 }
 
 /// The known name with the fewest edits, if it is near enough to be meant.
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let letters = name.chars().count();
     if letters > LONGEST {
         return None;

@@ -17,16 +17,16 @@ use super::outputs::Outputs;
 use super::{Daemon, Poll, Token, clock, machine};
 use crate::cli::command::CommandArgs;
 use crate::cli::{Exit, ExitCode, Personality};
-use crate::config::{self, Config, Host, LogLevel, Mistake, Overrides, ReadError, User, Warning};
+use crate::config::{self, Account, Config, Host, LogLevel, Mistake, Overrides, ReadError, User, Warning};
 use crate::logs;
 use crate::machine::Machine;
+use crate::sorted::Map;
 use crate::supervisor::{Input, Supervisor};
 use crate::sys::host::{Limit, raise_limit};
 use crate::sys::poll::Interest;
 use crate::sys::signals::SelfPipe;
 use crate::sys::spawn::Credentials;
 use crate::sys::{fds, process, users};
-use crate::sorted::Map;
 
 /// First descriptor that is nobody's standard one.
 const FIRST_FREE_DESCRIPTOR: i32 = 3;
@@ -372,6 +372,10 @@ impl Host for Prepared {
     }
 
     fn user_by_id(&self, _uid: u32) -> Option<User> {
+        None
+    }
+
+    fn account(&self, _uid: Option<u32>) -> Option<Account> {
         None
     }
 

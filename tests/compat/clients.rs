@@ -21,7 +21,11 @@ const PROGRAMS: &str = "[program:alive]\ncommand=sleep 1000\nstartsecs=0\n\
 
 fn case(name: &'static str) -> Case {
     let case = Case::new(name).section(PROGRAMS);
-    case.until("größer").until("success: right ").until("success: alive ").until("success: echoes ").until("success: texts ")
+    case.until("größer")
+        .until("success: right ")
+        .until("success: alive ")
+        .until("success: echoes ")
+        .until("success: texts ")
 }
 
 /// With the original's control program, which speaks to the gateway, and with each side's own.

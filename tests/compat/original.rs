@@ -113,7 +113,10 @@ fn make_node() -> Result<(), String> {
     }
     let _ = std::fs::remove_dir_all(&place);
     std::fs::create_dir_all(&place).map_err(|error| error.to_string())?;
-    run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(&place).args(NODE))?;
+    run(Command::new("npm")
+        .args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"])
+        .arg(&place)
+        .args(NODE))?;
     std::fs::write(place.join(MARK), NODE.join(" ")).map_err(|error| error.to_string())
 }
 

@@ -41,13 +41,7 @@ fn reading(stream: Stream) -> &'static str {
 }
 
 /// A part of a process' log, by offset and length. There is no call that tells its size alone, so all of it is read.
-pub async fn read(
-    server: &Server,
-    name: &str,
-    stream: Stream,
-    part: (u64, u64),
-    out: &mut Out,
-) -> Result<Line, Stop> {
+pub async fn read(server: &Server, name: &str, stream: Stream, part: (u64, u64), out: &mut Out) -> Result<Line, Stop> {
     let log = read_end(server, reading(stream), &[Value::text(name)], 0).await?;
     tell_part(log.as_bytes(), part, out).await
 }
