@@ -48,6 +48,16 @@ pub fn dump(config: &Config) -> String {
     out.text
 }
 
+/// The options of a process as its section has them, the kind of its group among them.
+pub(super) fn options(of_group: &GroupKind, item: &Process) -> Vec<(String, String)> {
+    let mut out = Lines::default();
+    process(&mut out, item);
+    kind(&mut out, of_group);
+    let pairs = out.text.lines().filter_map(|line| line.strip_prefix('.')?.split_once(" = "));
+    let is_option = |key: &str| !matches!(key, "section" | "kind" | "argv_error") && !key.starts_with("argv.");
+    pairs.filter(|(key, _)| is_option(key)).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
 /// The lines so far, and where the next ones belong.
 #[derive(Default)]
 struct Lines {
@@ -173,7 +183,15 @@ fn dump_server(out: &mut Lines, server: &Server) {
 fn group(out: &mut Lines, group: &Group) {
     out.at(&format!("group:{}", group.name));
     out.put("priority", group.priority);
-    match &group.kind {
+    kind(out, &group.kind);
+    for item in &group.processes {
+        out.at(&format!("process:{}:{}", group.name, item.name));
+        process(out, item);
+    }
+}
+
+fn kind(out: &mut Lines, kind: &GroupKind) {
+    match kind {
         GroupKind::Group => out.put("kind", "group"),
         GroupKind::Program => out.put("kind", "program"),
         GroupKind::EventListener { events, buffer_size, result_handler } => {
@@ -189,10 +207,6 @@ fn group(out: &mut Lines, group: &Group) {
             out.put("socket_mode", mode(socket.mode));
             out.put("socket_backlog", or_none(socket.backlog));
         }
-    }
-    for item in &group.processes {
-        out.at(&format!("process:{}:{}", group.name, item.name));
-        process(out, item);
     }
 }
 

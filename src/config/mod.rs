@@ -21,6 +21,7 @@ mod host;
 mod include;
 mod ini;
 mod known;
+mod origin;
 mod path;
 mod program;
 mod python;
@@ -38,6 +39,7 @@ pub use diff::{Diff, GroupChange, diff};
 pub use dump::dump;
 pub use error::Mistake;
 pub use host::{Host, ReadError};
+pub use origin::{Explained, Place, Setting, explain};
 pub use types::*;
 
 use std::sync::Arc;

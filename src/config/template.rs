@@ -65,7 +65,7 @@ fn chain<'d>(document: &'d Document, section: &'d Section, mistakes: &mut Vec<Mi
                 last = next;
                 continue;
             }
-            None => unknown(document, entry.value.trim()),
+            None => unknown(document, last, entry.value.trim()),
         };
         mistakes.push(entry.mistake(&last.name, EXTENDS, reason));
         break;
@@ -81,8 +81,9 @@ fn title(section: &Section) -> Option<&str> {
     section.name.strip_prefix(TEMPLATE).map(str::trim)
 }
 
-fn unknown(document: &Document, name: &str) -> String {
-    let templates: Vec<&str> = document.sections.iter().filter_map(title).collect();
+fn unknown(document: &Document, from: &Section, name: &str) -> String {
+    let templates: Vec<&str> =
+        document.sections.iter().filter(|section| section.name != from.name).filter_map(title).collect();
     let is_program = || EXTENDING.iter().any(|kind| document.section(&format!("{kind}{name}")).is_some());
     let hint = match known::nearest(name, &templates) {
         Some(near) => format!("; did you mean `{near}`?"),
