@@ -3,7 +3,7 @@
 //! Owns: the shapes (`Config` and below) and the way from text to them:
 //!
 //! ```text
-//! bytes ─ ini ─▶ items ─ document, include ─▶ sections ─ reader (expand, value, command) ─▶ Config
+//! bytes ─ ini ─▶ items ─ document, include, template ─▶ sections ─ reader (expand, value, command) ─▶ Config
 //! ```
 //!
 //! Does not own: processes, the clock, any system call; what the reader needs of the machine it asks of

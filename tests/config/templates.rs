@@ -102,7 +102,8 @@ fn listeners_have_no_defaults_but_may_extend() {
          [eventlistener:l]\ncommand=x\nextends=t\n[fcgi-program:f]\ncommand=x\nsocket=tcp://h:1\n",
     );
     assert!(dump(&config).contains("group:l.buffer_size = 77\n"));
-    assert_eq!(lines(&config, "l:l", "priority"), ["priority = -1"]);
+    assert!(dump(&config).contains("group:l.priority = -1\n"));
+    assert_eq!(lines(&config, "l:l", "priority"), ["priority = 999"]);
     assert_eq!(lines(&config, "f:f", "priority"), ["priority = 5"]);
 }
 

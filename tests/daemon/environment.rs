@@ -19,7 +19,9 @@ fn shows(name: &str, keys: &str) -> String {
 fn seen(daemon: &Daemon, name: &str) -> Vec<String> {
     let file = format!("{name}.env");
     let _ = fs::remove_file(daemon.file(&file));
-    daemon.request_ok(&format!("restart {name}"));
+    // Its first half fails when the program does not run.
+    let reply = daemon.request(&format!("restart {name}"));
+    assert!(reply.data.iter().any(|line| line.get("result").is_some_and(|it| it == "started")), "{reply:?}");
     let text = daemon.wait_for_file(&file, |_| true);
     text.lines().map(str::to_owned).collect()
 }
