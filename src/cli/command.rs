@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 
 use argh::{ArgsInfo, FromArgs};
 
-use super::normalise::{HELP, Words, normalise};
+use super::normalise::{Flags, HELP, Words, flags_of, normalise};
 use super::{Exit, VERSION, help, usage_error};
 use crate::config::Signal;
 
@@ -101,9 +101,9 @@ pub fn as_small_init(
 /// What to print and the code to leave with: help, version, or wrong use.
 pub fn tini(argv: &[OsString], environment: impl Fn(&str) -> Option<OsString>) -> Result<CommandArgs, Exit> {
     let wrong = |message: String| usage_error(argv, "tini", &message);
-    let words = normalise::<TiniArgs>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    let words = normalise(flags_of::<TiniArgs>(), argv.get(1..).unwrap_or_default()).map_err(wrong)?;
     match words.first_of(&[HELP, "--version", "--licence"]) {
-        Some(HELP) => return Err(Exit::success(page::<TiniArgs>("tini"))),
+        Some(HELP) => return Err(Exit::success(page(flags_of::<TiniArgs>(), "tini"))),
         Some("--version") => return Err(Exit::success(format!("tini (visor {VERSION})\n"))),
         Some(_) => return Err(Exit::success("visor is licensed under the MIT license\n".to_owned())),
         None => {}
@@ -125,9 +125,9 @@ pub fn tini(argv: &[OsString], environment: impl Fn(&str) -> Option<OsString>) -
 /// What to print and the code to leave with: help, version, or wrong use.
 pub fn dumb_init(argv: &[OsString], environment: impl Fn(&str) -> Option<OsString>) -> Result<CommandArgs, Exit> {
     let wrong = |message: String| usage_error(argv, "dumb-init", &message);
-    let words = normalise::<DumbInitArgs>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    let words = normalise(flags_of::<DumbInitArgs>(), argv.get(1..).unwrap_or_default()).map_err(wrong)?;
     match words.first_of(&[HELP, "--version"]) {
-        Some(HELP) => return Err(Exit::success(page::<DumbInitArgs>("dumb-init"))),
+        Some(HELP) => return Err(Exit::success(page(flags_of::<DumbInitArgs>(), "dumb-init"))),
         Some(_) => return Err(Exit::success(format!("dumb-init (visor {VERSION})\n"))),
         None => {}
     }
@@ -153,10 +153,10 @@ fn command(words: &Words) -> Result<Vec<OsString>, String> {
     if words.operands.is_empty() { Err("no command is given".to_owned()) } else { Ok(words.operands.clone()) }
 }
 
-fn page<T: ArgsInfo>(name: &str) -> String {
+fn page(flags: Flags, name: &str) -> String {
     let usage = format!("{name} [options] COMMAND [ARGUMENT…]");
     let title = format!("{name} -- run one command as its init (this is visor).");
-    help::of_visor::<T>(&title, &[&usage], "")
+    help::of_visor(flags, &title, &[&usage], "")
 }
 
 /// `15:3` and the like, by number or name.

@@ -59,12 +59,19 @@ impl Words {
     }
 }
 
-/// Takes the words after `argv[0]` apart by the options of `T`. Options end at the first operand or `--`.
+/// The options a command line has. Values, not a type: what reads them is compiled once.
+pub(super) type Flags = &'static [FlagInfo<'static>];
+
+/// The options that a structure describes.
+pub(super) fn flags_of<T: ArgsInfo>() -> Flags {
+    T::get_args_info().flags
+}
+
+/// Takes the words after `argv[0]` apart by these options. Options end at the first operand or `--`.
 ///
 /// # Errors
 /// Supervisor's sentence.
-pub(super) fn normalise<T: ArgsInfo>(arguments: &[OsString]) -> Result<Words, String> {
-    let info = T::get_args_info();
+pub(super) fn normalise(flags: Flags, arguments: &[OsString]) -> Result<Words, String> {
     let mut rest: VecDeque<&OsString> = arguments.iter().collect();
     let mut options = Vec::new();
     while let Some(word) = rest.pop_front() {
@@ -77,9 +84,9 @@ pub(super) fn normalise<T: ArgsInfo>(arguments: &[OsString]) -> Result<Words, St
         }
         let word = as_text(word)?;
         if let Some(long) = word.strip_prefix("--") {
-            options.push(take_long(long, info.flags, &mut rest)?);
+            options.push(take_long(long, flags, &mut rest)?);
         } else {
-            take_cluster(word, info.flags, &mut rest, &mut options)?;
+            take_cluster(word, flags, &mut rest, &mut options)?;
         }
     }
     Ok(Words { options, operands: rest.into_iter().cloned().collect() })

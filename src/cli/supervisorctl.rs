@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use argh::{ArgsInfo, FromArgs};
 
-use super::normalise::{HELP, normalise};
+use super::normalise::{HELP, flags_of, normalise};
 use super::{Exit, help, operands_as_text, options, usage_error};
 
 /// Options of `supervisorctl`, and the action.
@@ -57,7 +57,7 @@ const NAME: &str = "supervisorctl";
 /// What to print and the code to leave with: help or wrong use.
 pub fn parse(argv: &[OsString]) -> Result<SupervisorctlArgs, Exit> {
     let wrong = |message: String| usage_error(argv, NAME, &message);
-    let words = normalise::<Options>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    let words = normalise(flags_of::<Options>(), argv.get(1..).unwrap_or_default()).map_err(wrong)?;
     if words.first_of(&[HELP]).is_some() {
         return Err(Exit::success(page(argv)));
     }
@@ -85,7 +85,8 @@ fn is_url(text: &str) -> bool {
 fn page(argv: &[OsString]) -> String {
     let invoked = argv.first().map_or(NAME.into(), |name| name.to_string_lossy());
     let headline = "supervisorctl -- control applications run by supervisord from the cmd line.";
-    let mut page = help::of_supervisor::<Options>(headline, &format!("{invoked} [options] [action [arguments]]"));
+    let mut page =
+        help::of_supervisor(flags_of::<Options>(), headline, &format!("{invoked} [options] [action [arguments]]"));
     page.push_str("\nWithout an action an interactive shell is started; the action help lists the others.\n");
     page
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use argh::{ArgsInfo, FromArgs};
 
-use super::normalise::{HELP, normalise};
+use super::normalise::{HELP, flags_of, normalise};
 use super::{Exit, VERSION, help, operands_as_text, options, usage_error};
 
 /// Options of `supervisord`; a `None` or `false` leaves the configuration's word. Values are as written: who knows the option
@@ -78,7 +78,7 @@ const NAME: &str = "supervisord";
 /// What to print and the code to leave with: help, version, or wrong use.
 pub fn parse(argv: &[OsString]) -> Result<SupervisordArgs, Exit> {
     let wrong = |message: String| usage_error(argv, NAME, &message);
-    let words = normalise::<SupervisordArgs>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    let words = normalise(flags_of::<SupervisordArgs>(), argv.get(1..).unwrap_or_default()).map_err(wrong)?;
     if !words.operands.is_empty() {
         let operands = operands_as_text(&words.operands).map_err(wrong)?;
         let quoted: Vec<String> = operands.iter().map(|word| format!("'{word}'")).collect();
@@ -95,7 +95,7 @@ pub fn parse(argv: &[OsString]) -> Result<SupervisordArgs, Exit> {
 fn page(argv: &[OsString]) -> String {
     let invoked = argv.first().map_or(NAME.into(), |name| name.to_string_lossy());
     let usage = format!("{invoked} [options]");
-    help::of_supervisor::<SupervisordArgs>("supervisord -- run a set of applications as daemons.", &usage)
+    help::of_supervisor(flags_of::<SupervisordArgs>(), "supervisord -- run a set of applications as daemons.", &usage)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use argh::{ArgsInfo, FromArgs};
 
-use super::normalise::{HELP, Words, normalise};
+use super::normalise::{HELP, Words, flags_of, normalise};
 use super::{Exit, VERSION, help, operands_as_text, options, usage_error};
 
 /// Options of `svc`, and the action.
@@ -124,7 +124,7 @@ Examples: svc restart web
 /// What to print and the code to leave with: help, version, or wrong use.
 pub fn parse(argv: &[OsString]) -> Result<SvcArgs, Exit> {
     let wrong = |message: String| usage_error(argv, NAME, &message);
-    let words = normalise::<Options>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    let words = normalise(flags_of::<Options>(), argv.get(1..).unwrap_or_default()).map_err(wrong)?;
     match words.first_of(&[HELP, "--version"]) {
         Some(HELP) => return Err(Exit::success(page())),
         Some(_) => return Err(Exit::success(format!("svc {VERSION}\n"))),
@@ -151,7 +151,7 @@ fn elsewhere(words: &Words, operands: Vec<String>) -> Vec<String> {
 }
 
 fn page() -> String {
-    help::of_visor::<Options>("svc -- talk to visor.", &["svc [options] [ACTION [ARGUMENTS]]"], AFTER)
+    help::of_visor(flags_of::<Options>(), "svc -- talk to visor.", &["svc [options] [ACTION [ARGUMENTS]]"], AFTER)
 }
 
 #[cfg(test)]

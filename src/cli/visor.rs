@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use argh::{ArgsInfo, FromArgs};
 
 use super::command::{self, CommandArgs};
-use super::normalise::{HELP, normalise};
+use super::normalise::{HELP, flags_of, normalise};
 use super::{Exit, VERSION, help, options, usage_error};
 use crate::config::Signal;
 
@@ -107,7 +107,7 @@ pub fn parse(argv: &[OsString]) -> Result<VisorCommand, Exit> {
         Some(at) => (ours.get(..at).unwrap_or_default(), ours.get(at.saturating_add(1)..)),
         None => (ours, None),
     };
-    let words = normalise::<RunArgs>(ours).map_err(wrong)?;
+    let words = normalise(flags_of::<RunArgs>(), ours).map_err(wrong)?;
     match words.first_of(&[HELP, "--version"]) {
         Some(HELP) => return Err(Exit::success(page())),
         Some(_) => return Err(Exit::success(format!("visor {VERSION}\n"))),
@@ -169,7 +169,7 @@ fn in_foreground(run: RunArgs, argv: &[OsString]) -> Result<VisorCommand, String
 /// Options before the word `check` count as well.
 fn check(argv: &[OsString], rest: &[OsString], run: RunArgs) -> Result<VisorCommand, Exit> {
     let wrong = |message: String| usage_error(argv, NAME, &message);
-    let words = normalise::<CheckArgs>(rest).map_err(wrong)?;
+    let words = normalise(flags_of::<CheckArgs>(), rest).map_err(wrong)?;
     if words.first_of(&[HELP]).is_some() {
         return Err(Exit::success(check_page()));
     }
@@ -193,12 +193,22 @@ fn page() -> String {
         "visor [-c FILE] [-g] [-e CODE] [--rewrite S:R] [-p SIGNAL] -- COMMAND [ARGUMENT…]",
         "visor check [-c FILE] [--dump] [--strict]",
     ];
-    help::of_visor::<RunArgs>("visor -- run the programs of a supervisord.conf, as PID 1 or not.", &usage, AFTER)
+    help::of_visor(
+        flags_of::<RunArgs>(),
+        "visor -- run the programs of a supervisord.conf, as PID 1 or not.",
+        &usage,
+        AFTER,
+    )
 }
 
 fn check_page() -> String {
     let usage = ["visor check [-c FILE] [--dump] [--strict]"];
-    help::of_visor::<CheckArgs>("visor check -- read a configuration, list its mistakes and leave.", &usage, "")
+    help::of_visor(
+        flags_of::<CheckArgs>(),
+        "visor check -- read a configuration, list its mistakes and leave.",
+        &usage,
+        "",
+    )
 }
 
 #[cfg(test)]

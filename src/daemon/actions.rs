@@ -17,6 +17,7 @@ impl Daemon {
             Action::Spawn(id) => self.spawn(id),
             Action::Signal { id, pid, group, signal } => self.signal(id, pid, group, signal, now),
             Action::LookForGroup { id, group } => self.look_for_group(id, group, now),
+            Action::LookUp { job, ids } => self.look_up(job, &ids, now),
             Action::Log(level, text) => self.log(level, &text),
             Action::Event(event) => self.clients.event(&event, now),
             Action::Deliver(id, bytes) => self.deliver(id, &bytes, now),

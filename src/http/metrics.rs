@@ -125,12 +125,15 @@ fn own(out: &mut Writer, facts: &Facts) {
     out.maybe("visor_resident_memory_bytes", &[], usage.map(|usage| usage.resident));
 }
 
+/// Writes one process' sample; its labels are given.
+type Sample<'a> = dyn Fn(&mut Writer, &Row, [(&str, &str); 2]) + 'a;
+
 fn processes(out: &mut Writer, facts: &Facts) {
     let rows = Row::all(&facts.status);
     let counted: BTreeMap<&str, &Line> =
         facts.metrics.iter().filter_map(|line| Some((line.get("name")?, line))).collect();
     let lines: BTreeMap<&str, &Line> = facts.status.iter().filter_map(|line| Some((line.get("name")?, line))).collect();
-    let each = |out: &mut Writer, write: &dyn Fn(&mut Writer, &Row, [(&str, &str); 2])| {
+    let each = |out: &mut Writer, write: &Sample| {
         for row in &rows {
             write(out, row, [("group", &row.group), ("process", &row.process)]);
         }

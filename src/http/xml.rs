@@ -6,6 +6,7 @@
 //! the two non-characters as U+FFFD. A carriage return is written as a reference, or a reader would make a line feed of it.
 
 mod read;
+mod scan;
 mod write;
 
 pub use read::{Call, Reply, XmlError, parse_call, parse_response};

@@ -34,7 +34,7 @@ enum Unreached {
 fn reach(target: &Target) -> Result<Client, Unreached> {
     let beside = std::env::current_exe().ok().map(|own| own.with_file_name(PROGRAM).into_os_string());
     let programs: Vec<&OsStr> =
-        beside.as_ref().map(OsString::as_os_str).into_iter().chain([OsStr::new(PROGRAM)]).collect();
+        beside.as_deref().into_iter().chain([OsStr::new(PROGRAM)]).collect();
     // A prompt that lives long starts many; the kernel forgets each as it ends.
     signals::ignore(libc::SIGCHLD).map_err(Unreached::NotStarted)?;
     let socket = another::start(&programs, BRIDGE).map_err(|error| match error.kind() {

@@ -4,12 +4,13 @@ use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn, posix_spawnp};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
@@ -64,6 +65,26 @@ pub fn start(programs: &[&OsStr], argument: &str) -> io::Result<UnixStream> {
     }
     outcome?;
     Ok(ours)
+}
+
+/// Starts a program beside us that shares everything with us: descriptors, environment, process group. Its pid.
+///
+/// # Errors
+/// Why not.
+pub fn start_command(path: &Path, argv: &[OsString]) -> io::Result<i32> {
+    let mut attributes = PosixSpawnAttr::init()?;
+    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
+    attributes.set_sigdefault(&SigSet::from_iter(OURS))?;
+    let argv = c_strings(argv.iter().map(OsString::as_os_str))?;
+    let variable = |(name, value): (OsString, OsString)| {
+        let mut entry = name.into_vec();
+        entry.push(b'=');
+        entry.extend(value.into_vec());
+        c_string(entry)
+    };
+    let environment = std::env::vars_os().map(variable).collect::<io::Result<Vec<_>>>()?;
+    let actions = PosixSpawnFileActions::init()?;
+    Ok(posix_spawn(path, &actions, &attributes, &argv, &environment)?.as_raw())
 }
 
 /// Our end of the socket, in a program that was started by [`start`].

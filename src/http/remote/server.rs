@@ -198,6 +198,6 @@ fn body_failure(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Fail
     if error.is::<LengthLimitError>() {
         Failure::Other(format!("the answer is longer than {MAX_ANSWER_BYTES} bytes"))
     } else {
-        error.downcast_ref().map_or(Failure::HungUp, http_failure)
+        Failure::HungUp
     }
 }

@@ -1,5 +1,6 @@
 //! What is done with visor itself and its configuration, and asked about them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -108,7 +109,7 @@ async fn group(
 
 /// `supervisor.sendRemoteCommEvent`
 pub(super) async fn event(cx: &Context, params: Params<'_>) -> Outcome {
-    let kind = params.text(0)?.to_owned();
+    let kind = params.word(0)?;
     let data = params.bytes(1)?.to_vec();
     ask(cx, &Request::Event { kind, data }, "").await.map(|_| Value::Bool(true))
 }
@@ -118,13 +119,21 @@ pub(super) async fn configuration(cx: &Context) -> Outcome {
     let mut lines = ask(cx, &Request::Config, "").await?.lines;
     let name = |line: &Line| line.get("process").unwrap_or_default().to_owned();
     order::sort_by(&mut lines, |one, other| name(one).cmp(&name(other)));
-    Ok(Value::Array(lines.iter().map(configured).collect()))
+    // Logs that are named by themselves have their names only while there is such a process.
+    let status = ask(cx, &Request::Status(Vec::new()), "").await?.lines;
+    let named: BTreeMap<&str, &Line> = status.iter().filter_map(|line| Some((line.get("name")?, line))).collect();
+    let values = lines.iter().map(|line| configured(line, line.get("name").and_then(|name| named.get(name).copied())));
+    Ok(Value::Array(values.collect()))
 }
 
-/// A line of `config` as the struct clients know.
-fn configured(line: &Line) -> Value {
+/// A line of `config` as the struct clients know; `status` is the process' line if there is such a process.
+fn configured(line: &Line, status: Option<&Line>) -> Value {
     let get = |key: &str| line.get(key).unwrap_or_default();
     let text = |key: &str| Value::text(if get(key).is_empty() { "none" } else { get(key) });
+    let logfile = |key: &str, stream: &str| match status.and_then(|status| status.get(stream)) {
+        Some(path) if get(key) == "auto" => Value::text(path),
+        Some(_) | None => text(key),
+    };
     let yes = |key: &str| Value::Bool(get(key) == "yes");
     let number = |key: &str| get(key).parse::<i64>().map_or(Value::text("none"), Value::int);
     let exitcodes = get("exitcodes").split(',').filter_map(|code| code.parse::<i64>().ok()).map(Value::int).collect();
@@ -146,7 +155,7 @@ fn configured(line: &Line) -> Value {
         ("startsecs", number("startsecs")),
         ("stdout_capture_maxbytes", number("stdout_capture_maxbytes")),
         ("stdout_events_enabled", yes("stdout_events_enabled")),
-        ("stdout_logfile", text("stdout_logfile")),
+        ("stdout_logfile", logfile("stdout_logfile", "stdout")),
         ("stdout_logfile_backups", number("stdout_logfile_backups")),
         ("stdout_logfile_maxbytes", number("stdout_logfile_maxbytes")),
         ("stdout_syslog", yes("stdout_syslog")),
@@ -154,7 +163,7 @@ fn configured(line: &Line) -> Value {
         ("stopwaitsecs", number("stopwaitsecs")),
         ("stderr_capture_maxbytes", number("stderr_capture_maxbytes")),
         ("stderr_events_enabled", yes("stderr_events_enabled")),
-        ("stderr_logfile", text("stderr_logfile")),
+        ("stderr_logfile", logfile("stderr_logfile", "stderr")),
         ("stderr_logfile_backups", number("stderr_logfile_backups")),
         ("stderr_logfile_maxbytes", number("stderr_logfile_maxbytes")),
         ("stderr_syslog", yes("stderr_syslog")),
@@ -166,11 +175,25 @@ fn configured(line: &Line) -> Value {
 mod tests {
     use super::*;
 
+    fn line(pairs: &[(&str, &str)]) -> Line {
+        Line::Data(pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect())
+    }
+
+    #[test]
+    fn log_that_names_itself_is_shown_by_its_name_when_it_has_one() {
+        let config = line(&[("name", "p"), ("stdout_logfile", "auto"), ("stderr_logfile", "none")]);
+        let status = line(&[("name", "p"), ("stdout", "/tmp/x"), ("stderr", "/tmp/y")]);
+        let (with, without) = (configured(&config, Some(&status)), configured(&config, None));
+        assert_eq!(with.member("stdout_logfile"), Some(&Value::text("/tmp/x")));
+        assert_eq!(without.member("stdout_logfile"), Some(&Value::text("auto")));
+        assert_eq!(with.member("stderr_logfile"), Some(&Value::text("none")));
+    }
+
     #[test]
     fn configured_process_has_its_types_and_words_for_what_is_unset() {
-        let pairs = [("process", "p"), ("uid", ""), ("exitcodes", "0,2"), ("stopsignal", "TERM"), ("autostart", "yes")];
-        let line = Line::Data(pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect());
-        let value = configured(&line);
+        let line =
+            line(&[("process", "p"), ("uid", ""), ("exitcodes", "0,2"), ("stopsignal", "TERM"), ("autostart", "yes")]);
+        let value = configured(&line, None);
         assert_eq!(value.member("uid"), Some(&Value::text("none")));
         assert_eq!(value.member("directory"), Some(&Value::text("none")));
         assert_eq!(value.member("exitcodes"), Some(&Value::Array(vec![Value::Int(0), Value::Int(2)])));
