@@ -42,7 +42,11 @@ impl Daemon {
                 Err(text) => Err(SpawnFailure { kind: SpawnFailureKind::NotExecutable, text: text.clone() }),
                 Ok(argv) => {
                     let word = argv.first().map_or("", String::as_str);
-                    find_command(word, &environment::search_path(&entry.config, &self.environment)).map(drop)
+                    match environment::of(&entry.config, &entry.group, None, &self.environment) {
+                        Ok(env) => find_command(word, &environment::search_path(&env)).map(drop),
+                        // The start says so.
+                        Err(_) => Ok(()),
+                    }
                 }
             };
             if let Err(failure) = found {
