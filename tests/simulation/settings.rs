@@ -89,6 +89,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         stderr: channel(),
         environment: Map::new(),
         serverurl: None,
+        sources: None,
         tty: None,
         listen: Vec::new(),
     }
