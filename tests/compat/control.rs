@@ -53,7 +53,9 @@ fn start() -> Case {
         .section("[program:sa_directory]\ncommand=$DIR\nautostart=false")
         .section("[program:sa_fails]\ncommand=sh -c 'exit 3'\nautostart=false\nstartsecs=3\nstartretries=0")
         .section("[program:sa_quick]\ncommand=true\nautostart=false\nautorestart=false\nstartsecs=0")
-        .section("[program:sa_nodir]\ncommand=sleep 1\ndirectory=/nowhere\nautostart=false\nstartretries=0\nstartsecs=3")
+        .section(
+            "[program:sa_nodir]\ncommand=sleep 1\ndirectory=/nowhere\nautostart=false\nstartretries=0\nstartsecs=3",
+        )
         .given("plain", 0o644, "text")
         .until("success: sa_runs ")
         .ctl("start sa_idle")
@@ -79,10 +81,7 @@ fn start() -> Case {
         .ctl("status sa_nodir")
         .intended(
             "step 22: ctl status sa_nodir",
-            &[
-                "sa_nodir                         FATAL     couldn't chdir to /nowhere: ENOENT",
-                "exit code: Some(3)",
-            ],
+            &["sa_nodir                         FATAL     couldn't chdir to /nowhere: ENOENT", "exit code: Some(3)"],
             "visor tells why; the original's child says it in its own log only",
         )
 }
@@ -171,7 +170,8 @@ fn pid_and_version() -> Case {
         .ctl("shutdown now")
 }
 
-const WRITES: &str = "command=sh -c 'echo first line; echo zweite Zeile: größer; echo oops >&2; exec sleep 1000'\nstartsecs=0";
+const WRITES: &str =
+    "command=sh -c 'echo first line; echo zweite Zeile: größer; echo oops >&2; exec sleep 1000'\nstartsecs=0";
 
 fn tail() -> Case {
     Case::new("tail")
@@ -265,11 +265,27 @@ fn foreground() -> Case {
         .ctl("fg fg_idle")
         .pipe(
             "fg fg_echoes",
-            &[See("ready-fg\n"), Type("hello größer\n"), See("got hello größer\n"), Interrupt, See("Exiting foreground\n"), Kill],
+            &[
+                See("ready-fg\n"),
+                Type("hello größer\n"),
+                See("got hello größer\n"),
+                Interrupt,
+                See("Exiting foreground\n"),
+                Kill,
+            ],
         )
         .terminal(
             "fg fg_fails",
-            &[See("ready-fg"), Type("hello\n"), See("got hello"), Type("fail\n"), See("bad"), Interrupt, See("Exiting foreground"), Kill],
+            &[
+                See("ready-fg"),
+                Type("hello\n"),
+                See("got hello"),
+                Type("fail\n"),
+                See("bad"),
+                Interrupt,
+                See("Exiting foreground"),
+                Kill,
+            ],
         )
         .pipe(
             "fg fg_leaves",
@@ -330,7 +346,9 @@ fn everything() -> Case {
     Case::new("all of them")
         .section(&format!("[program:b]\n{RUNS}\n[program:a]\n{BY_HAND}\npriority=5"))
         .section(&format!("[program:c]\n{RUNS}\nnumprocs=2\nprocess_name=c_%(process_num)02d"))
-        .section(&format!("[program:x]\n{RUNS}\n[program:y]\n{BY_HAND}\npriority=7\n[group:g]\nprograms=x,y\npriority=3"))
+        .section(&format!(
+            "[program:x]\n{RUNS}\n[program:y]\n{BY_HAND}\npriority=7\n[group:g]\nprograms=x,y\npriority=3"
+        ))
         .until("success: b ")
         .until("success: c_00 ")
         .until("success: c_01 ")
@@ -480,7 +498,8 @@ fn main_log_over_inet() {
 }
 
 fn login(server: &'static [&'static str; 8]) -> Case {
-    let case = Case::new("logins").section("[program:writes]\ncommand=sh -c 'echo ready; exec sleep 1000'\nstartsecs=0");
+    let case =
+        Case::new("logins").section("[program:writes]\ncommand=sh -c 'echo ready; exec sleep 1000'\nstartsecs=0");
     server.iter().fold(case.until("ready"), |case, arguments| case.ctl(arguments)).terminal(
         "-p wrong",
         &[
@@ -529,10 +548,67 @@ fn shell() -> Case {
         .pipe("", &[Type("pid alone"), Hangup])
         .pipe("-i", &[Type("open unix://$DIR/nothing.sock\nexit\n")])
         .terminal("", &[PROMPT, Type("star\t"), See("start "), Interrupt])
-        .terminal("", &[PROMPT, Type("sta\t\t"), See("status"), PROMPT, Type("rt idle\n"), See("idle: started"), PROMPT, Hangup])
-        .terminal("", &[PROMPT, Type("stop pai\t"), See("pair:"), Type("\t\t"), See("half_1"), PROMPT, Type("half_0\n"), See("pair:half_0: stopped"), PROMPT, Type("quit\n")])
-        .terminal("", &[PROMPT, Type("signal H\n"), See("Error: signal requires"), PROMPT, Type("update ech\t\n"), PROMPT, Type("help rel\t\n"), See("Restart the remote"), PROMPT, Type("reload\n"), See("y/N? "), Type("n\n"), PROMPT, Type("shutdown\n"), See("y/N? "), Type("\n"), PROMPT, Interrupt])
-        .terminal("", &[PROMPT, Type("fg echoes\n"), See("<=="), Type("hello\n"), See("hello"), See("hello"), Interrupt, See("Exiting foreground"), PROMPT, Type("tail -f echoes\n"), See("hello"), Interrupt, PROMPT, Kill])
+        .terminal(
+            "",
+            &[PROMPT, Type("sta\t\t"), See("status"), PROMPT, Type("rt idle\n"), See("idle: started"), PROMPT, Hangup],
+        )
+        .terminal(
+            "",
+            &[
+                PROMPT,
+                Type("stop pai\t"),
+                See("pair:"),
+                Type("\t\t"),
+                See("half_1"),
+                PROMPT,
+                Type("half_0\n"),
+                See("pair:half_0: stopped"),
+                PROMPT,
+                Type("quit\n"),
+            ],
+        )
+        .terminal(
+            "",
+            &[
+                PROMPT,
+                Type("signal H\n"),
+                See("Error: signal requires"),
+                PROMPT,
+                Type("update ech\t\n"),
+                PROMPT,
+                Type("help rel\t\n"),
+                See("Restart the remote"),
+                PROMPT,
+                Type("reload\n"),
+                See("y/N? "),
+                Type("n\n"),
+                PROMPT,
+                Type("shutdown\n"),
+                See("y/N? "),
+                Type("\n"),
+                PROMPT,
+                Interrupt,
+            ],
+        )
+        .terminal(
+            "",
+            &[
+                PROMPT,
+                Type("fg echoes\n"),
+                See("<=="),
+                Type("hello\n"),
+                See("hello"),
+                See("hello"),
+                Interrupt,
+                See("Exiting foreground"),
+                PROMPT,
+                Type("tail -f echoes\n"),
+                See("hello"),
+                Interrupt,
+                PROMPT,
+                Kill,
+            ],
+        )
         .ctl("-i status alone")
         .ctl("open unix://$DIR/ctl.sock")
         .ctl("open http://127.0.0.1:$PORT")
@@ -561,10 +637,24 @@ fn reload() -> Case {
         .ctl("status")
         // visor would let live what has not changed.
         .rewrite("[program:one]\ncommand=sleep 1002\nstartsecs=0\n[program:three]\ncommand=sleep 1001\nstartsecs=0\n")
-        .terminal("", &[PROMPT, Type("reload\n"), See("y/N? "), Type("yes\n"), See("Restarted supervisord"), PROMPT, Type("quit\n")])
+        .terminal(
+            "",
+            &[
+                PROMPT,
+                Type("reload\n"),
+                See("y/N? "),
+                Type("yes\n"),
+                See("Restarted supervisord"),
+                PROMPT,
+                Type("quit\n"),
+            ],
+        )
         .until_count("success: three ", 2)
         .ctl("status")
-        .terminal("", &[PROMPT, Type("shutdown\n"), See("y/N? "), Type("Y\n"), See("Shut down"), PROMPT, Type("quit\n")])
+        .terminal(
+            "",
+            &[PROMPT, Type("shutdown\n"), See("y/N? "), Type("Y\n"), See("Shut down"), PROMPT, Type("quit\n")],
+        )
         .step(Step::End)
         .ctl("status")
         .ctl("start one")
