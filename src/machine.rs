@@ -1,6 +1,6 @@
 //! The machine as the reader of configurations asks for it.
 
-use crate::config::{self, Ctl, Host, ReadError, User};
+use crate::config::{self, Account, Ctl, Host, ReadError, User};
 use crate::sorted::Map;
 use crate::sys;
 
@@ -30,6 +30,12 @@ impl Host for Machine {
 
     fn user_by_id(&self, uid: u32) -> Option<User> {
         sys::users::by_id(uid).map(|user| with_groups(&uid.to_string(), &user))
+    }
+
+    fn account(&self, uid: Option<u32>) -> Option<Account> {
+        let user = sys::users::by_id(uid.unwrap_or_else(sys::users::effective_uid))?;
+        let [home, shell] = [user.home, user.shell].map(|path| path.to_string_lossy().into_owned());
+        Some(Account { name: user.name, home, shell })
     }
 
     fn group_by_name(&self, name: &str) -> Option<u32> {

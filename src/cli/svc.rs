@@ -101,6 +101,7 @@ Actions:
   tail [-f|-N] NAME [stdout|stderr]    end of one log; maintail for visor's own
   fg NAME                              a process' output here, your lines to its input
   watch [NAME...]                      every change of state as it happens
+  config NAME                          every option of a process, and where it stands
   why NAME                             what a process waits for, or why it is down
   healthy [NAME...]                    exit code 0 when all that should run runs
   reread, update [GROUP...], reload    read the configuration again; apply it

@@ -20,6 +20,10 @@ pub(super) struct Entry {
     pub file: Arc<str>,
     pub line: usize,
     pub value_column: usize,
+    /// The template it comes from; `None` = it stands in the section itself.
+    pub from: Option<Arc<str>>,
+    /// What a template says under it, for keys that add up.
+    pub under: Option<Box<Entry>>,
 }
 
 /// One section.
@@ -55,8 +59,24 @@ impl Section {
 }
 
 impl Entry {
+    /// Puts an entry under all that are there.
+    pub(super) fn lay_under(&mut self, lowest: Entry) {
+        match &mut self.under {
+            Some(under) => under.lay_under(lowest),
+            None => self.under = Some(Box::new(lowest)),
+        }
+    }
+
+    /// What adds up, the lowest first, this entry last.
+    pub(super) fn layers(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        let mut layers: Vec<&Entry> = std::iter::successors(Some(self), |entry| entry.under.as_deref()).collect();
+        layers.reverse();
+        layers.into_iter()
+    }
+
     /// A mistake about this entry's value.
     pub(super) fn mistake(&self, section: &str, key: &str, reason: impl Into<String>) -> Mistake {
+        let section = self.from.as_deref().unwrap_or(section);
         Mistake {
             line: self.line,
             column: self.value_column,
@@ -98,7 +118,8 @@ impl Document {
                     current = Some(at);
                 }
                 What::Option { key, value, value_column } => {
-                    let entry = Entry { value, file: Arc::clone(file), line: item.line, value_column };
+                    let (file, line) = (Arc::clone(file), item.line);
+                    let entry = Entry { value, file, line, value_column, from: None, under: None };
                     let section = match current {
                         Some(at) => self.sections.get_mut(at),
                         None => Some(&mut self.defaults),

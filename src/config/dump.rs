@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::policy::{ExitOn, Policy};
 use super::types::{
     AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Owner, Process, Server,
-    ServerAddress,
+    ServerAddress, Source, Sources,
 };
 
 use crate::sorted::Map;
@@ -54,6 +54,16 @@ pub fn dump(config: &Config) -> String {
         group(&mut out, item);
     }
     out.text
+}
+
+/// The options of a process as its section has them, the kind of its group among them.
+pub(super) fn options(of_group: &GroupKind, item: &Process) -> Vec<(String, String)> {
+    let mut out = Lines::default();
+    process(&mut out, item);
+    kind(&mut out, of_group);
+    let pairs = out.text.lines().filter_map(|line| line.strip_prefix('.')?.split_once(" = "));
+    let is_option = |key: &str| !matches!(key, "section" | "kind" | "argv_error") && !key.starts_with("argv.");
+    pairs.filter(|(key, _)| is_option(key)).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// The lines so far, and where the next ones belong.
@@ -192,7 +202,15 @@ fn dump_server(out: &mut Lines, server: &Server) {
 fn group(out: &mut Lines, group: &Group) {
     out.at(&format!("group:{}", group.name));
     out.put("priority", group.priority);
-    match &group.kind {
+    kind(out, &group.kind);
+    for item in &group.processes {
+        out.at(&format!("process:{}:{}", group.name, item.name));
+        process(out, item);
+    }
+}
+
+fn kind(out: &mut Lines, kind: &GroupKind) {
+    match kind {
         GroupKind::Group => out.put("kind", "group"),
         GroupKind::Program => out.put("kind", "program"),
         GroupKind::EventListener { events, buffer_size, result_handler } => {
@@ -208,10 +226,6 @@ fn group(out: &mut Lines, group: &Group) {
             out.put("socket_mode", mode(socket.mode));
             out.put("socket_backlog", or_none(socket.backlog));
         }
-    }
-    for item in &group.processes {
-        out.at(&format!("process:{}:{}", group.name, item.name));
-        process(out, item);
     }
 }
 
@@ -254,6 +268,32 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
     out.map("environment", &process.environment);
+    if let Some(sources) = &process.sources {
+        dump_sources(out, sources);
+    }
+}
+
+/// Only what is said: files without these keys have none of these lines.
+fn dump_sources(out: &mut Lines, sources: &Sources) {
+    if sources.clear {
+        out.put("clear_env", true);
+    }
+    if let Some(account) = &sources.account {
+        out.put("user_env", quoted(&account.name));
+    }
+    for (key, paths) in [("env_file", &sources.files), ("env_dir", &sources.directories)] {
+        if !paths.is_empty() {
+            out.put(key, quoted(&paths.iter().map(source).collect::<Vec<_>>().join(", ")));
+        }
+    }
+    for (name, path) in &sources.secrets {
+        out.put(&format!("secret.{name}"), quoted(&source(path)));
+    }
+}
+
+/// Where it is read from; what stands there is nobody's business.
+fn source(source: &Source) -> String {
+    format!("{}{}", if source.optional { "-" } else { "" }, source.path)
 }
 
 /// Only what is not as in Supervisor.

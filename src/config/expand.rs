@@ -12,6 +12,8 @@ use crate::sorted::Map;
 
 /// Widest field and longest fraction a format may ask for; Python's own limit is far above any use.
 const WIDEST: usize = 4096;
+/// How deep defaults may stand in defaults.
+const DEEPEST: usize = 8;
 /// How a name of the environment begins.
 const ENVIRONMENT: &str = "ENV_";
 
@@ -57,8 +59,13 @@ impl<'a> Scope<'a> {
 /// Why a value cannot be expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// A name nobody knows.
-    UnknownName(String),
+    /// Names that stand for nothing, each once.
+    Missing {
+        /// Names nobody knows.
+        unknown: Vec<String>,
+        /// What is said of variables that must be set.
+        required: Vec<String>,
+    },
     /// Not a format; the reason.
     Malformed(String),
 }
@@ -67,7 +74,7 @@ impl Failure {
     /// Whether an environment that could not be read may be the cause.
     pub(super) fn is_unknown_environment(&self) -> bool {
         match self {
-            Self::UnknownName(name) => name.starts_with(ENVIRONMENT),
+            Self::Missing { unknown, .. } => unknown.iter().all(|name| name.starts_with(ENVIRONMENT)),
             Self::Malformed(_) => false,
         }
     }
@@ -76,12 +83,19 @@ impl Failure {
     pub(super) fn sentence(&self, value: &str, label: &str, scope: &Scope) -> String {
         let (value, label) = (repr(value), repr(label));
         match self {
-            Self::UnknownName(name) => format!(
-                "Format string {value} for {label} contains names ({}) which cannot be expanded. \
-                 Available names: {}",
-                repr(name),
-                scope.list()
-            ),
+            Self::Missing { unknown, required } => {
+                let mut sentences = required.clone();
+                if !unknown.is_empty() {
+                    let names: Vec<String> = unknown.iter().map(|name| repr(name)).collect();
+                    let names = names.join(", ");
+                    let available = scope.list();
+                    sentences.push(format!(
+                        "Format string {value} for {label} contains names ({names}) which cannot be expanded. \
+                         Available names: {available}"
+                    ));
+                }
+                sentences.join("; ")
+            }
             Self::Malformed(reason) => {
                 format!("Format string {value} for {label} is badly formatted: {reason}")
             }
@@ -103,19 +117,83 @@ struct Format {
 
 /// Replaces every `%(name)…` and `%%`.
 pub(super) fn expand(text: &str, scope: &Scope) -> Result<String, Failure> {
+    expand_inside(text, scope, 0)
+}
+
+/// The same of a text that stands inside `depth` others.
+fn expand_inside(text: &str, scope: &Scope, depth: usize) -> Result<String, Failure> {
     if !text.contains('%') {
         return Ok(text.to_owned());
     }
     let mut out = String::with_capacity(text.len());
-    let mut rest = Cursor { text, byte: 0, index: 0, mapping_used: false };
+    let mut rest = Cursor { text, byte: 0, index: 0, depth, mapping_used: false };
+    let (mut unknown, mut required) = (Vec::new(), Vec::new());
     while let Some(c) = rest.next() {
-        if c == '%' {
-            conversion(&mut rest, scope, &mut out)?;
-        } else {
+        if c != '%' {
             out.push(c);
+            continue;
+        }
+        match conversion(&mut rest, scope, &mut out) {
+            Ok(()) => {}
+            Err(Failure::Missing { unknown: names, required: sentences }) => {
+                unknown.extend(names);
+                required.extend(sentences);
+            }
+            // What came first is told.
+            Err(Failure::Malformed(_)) if !(unknown.is_empty() && required.is_empty()) => break,
+            Err(malformed @ Failure::Malformed(_)) => return Err(malformed),
         }
     }
-    Ok(out)
+    if unknown.is_empty() && required.is_empty() {
+        return Ok(out);
+    }
+    for names in [&mut unknown, &mut required] {
+        let mut met = std::mem::take(names);
+        met.retain(|name| {
+            let is_new = !names.contains(name);
+            is_new.then(|| names.push(name.clone()));
+            is_new
+        });
+    }
+    Err(Failure::Missing { unknown, required })
+}
+
+/// What a name in parentheses stands for.
+enum Found<'a> {
+    Known(Meaning<'a>),
+    Default(String),
+}
+
+/// A name as it stands, or one with what to do when it is not set: `ENV_X:-default`, `ENV_X:?message`, `ENV_X?message`.
+fn find<'a>(name: String, scope: &Scope<'a>, depth: usize) -> Result<Found<'a>, Failure> {
+    let unknown = |name| Failure::Missing { unknown: vec![name], required: Vec::new() };
+    if let Some(meaning) = scope.get(&name) {
+        return Ok(Found::Known(meaning));
+    }
+    let at = name.find([':', '?']).filter(|_| name.starts_with(ENVIRONMENT));
+    let Some((plain, otherwise)) = at.and_then(|at| name.split_at_checked(at)) else { return Err(unknown(name)) };
+    let meaning = scope.get(plain);
+    let filled = meaning.filter(|meaning| !matches!(meaning, Meaning::Text("")));
+    let required = |what: &str, message: &str| {
+        let colon = if message.is_empty() { "" } else { ": " };
+        let variable = plain.trim_start_matches(ENVIRONMENT);
+        let sentence = format!("the environment variable `{variable}` is not set{what}{colon}{message}");
+        Failure::Missing { unknown: Vec::new(), required: vec![sentence] }
+    };
+    if let Some(default) = otherwise.strip_prefix(":-") {
+        return match filled {
+            Some(meaning) => Ok(Found::Known(meaning)),
+            None if depth >= DEEPEST => Err(malformed("defaults are nested too deep")),
+            None => expand_inside(default, scope, depth + 1).map(Found::Default),
+        };
+    }
+    if let Some(message) = otherwise.strip_prefix(":?") {
+        return filled.map(Found::Known).ok_or_else(|| required(" or empty", message));
+    }
+    match otherwise.strip_prefix('?') {
+        Some(message) => meaning.map(Found::Known).ok_or_else(|| required("", message)),
+        None => Err(unknown(name)),
+    }
 }
 
 /// Characters with their index, as Python counts it.
@@ -123,6 +201,8 @@ struct Cursor<'a> {
     text: &'a str,
     byte: usize,
     index: usize,
+    /// In how many defaults the text stands.
+    depth: usize,
     /// Whether a conversion came before: the first one without a name is given the whole mapping, a later
     /// one nothing.
     mapping_used: bool,
@@ -159,7 +239,7 @@ fn malformed(reason: impl Into<String>) -> Failure {
 
 /// What follows a `%`.
 fn conversion(rest: &mut Cursor, scope: &Scope, out: &mut String) -> Result<(), Failure> {
-    let mut meaning = None;
+    let mut found = None;
     match rest.peek() {
         Some('%') => {
             rest.next();
@@ -169,13 +249,26 @@ fn conversion(rest: &mut Cursor, scope: &Scope, out: &mut String) -> Result<(), 
         Some('(') => {
             rest.next();
             let name = key(rest)?;
-            meaning = Some(scope.get(&name).ok_or(Failure::UnknownName(name))?);
+            match find(name, scope, rest.depth) {
+                Ok(known) => found = Some(known),
+                Err(failure) => {
+                    // Names that follow are to be told as well, this one before what its format may have wrong.
+                    let _ = flags(rest);
+                    rest.next();
+                    rest.mapping_used = true;
+                    return Err(failure);
+                }
+            }
         }
         Some(_) | None => {}
     }
     let format = flags(rest)?;
     let kind = rest.next().ok_or_else(|| malformed("incomplete format"))?;
     let first = !std::mem::replace(&mut rest.mapping_used, true);
+    let meaning = found.as_ref().map(|found| match found {
+        Found::Known(meaning) => *meaning,
+        Found::Default(text) => Meaning::Text(text),
+    });
     if meaning.is_none() && !first {
         return Err(malformed("not enough arguments for format string"));
     }
@@ -348,7 +441,11 @@ mod tests {
     use super::*;
 
     fn with<T>(run: impl FnOnce(&Scope) -> T) -> T {
-        let environment = Map::from([("HOME".to_owned(), "/root".to_owned())]);
+        let environment = Map::from([
+            ("HOME".to_owned(), "/root".to_owned()),
+            ("EMPTY".to_owned(), String::new()),
+            ("a:-b".to_owned(), "odd".to_owned()),
+        ]);
         run(&Scope {
             names: vec![("program_name", Meaning::Text("web")), ("process_num", Meaning::Number(7))],
             environments: vec![&environment],
@@ -389,8 +486,45 @@ mod tests {
         assert_eq!(
             bad("%(nope)s"),
             "Format string '%(nope)s' for 'program:web.x' contains names ('nope') which cannot be \
-             expanded. Available names: ENV_HOME, process_num, program_name"
+             expanded. Available names: ENV_EMPTY, ENV_HOME, ENV_a:-b, process_num, program_name"
         );
+    }
+
+    #[test]
+    fn expand_default_stands_for_what_is_not_set_or_empty() {
+        for (text, expected) in [
+            ("%(ENV_HOME:-/x)s", "/root"),
+            ("%(ENV_NO:-/x y)s.", "/x y."),
+            ("%(ENV_NO:-)s", ""),
+            ("%(ENV_EMPTY:-x)s", "x"),
+            ("%(ENV_EMPTY?)s", ""),
+            ("%(ENV_HOME?)s%(ENV_HOME:?why)s", "/root/root"),
+            ("%(ENV_NO:-%(ENV_NEITHER:-%(program_name)s)s-%(process_num)03d)s", "web-007"),
+            ("%(ENV_NO:-100%%)s", "100%"),
+            ("%(ENV_NO:-abc).2s", "ab"),
+            ("%(ENV_a:-b)s", "odd"),
+        ] {
+            assert_eq!(good(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn expand_tells_all_that_is_missing_at_once() {
+        assert_eq!(
+            bad("%(nope)s %(ENV_A)s %(nope)d %(ENV_HOME)s %(ENV_B:?set it)s%(ENV_C?)s%(ENV_EMPTY:?)s %z"),
+            "the environment variable `B` is not set or empty: set it; the environment variable `C` is not set; \
+             the environment variable `EMPTY` is not set or empty; \
+             Format string '%(nope)s %(ENV_A)s %(nope)d %(ENV_HOME)s %(ENV_B:?set it)s%(ENV_C?)s%(ENV_EMPTY:?)s %z' for \
+             'program:web.x' contains names ('nope', 'ENV_A') which cannot be expanded. \
+             Available names: ENV_EMPTY, ENV_HOME, ENV_a:-b, process_num, program_name"
+        );
+        assert!(bad("%(nope:-x)s").contains("names ('nope:-x')"));
+        assert!(bad("%(ENV_A:x)s").contains("names ('ENV_A:x')"));
+        assert!(bad("%(ENV_A:-%(ENV_B)s)s").contains("names ('ENV_B')"));
+        assert!(bad("%(ENV_A:-x)d").ends_with("a real number is required, not str"));
+        let deep = format!("{}x{}", "%(ENV_A:-".repeat(9), ")s".repeat(9));
+        assert!(bad(&deep).ends_with("defaults are nested too deep"));
+        assert_eq!(good(&format!("{}x{}", "%(ENV_A:-".repeat(8), ")s".repeat(8))), "x");
     }
 
     #[test]

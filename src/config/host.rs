@@ -1,6 +1,6 @@
 //! What the reader asks of the machine, as a trait: no system call happens in this part of the house.
 
-use super::types::User;
+use super::types::{Account, User};
 
 use crate::sorted::Map;
 
@@ -19,6 +19,8 @@ pub trait Host {
     fn user_by_name(&self, name: &str) -> Option<User>;
     /// A user by number, if the password database has it.
     fn user_by_id(&self, uid: u32) -> Option<User>;
+    /// What the password database says of a user; `None` = of the one visor acts as.
+    fn account(&self, uid: Option<u32>) -> Option<Account>;
     /// A group's number by its name.
     fn group_by_name(&self, name: &str) -> Option<u32>;
     /// The environment visor was started with (what is not UTF-8 is left out).

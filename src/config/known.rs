@@ -3,15 +3,24 @@
 use super::document::{Document, Section};
 use super::error::Mistake;
 use super::server::{INET, RPC, UNIX};
+use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
 
 use crate::order;
 
 /// Section names without a colon.
-const SECTIONS: [&str; 7] =
-    ["supervisord", "supervisorctl", "unix_http_server", "inet_http_server", "include", "visor", "DEFAULT"];
+const SECTIONS: [&str; 8] = [
+    "supervisord",
+    "supervisorctl",
+    "unix_http_server",
+    "inet_http_server",
+    "include",
+    "visor",
+    PROGRAM_DEFAULT,
+    "DEFAULT",
+];
 /// What stands before the colon of other section names.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "program:",
     "group:",
     "eventlistener:",
@@ -20,6 +29,7 @@ const KINDS: [&str; 8] = [
     "ctlplugin:",
     "unix_http_server:",
     "inet_http_server:",
+    TEMPLATE,
 ];
 const SUPERVISORD: [&str; 18] = [
     "logfile",
@@ -60,7 +70,7 @@ const VISOR: [&str; 10] = [
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 42] = [
+const PROGRAM: [&str; 48] = [
     "command",
     "process_name",
     "numprocs",
@@ -103,6 +113,12 @@ const PROGRAM: [&str; 42] = [
     "restart_max_delay",
     "restart_jitter",
     "restart_reset_after",
+    "env_file",
+    "env_dir",
+    "secret",
+    "user_env",
+    "clear_env",
+    "extends",
 ];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;
@@ -126,6 +142,7 @@ fn keys(section: &str) -> Keys {
         "supervisorctl" => return listed(&CTL),
         "include" => return listed(&["files"]),
         "visor" => return listed(&VISOR),
+        PROGRAM_DEFAULT => return listed(&PROGRAM),
         _ => {}
     }
     if section.starts_with("program:") {
@@ -134,6 +151,8 @@ fn keys(section: &str) -> Keys {
         Keys::Listed([&PROGRAM[..], &LISTENER[..]].concat())
     } else if section.starts_with("fcgi-program:") {
         Keys::Listed([&PROGRAM[..], &FCGI[..]].concat())
+    } else if section.starts_with(TEMPLATE) {
+        Keys::Listed([&PROGRAM[..], &LISTENER[..], &FCGI[..]].concat())
     } else if section.starts_with("group:") {
         listed(&GROUP)
     } else if section.starts_with(RPC) || section.starts_with("ctlplugin:") {
@@ -222,7 +241,7 @@ fn offer(near: Option<&str>) -> String {
 }
 
 /// The known name with the fewest edits, if it is near enough to be meant.
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let letters = name.chars().count();
     if letters > LONGEST {
         return None;

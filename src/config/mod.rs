@@ -3,7 +3,7 @@
 //! Owns: the shapes (`Config` and below) and the way from text to them:
 //!
 //! ```text
-//! bytes ─ ini ─▶ items ─ document, include ─▶ sections ─ reader (expand, value, command) ─▶ Config
+//! bytes ─ ini ─▶ items ─ document, include, template ─▶ sections ─ reader (expand, value, command) ─▶ Config
 //! ```
 //!
 //! Does not own: processes, the clock, any system call; what the reader needs of the machine it asks of
@@ -21,6 +21,7 @@ mod host;
 mod include;
 mod ini;
 mod known;
+mod origin;
 mod path;
 mod policy;
 mod program;
@@ -28,6 +29,8 @@ mod python;
 mod reader;
 mod server;
 mod socket;
+mod sources;
+mod template;
 mod types;
 mod value;
 
@@ -38,10 +41,12 @@ pub use dump::dump;
 pub use error::Mistake;
 pub use host::{Host, ReadError};
 pub use policy::{ExitOn, Policy, Restart};
+pub use origin::{Explained, Place, Setting, explain};
 pub use types::*;
 
 use std::sync::Arc;
 
+use include::Files;
 use reader::Reader;
 
 use crate::order;
@@ -72,12 +77,20 @@ pub fn search_paths(argv0: &str) -> Vec<String> {
 /// Every mistake found, in the order of the files; then nothing of the configuration may be used.
 pub fn read(host: &dyn Host, file: &str, overrides: &Overrides) -> Result<Config, Vec<Mistake>> {
     let mut files = include::main_file(host, file).map_err(|mistake| vec![*mistake])?;
-    include::follow(host, &mut files);
+    read_on(host, &mut files, overrides)
+}
+
+/// Reads all the rest, and leaves in `files` what was read.
+fn read_on(host: &dyn Host, files: &mut Files, overrides: &Overrides) -> Result<Config, Vec<Mistake>> {
+    include::follow(host, files);
+    // What a template says is told where it stands, not in each program that has it.
+    let unknown = known::unknown(&files.document);
+    template::apply(&mut files.document, &mut files.mistakes);
     let mut reader = Reader::new(host, &files.document, &files.here);
     reader.mistakes = std::mem::take(&mut files.mistakes);
     reader.warnings = std::mem::take(&mut files.warnings);
-    report_unknown(&mut reader, overrides.strict);
-    let config = understand(&mut reader, &files, overrides);
+    report_unknown(&mut reader, unknown, overrides.strict);
+    let config = understand(&mut reader, files, overrides);
     let mistakes = std::mem::take(&mut reader.mistakes);
     match config {
         Some(config) if mistakes.is_empty() => Ok(config),
@@ -110,13 +123,14 @@ pub fn asks_for_machine(host: &dyn Host, file: &str) -> bool {
 }
 
 /// Everything in a document; `None` without `[supervisord]`.
-fn understand(reader: &mut Reader, files: &include::Files, overrides: &Overrides) -> Option<Config> {
+fn understand(reader: &mut Reader, files: &Files, overrides: &Overrides) -> Option<Config> {
     let document = reader.document;
     let section = document.section(SUPERVISORD);
     if section.is_none() {
         reader.mistakes.push(Mistake::of_file(&files.file, ".ini file does not include supervisord section"));
     }
     let daemon = section.map(|section| daemon::read(reader, section, overrides));
+    reader.user = daemon.as_ref().and_then(|daemon| daemon.user.as_ref()).map(|user| user.uid);
     let rpc_interfaces = server::rpc_interfaces(reader);
     let mut groups = group::groups(reader);
     let servers = server::servers(reader);
@@ -163,8 +177,7 @@ fn inherit_environment(process: &mut Arc<Process>, daemon: &Daemon) {
     }
 }
 
-fn report_unknown(reader: &mut Reader, strict: bool) {
-    let unknown = known::unknown(reader.document);
+fn report_unknown(reader: &mut Reader, unknown: Vec<Mistake>, strict: bool) {
     if strict {
         reader.mistakes.extend(unknown);
     } else {

@@ -4,6 +4,7 @@ use super::document::Section;
 use super::host::Host;
 use super::policy::{self, Policy};
 use super::reader::{Names, Reader};
+use super::sources;
 use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
 use super::{command, value};
 
@@ -257,6 +258,7 @@ impl<'a> Program<'_, 'a> {
         }
         let command = self.command(names);
         let name = template.and_then(|template| self.expanded_name(template, names));
+        let sources = sources::read(self.reader, self.section, common.user.as_ref(), names);
         self.reader.environment_incomplete = incomplete;
         let own = own.unwrap_or_default();
         earlier.extend(before);
@@ -291,6 +293,7 @@ impl<'a> Program<'_, 'a> {
             tty: common.tty.clone(),
             policy: common.policy,
             listen: common.listen.clone(),
+            sources,
         })
     }
 
@@ -308,14 +311,18 @@ impl<'a> Program<'_, 'a> {
             return Some(Map::new());
         };
         let (section, key) = (self.section, "environment");
-        let text = self.reader.expand(section, key, entry, &entry.value, key, names)?;
-        match command::environment(&text) {
-            Ok(environment) => Some(environment),
-            Err(reason) => {
-                self.reader.refuse(section, key, reason);
-                None
+        let mut all = Map::new();
+        for layer in entry.layers() {
+            let text = self.reader.expand(section, key, layer, &layer.value, key, names)?;
+            match command::environment(&text) {
+                Ok(environment) => all.extend(environment),
+                Err(reason) => {
+                    self.reader.mistakes.push(layer.mistake(&section.name, key, reason));
+                    return None;
+                }
             }
         }
+        Some(all)
     }
 
     fn expanded_name(&mut self, template: &str, names: &Names) -> Option<String> {

@@ -20,6 +20,8 @@ pub(super) struct Reader<'a> {
     pub environment: Map<String, String>,
     /// Whether an `ENV_` name may be missing only because of a mistake told before.
     pub environment_incomplete: bool,
+    /// Number of `[supervisord] user`, whom programs without a user run as.
+    pub user: Option<u32>,
     pub mistakes: Vec<Mistake>,
     pub warnings: Vec<Warning>,
 }
@@ -34,6 +36,7 @@ impl<'a> Reader<'a> {
             node_name: host.node_name(),
             environment: host.environment(),
             environment_incomplete: false,
+            user: None,
             mistakes: Vec::new(),
             warnings: Vec::new(),
         }

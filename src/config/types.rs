@@ -331,6 +331,43 @@ pub struct Process {
     pub environment: Map<String, String>,
     /// Value of `SUPERVISOR_SERVER_URL`; `None` = that of [`Config::server_url`].
     pub serverurl: Option<String>,
+    /// What else makes its environment, read at each start; `None` = nothing.
+    pub sources: Option<Box<Sources>>,
+}
+
+/// Where the environment of a process comes from besides `environment`; each is over the ones before it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sources {
+    /// Nothing is taken over from visor's own environment.
+    pub clear: bool,
+    /// Whose HOME, USER, LOGNAME and SHELL it gets; under `environment`.
+    pub account: Option<Account>,
+    /// Files with lines `NAME=value`; from here on over `environment`.
+    pub files: Vec<Source>,
+    /// Directories with a file for each variable.
+    pub directories: Vec<Source>,
+    /// Variables whose values are the contents of files.
+    pub secrets: Map<String, Source>,
+}
+
+/// A file or directory that is read when a process starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Absolute.
+    pub path: String,
+    /// It may be missing.
+    pub optional: bool,
+}
+
+/// What the password database says of a user besides numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Login name.
+    pub name: String,
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
 }
 
 /// When an exit is followed by a new start.

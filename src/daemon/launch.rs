@@ -42,7 +42,11 @@ impl Daemon {
                 Err(text) => Err(SpawnFailure { kind: SpawnFailureKind::NotExecutable, text: text.clone() }),
                 Ok(argv) => {
                     let word = argv.first().map_or("", String::as_str);
-                    find_command(word, &environment::search_path(&entry.config, &self.environment)).map(drop)
+                    match environment::of(&entry.config, &entry.group, None, &self.environment) {
+                        Ok(env) => find_command(word, &environment::search_path(&env)).map(drop),
+                        // The start says so.
+                        Err(_) => Ok(()),
+                    }
                 }
             };
             if let Err(failure) = found {
@@ -60,8 +64,9 @@ impl Daemon {
         let Some(word) = argv.first() else { return Err(other_failure("command is empty".to_string())) };
         let has_socket = self.open_socket(group)?;
         let listening = self.open_listening(id, process)?;
-        let path = find_command(word, &environment::search_path(process, &self.environment))?;
-        let env = environment::of(process, group, self.settings.server_url.as_deref(), &self.environment);
+        let env = environment::of(process, group, self.settings.server_url.as_deref(), &self.environment)
+            .map_err(other_failure)?;
+        let path = find_command(word, &environment::search_path(&env))?;
         let credentials =
             process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();

@@ -10,6 +10,7 @@ mod clients;
 mod clock;
 mod consoles;
 mod doorstep;
+mod dotenv;
 mod environment;
 mod foreground;
 mod gateway;

@@ -1,16 +1,17 @@
 //! What is asked over a connection: decisions go to the supervisor, the rest is answered here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::children::Sent;
 use super::client::Mode;
 use super::outputs::Outputs;
 use super::{Daemon, clock};
-use crate::config::{LogLevel, Signal};
+use crate::config::{Explained, LogLevel, Setting, Signal};
 use crate::event::{Event, Kind};
 use crate::program::{Name, Now};
 use crate::protocol::{Code, DataLine, Line, PROTOCOL_VERSION, Request, Stream};
-use crate::supervisor::{Ask, ClientId, Input, LogPaths, ProcessId, Surroundings, Target, Traffic};
+use crate::supervisor::{Ask, ClientId, Input, LogPaths, ProcessId, Surroundings, Target, Traffic, display_name};
 use crate::sys::{self, reap};
 
 impl Surroundings for Outputs {
@@ -83,6 +84,7 @@ impl Daemon {
                 self.supervisor.configuration(&mut |line| clients.reply(client, &line));
                 self.done(client);
             }
+            Request::Settings(name) => self.explain(client, &name),
             Request::Why(name) => {
                 for line in self.supervisor.why(&name, now) {
                     self.clients.reply(client, &line);
@@ -98,6 +100,41 @@ impl Daemon {
                 self.done(client);
             }
         }
+    }
+
+    /// Every option of processes with its place, from the files as they are now.
+    fn explain(&mut self, client: ClientId, name: &str) {
+        let running = |group: &str, process: &str| {
+            let id = self.supervisor.find(&format!("{group}:{process}"))?;
+            self.supervisor.entry(id).map(|entry| Arc::clone(&entry.config))
+        };
+        let explained = match self.options.explain(name, &running) {
+            Ok(explained) if explained.is_empty() => {
+                return self.refuse(client, Code::BadName, &format!("no such process `{name}`"));
+            }
+            Ok(explained) => explained,
+            Err(mistakes) => {
+                let text: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                return self.refuse(client, Code::CannotReread, &text.join("; "));
+            }
+        };
+        self.clients.put(client, |out| {
+            for Explained { group, process, section, settings } in &explained {
+                let name = display_name(group, process);
+                for Setting { key, value, running, place } in settings {
+                    let mut line = DataLine::new(out)
+                        .key("name", &name)
+                        .key("section", section)
+                        .key("key", key)
+                        .key("value", value);
+                    if let Some(place) = place {
+                        line = line.key("file", &place.file).number("line", place.line).key("from", &place.section);
+                    }
+                    line.maybe("running", running.as_ref()).end();
+                }
+            }
+        });
+        self.done(client);
     }
 
     pub(super) fn ask(&mut self, client: ClientId, ask: Ask, now: Now) {

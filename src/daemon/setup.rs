@@ -17,7 +17,9 @@ use super::outputs::Outputs;
 use super::{Daemon, Poll, Token, clock, machine};
 use crate::cli::command::CommandArgs;
 use crate::cli::{Exit, ExitCode, Personality};
-use crate::config::{self, Config, Host, LogLevel, Mistake, Overrides, ReadError, User, Warning};
+use crate::config::{
+    self, Account, Config, Explained, Host, LogLevel, Mistake, Overrides, Process, ReadError, User, Warning,
+};
 use crate::logs;
 use crate::machine::Machine;
 use crate::sorted::Map;
@@ -66,10 +68,26 @@ impl Options {
     /// # Errors
     /// Every mistake in it.
     pub fn read(&self) -> Result<Config, Vec<Mistake>> {
+        self.with_file(|host, file| config::read(host, file, &self.overrides))
+    }
+
+    /// Reads the configuration for [`config::explain`].
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn explain(
+        &self,
+        name: &str,
+        running: &dyn Fn(&str, &str) -> Option<Arc<Process>>,
+    ) -> Result<Vec<Explained>, Vec<Mistake>> {
+        self.with_file(|host, file| config::explain(host, file, &self.overrides, name, running))
+    }
+
+    fn with_file<T>(&self, read: impl FnOnce(&dyn Host, &str) -> T) -> T {
         match &self.file {
-            Some(file) => config::read(&Machine, file, &self.overrides),
-            None if self.machine => config::read(&Prepared(machine::SINGLE), "-", &self.overrides),
-            None => config::read(&Prepared(NO_FILE), "-", &self.overrides),
+            Some(file) => read(&Machine, file),
+            None if self.machine => read(&Prepared(machine::SINGLE), "-"),
+            None => read(&Prepared(NO_FILE), "-"),
         }
     }
 }
@@ -372,6 +390,10 @@ impl Host for Prepared {
     }
 
     fn user_by_id(&self, _uid: u32) -> Option<User> {
+        None
+    }
+
+    fn account(&self, _uid: Option<u32>) -> Option<Account> {
         None
     }
 

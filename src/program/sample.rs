@@ -35,6 +35,7 @@ pub(crate) fn process(name: &str) -> Process {
         stderr: channel(),
         environment: Map::new(),
         serverurl: None,
+        sources: None,
         tty: None,
         policy: Policy::default(),
         listen: Vec::new(),

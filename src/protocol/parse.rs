@@ -72,7 +72,10 @@ fn parse_arguments(arguments: &mut Arguments<'_>) -> Result<Request, RequestErro
             }
             Request::Watch { kinds, names: arguments.rest()? }
         }
-        "config" => Request::Config,
+        "config" => match arguments.optional()? {
+            None => Request::Config,
+            Some(name) => Request::Settings(name),
+        },
         "why" => Request::Why(arguments.one("a name")?),
         "ready" => Request::Ready(arguments.rest()?),
         "reopen" => Request::Reopen,
@@ -121,6 +124,10 @@ impl<'a> Arguments<'a> {
             Some(word) => text(word),
             None => Err(missing(self.verb, what)),
         }
+    }
+
+    fn optional(&mut self) -> Result<Option<String>, RequestError> {
+        self.take().map(text).transpose()
     }
 
     fn data(&mut self) -> Result<Vec<u8>, RequestError> {

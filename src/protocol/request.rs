@@ -131,6 +131,8 @@ pub enum Request {
     },
     /// What is configured.
     Config,
+    /// Every option of processes, and where the files say it.
+    Settings(String),
     /// One sentence on what a process waits for or why it is down.
     Why(String),
     /// Whether what should run runs; empty = everything.
@@ -232,7 +234,7 @@ impl Request {
             Request::Send { .. } => "send",
             Request::Event { .. } => "event",
             Request::Watch { .. } => "watch",
-            Request::Config => "config",
+            Request::Config | Request::Settings(_) => "config",
             Request::Why(_) => "why",
             Request::Ready(_) => "ready",
             Request::Reopen => "reopen",
@@ -258,6 +260,7 @@ impl Request {
             | Request::Mainread { .. }
             | Request::Watch { .. }
             | Request::Config
+            | Request::Settings(_)
             | Request::Why(_)
             | Request::Ready(_)
             | Request::Metrics => true,
@@ -319,6 +322,7 @@ mod tests {
             Request::End(Ending::Reboot),
             Request::End(Ending::Halt),
             Request::Config,
+            Request::Settings("a b".to_owned()),
             Request::Reopen,
             Request::Metrics,
             Request::Mainclear,

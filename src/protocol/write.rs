@@ -24,6 +24,7 @@ impl Request {
             | Request::Reopen
             | Request::Mainclear
             | Request::Metrics => {}
+            Request::Settings(name) => line.word(name.as_bytes())?,
             Request::Pid(names) | Request::Status(names) | Request::Update(names) | Request::Ready(names) => {
                 line.words(names)?
             }

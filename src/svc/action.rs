@@ -13,6 +13,8 @@ pub enum Action {
     Clear,
     /// End the run of the machine whose init visor is.
     End(Ending),
+    /// Every option of a process, and where it stands.
+    Config,
     /// Leave the prompt.
     Quit,
     /// A process' output and input, here.
@@ -68,6 +70,7 @@ const NAMES: &[(&str, Action)] = &[
     ("add", Action::Add),
     ("avail", Action::Avail),
     ("clear", Action::Clear),
+    ("config", Action::Config),
     ("event", Action::Event),
     ("exit", Action::Quit),
     ("fg", Action::Fg),
@@ -116,6 +119,7 @@ impl Action {
             | Action::Signal
             | Action::Pid
             | Action::Clear
+            | Action::Config
             | Action::End(_)
             | Action::Tail
             | Action::Maintail

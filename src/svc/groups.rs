@@ -1,4 +1,4 @@
-//! Actions on the configuration and on visor itself: reread, update, add, remove, avail, reload, shutdown, poweroff, reboot, halt,
+//! Actions on the configuration and on visor itself: reread, update, add, remove, avail, config, reload, shutdown, poweroff, reboot, halt,
 //! version, reopen.
 
 use super::action::Action;
@@ -6,7 +6,7 @@ use super::words;
 use super::{Answer, Session, names};
 use crate::cli::ExitCode;
 use crate::order;
-use crate::protocol::{Ending, Line, Request};
+use crate::protocol::{Code, Ending, Line, Request};
 
 impl Session {
     /// `reread`
@@ -42,6 +42,31 @@ impl Session {
         order::sort_by(&mut lines, |one, other| name(one).cmp(&name(other)));
         lines.iter().for_each(|line| self.screen.line(&words::available(line)));
         Ok(ExitCode::Success)
+    }
+
+    /// `config NAME`: as it would stand in the file, behind each option where it comes from.
+    pub(super) fn config(&mut self, arguments: &[&str]) -> Answer {
+        let [name] = arguments else {
+            return self.misuse(Action::Config, "Error: config requires one process name", ExitCode::Failure);
+        };
+        let mut before = None;
+        let end = self.ask_whole(&Request::Settings((*name).to_owned()), |screen, line| {
+            let name = line.get("name").map(str::to_owned);
+            if name != before {
+                let blank = if before.is_some() { "\n" } else { "" };
+                screen.line(&format!("{blank}{}", words::setting_head(&line)));
+                before = name;
+            }
+            screen.line(&words::setting(&line));
+        })?;
+        match end {
+            Ok(_) => Ok(ExitCode::Success),
+            Err((Code::BadName, _)) => {
+                self.screen.line(&format!("{name}: ERROR (no such process)"));
+                Ok(ExitCode::Failure)
+            }
+            Err((code, text)) => Ok(self.end_failure(code, &text)),
+        }
     }
 
     /// `reload`

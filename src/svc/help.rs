@@ -19,6 +19,10 @@ pub fn of(action: Action) -> &'static [&'static str] {
             "clear <name> <name>\tEmpty the logs of several",
             "clear all\t\tEmpty the logs of all",
         ],
+        Action::Config => &[
+            "config <name>\t\tEvery option of a process, and the file and line it comes from",
+            "config <gname>:*\tThe same of a group",
+        ],
         Action::End(Ending::Poweroff) => &["poweroff\tStop every process and power the machine off"],
         Action::End(Ending::Reboot) => &["reboot\t\tStop every process and start the machine again"],
         Action::End(Ending::Halt) => &["halt\t\tStop every process and halt the machine, leaving its power on"],

@@ -135,6 +135,7 @@ impl Session {
             Action::Event => self.event(arguments),
             Action::Watch => self.watch(arguments),
             Action::Why => self.why(arguments),
+            Action::Config => self.config(arguments),
             Action::Healthy => self.healthy(arguments),
             Action::Avail => self.avail(),
             Action::Reread => self.reread(),

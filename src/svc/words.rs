@@ -204,6 +204,35 @@ pub fn available(line: &Line) -> String {
     format!("{:<32} {inuse:<9} {start:<9} {}:{}", get("name"), get("group_priority"), get("priority"))
 }
 
+/// What stands over the options of a process.
+#[must_use]
+pub fn setting_head(line: &Line) -> String {
+    let get = |key| line.get(key).unwrap_or_default();
+    with_remark(&format!("[{}]", get("section")), get("name"))
+}
+
+/// A line of the reply to `config NAME`: the option, and where it comes from as a comment.
+#[must_use]
+pub fn setting(line: &Line) -> String {
+    let get = |key| line.get(key).unwrap_or_default();
+    let mut remark = match line.get("file") {
+        None => "default".to_owned(),
+        Some(file) => format!("{file}:{}", get("line")),
+    };
+    if let Some(from) = line.get("from").filter(|from| *from != get("section")) {
+        remark.push_str(&format!(" [{from}]"));
+    }
+    if let Some(running) = line.get("running") {
+        remark.push_str(&format!(", runs with {running}"));
+    }
+    with_remark(&format!("{}={}", get("key"), get("value")), &remark)
+}
+
+fn with_remark(text: &str, remark: &str) -> String {
+    const COLUMN: usize = 40;
+    format!("{text:<COLUMN$} ; {remark}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +254,20 @@ mod tests {
 
     fn said(text: &str, code: Option<u8>) -> (String, Option<u8>) {
         (text.to_owned(), code)
+    }
+
+    #[test]
+    fn setting_has_its_place_behind_it() {
+        let shown =
+            |text: &str| setting(&line(text)).split(' ').filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ");
+        let of = |rest: &str| format!("name=w;section=program:w;key=priority;value=5{rest}");
+        assert_eq!(shown(&of("")), "priority=5 ; default");
+        assert_eq!(shown(&of(";file=/f;line=3;from=program:w")), "priority=5 ; /f:3");
+        assert_eq!(
+            shown(&of(";file=/f;line=3;from=template:t;running=9")),
+            "priority=5 ; /f:3 [template:t], runs with 9"
+        );
+        assert_eq!(setting_head(&line("name=w;section=program:w")), format!("{:<40} ; w", "[program:w]"));
     }
 
     #[test]

@@ -15,11 +15,13 @@ pub struct User {
     pub gid: u32,
     /// Home directory.
     pub home: PathBuf,
+    /// Login shell.
+    pub shell: PathBuf,
 }
 
 impl From<nix::unistd::User> for User {
     fn from(user: nix::unistd::User) -> Self {
-        User { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw(), home: user.dir }
+        User { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw(), home: user.dir, shell: user.shell }
     }
 }
 

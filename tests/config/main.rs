@@ -4,3 +4,4 @@
 mod corpus;
 mod own;
 mod table;
+mod templates;

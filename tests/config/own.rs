@@ -232,7 +232,8 @@ fn mangled_files_never_panic_the_reader() {
         "é\u{feff}".as_bytes(),
         b"%(process_num)05d",
     ];
-    let originals = [text("whole.conf"), text("broken.conf")];
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/environment.conf");
+    let originals = [text("whole.conf"), text("broken.conf"), std::fs::read(example).unwrap()];
     let mut dice = Dice(0x5eed_cafe);
     for round in 0..ROUNDS {
         let mut bytes = originals[round % originals.len()].clone();

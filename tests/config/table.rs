@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use visor::config::{Host, ReadError, User};
+use visor::config::{Account, Host, ReadError, User};
 use visor::sorted::Map;
 
 /// First number given to a user or group met by name.
@@ -76,6 +76,12 @@ impl Host for Table {
 
     fn user_by_id(&self, uid: u32) -> Option<User> {
         (uid == 0).then(|| User { name: "root".to_owned(), uid, gid: 0, groups: vec![0] })
+    }
+
+    fn account(&self, uid: Option<u32>) -> Option<Account> {
+        let name = self.name_of(uid.unwrap_or(0));
+        let known = name.chars().any(char::is_alphabetic);
+        known.then(|| Account { home: format!("/home/{name}"), shell: "/bin/sh".to_owned(), name })
     }
 
     fn group_by_name(&self, name: &str) -> Option<u32> {

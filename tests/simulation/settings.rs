@@ -108,6 +108,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         stderr: channel(),
         environment: Map::new(),
         serverurl: None,
+        sources: None,
         tty: None,
         policy: policy(rng),
         listen: Vec::new(),

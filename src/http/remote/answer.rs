@@ -68,6 +68,9 @@ async fn carry_out(server: &Server, request: Request, out: &mut Out) -> Result<L
         Request::Why(name) => why(server, name, out).await,
         Request::Ready(names) => ready(server, &names, out).await,
         Request::Reopen => reopen(server).await,
+        Request::Settings(_) => {
+            Ok(Line::Error(Code::Failed, "a supervisord does not say where its options stand".to_owned()))
+        }
         Request::Metrics => Ok(Line::Error(Code::Failed, "a supervisord counts nothing".to_owned())),
         Request::End(ending) => {
             let text =
