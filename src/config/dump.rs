@@ -232,6 +232,9 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("serverurl", text(process.serverurl.as_deref()));
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
+    for (key, value) in process.limits.lines() {
+        out.put(key, value);
+    }
     out.map("environment", &process.environment);
 }
 

@@ -21,6 +21,7 @@ mod host;
 mod include;
 mod ini;
 mod known;
+mod limits;
 mod path;
 mod program;
 mod python;
@@ -36,6 +37,7 @@ pub use diff::{Diff, GroupChange, diff};
 pub use dump::dump;
 pub use error::Mistake;
 pub use host::{Host, ReadError};
+pub use limits::{Capabilities, IoPriority, Limits, ResourceLimit, UNLIMITED};
 pub use types::*;
 
 use std::collections::BTreeSet;

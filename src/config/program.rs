@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::document::Section;
 use super::host::Host;
+use super::limits::Limits;
 use super::reader::{Names, Reader};
 use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
 use super::{command, value};
@@ -44,6 +45,7 @@ struct Common {
     serverurl: Option<String>,
     tty: Option<String>,
     listen: Vec<String>,
+    limits: Limits,
     stdout: Stream,
     stderr: Stream,
 }
@@ -180,6 +182,7 @@ impl<'a> Program<'_, 'a> {
                 .filter(|url| !url.trim().eq_ignore_ascii_case("auto")),
             tty,
             listen: self.get("listen", names, |_, text| super::socket::listening(text)).unwrap_or_default(),
+            limits: super::limits::read(self.reader, self.section, names),
             stdout: self.stream(&STDOUT, names),
             stderr: self.stream(&STDERR, names),
         }
@@ -286,6 +289,7 @@ impl<'a> Program<'_, 'a> {
             serverurl: common.serverurl.clone(),
             tty: common.tty.clone(),
             listen: common.listen.clone(),
+            limits: common.limits.clone(),
         })
     }
 

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::limits::Limits;
+
 /// Everything one main file and its includes say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -318,6 +320,8 @@ pub struct Process {
     pub tty: Option<String>,
     /// Sockets it gets from descriptor 3 on, `tcp://host:port` or `unix:///path`; visor's own key.
     pub listen: Vec<String>,
+    /// What it may use and do; visor's own keys.
+    pub limits: Limits,
     /// `[supervisord] environment` with the section's own over it.
     pub environment: BTreeMap<String, String>,
     /// Value of `SUPERVISOR_SERVER_URL`; `None` = that of [`Config::server_url`].

@@ -103,6 +103,7 @@ pub fn run(options: Options) -> std::process::ExitCode {
         if matches!(daemon.foreground, Foreground::Ended(_)) {
             daemon.clear_out();
         }
+        daemon.trees.leave();
         remove_pidfile(pidfile.as_deref());
         Ok(daemon.code())
     });
@@ -289,6 +290,7 @@ fn assemble(
         clients: Clients::default(),
         outputs,
         sockets: super::sockets::Sockets::default(),
+        trees: super::trees::Trees::default(),
         more_dead: false,
         actions: VecDeque::from(decided),
         decided: Vec::new(),

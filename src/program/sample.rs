@@ -37,6 +37,7 @@ pub(crate) fn process(name: &str) -> Process {
         serverurl: None,
         tty: None,
         listen: Vec::new(),
+        limits: crate::config::Limits::default(),
     }
 }
 

@@ -32,6 +32,7 @@ impl Case {
             umask: None,
             lead: Lead::Group,
             signals: Signals::Default,
+            limits: None,
             credentials: None,
             redirect_stderr: false,
             stdin: Stdin::Pipe,

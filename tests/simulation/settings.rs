@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use visor::config::{
-    AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Process, Signal, Visor,
+    AutoRestart, Channel, Config, Daemon, Group, GroupKind, Limits, LogLevel, Logfile, MainLogfile, Process, Signal,
+    Visor,
 };
 
 use crate::rng::Rng;
@@ -91,6 +92,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         serverurl: None,
         tty: None,
         listen: Vec::new(),
+        limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },
     }
 }
 
