@@ -28,7 +28,7 @@ pub struct Limits {
     pub memory_max: Option<u64>,
     /// The process and its descendants, threads included.
     pub pids_max: Option<u64>,
-    /// Percent of one CPU for the process and its descendants.
+    /// CPUs for the process and its descendants, in hundredths.
     pub cpu_max: Option<u32>,
     /// Descendants that left its process group end with it, too.
     pub kill_tree: bool,
@@ -185,7 +185,7 @@ const OOM_RANGE: (i64, i64) = (-1000, 1000);
 /// Last level of a class of `ioprio`.
 const LAST_LEVEL: u8 = 7;
 /// Above this nobody means it; far below what the kernel takes.
-const MOST_PERCENT: u32 = 1_000_000;
+const MOST_CPU: u32 = 1_000_000;
 const NO_LIMIT: &str = "unlimited";
 
 /// Reads the keys of a section; what is wrong is told to the reader.
@@ -200,7 +200,7 @@ pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Na
         capabilities: get.value(CAPABILITIES, Known::OnLinux, capabilities).flatten(),
         memory_max: get.value(MEMORY_MAX, Known::OnLinux, |text| most(text, bytes)).flatten(),
         pids_max: get.value(PIDS_MAX, Known::OnLinux, |text| most(text, count)).flatten(),
-        cpu_max: get.value(CPU_MAX, Known::OnLinux, percent).flatten(),
+        cpu_max: get.value(CPU_MAX, Known::OnLinux, cpus).flatten(),
         kill_tree: get.value(KILL_TREE, Known::OnLinux, value::boolean).unwrap_or(false),
     }
 }
@@ -275,15 +275,24 @@ fn most(text: &str, parse: Parse) -> Result<Option<u64>, String> {
     }
 }
 
-fn percent(text: &str) -> Result<Option<u32>, String> {
+/// CPUs, with at most two places behind the point; in hundredths.
+fn cpus(text: &str) -> Result<Option<u32>, String> {
+    /// What each place behind the point counts.
+    const PLACES: [u32; 2] = [10, 1];
     let text = text.trim();
     if text == NO_LIMIT {
         return Ok(None);
     }
-    let number = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
-    match number.filter(|number| (1..=MOST_PERCENT).contains(number)) {
+    let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
+    let number = whole.parse().ok().and_then(|whole: u32| {
+        let known = !places.is_empty() && places.len() <= PLACES.len();
+        let digits: Option<Vec<u32>> = places.chars().map(|c| c.to_digit(10)).collect();
+        let sum: u32 = digits.filter(|_| known)?.iter().zip(PLACES).map(|(digit, worth)| digit * worth).sum();
+        whole.checked_mul(100)?.checked_add(sum)
+    });
+    match number.filter(|number| (1..=MOST_CPU).contains(number)) {
         Some(number) => Ok(Some(number)),
-        None => Err(format!("`{text}` is neither a percentage of one CPU such as `150%` nor `{NO_LIMIT}`")),
+        None => Err(format!("`{text}` is neither a number of CPUs such as `1.5` or `0.05` nor `{NO_LIMIT}`")),
     }
 }
 
@@ -336,7 +345,7 @@ impl Limits {
         put(CAPABILITIES, self.capabilities.map(|set| set.to_string()));
         put(MEMORY_MAX, self.memory_max.map(|number| number.to_string()));
         put(PIDS_MAX, self.pids_max.map(|number| number.to_string()));
-        put(CPU_MAX, self.cpu_max.map(|number| format!("{number}%")));
+        put(CPU_MAX, self.cpu_max.map(|number| format!("{}.{:02}", number / 100, number % 100)));
         put(KILL_TREE, self.kill_tree.then(|| true.to_string()));
         lines
     }

@@ -41,12 +41,15 @@ fn most_is_from_one_on_or_unlimited() {
 }
 
 #[test]
-fn percent_wants_its_sign() {
-    assert_eq!(percent("150%"), Ok(Some(150)));
-    assert_eq!(percent(" 5 % "), Ok(Some(5)));
-    assert_eq!(percent("unlimited"), Ok(None));
-    for text in ["", "%", "50", "0%", "-1%", "1.5%", "9999999%", "50000 100000"] {
-        assert!(percent(text).is_err(), "{text:?}");
+fn cpus_are_hundredths() {
+    for (text, number) in [("2", 200), ("1.5", 150), ("0.05", 5), (" 1.25 ", 125)] {
+        assert_eq!(cpus(text), Ok(Some(number)), "{text}");
+    }
+    assert_eq!(cpus("unlimited"), Ok(None));
+    for text in
+        ["", ".", "1.", ".5", "0", "0.00", "-1", "1.555", "50%", "1.5.5", "1,5", "99999999", "50000 100000", "1.x"]
+    {
+        assert!(cpus(text).is_err(), "{text:?}");
     }
 }
 
@@ -90,7 +93,7 @@ fn lines_are_in_the_form_that_is_read() {
     assert_eq!(
         lines.join(" "),
         "rlimit_core=0:unlimited nice=-5 oom_score_adj=500 ioprio=best-effort:3 no_new_privs=true \
-         capabilities=chown,kill memory_max=1024 pids_max=7 cpu_max=50% kill_tree=true"
+         capabilities=chown,kill memory_max=1024 pids_max=7 cpu_max=0.50 kill_tree=true"
     );
     assert_eq!(bounds("0:unlimited", bytes), Ok((0, UNLIMITED)));
     assert_eq!(io_priority("best-effort:3"), Ok(IoPriority::BestEffort(3)));

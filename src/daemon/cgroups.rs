@@ -8,21 +8,23 @@ use std::io;
 
 use nix::errno::Errno;
 
+use super::clock;
 use crate::config::Limits;
 use crate::sys::cgroup::{self, Cgroup};
 use crate::sys::{descent, process};
 
 /// Our own group once we had to leave the one we were started in.
 const LEAF: &str = "visor-self";
-/// What the names of programs' groups begin with; nothing of the kernel's does.
+/// What the names of programs' groups begin with; nothing of the kernel's does. Another visor may make its own beside ours, so they end in what
+/// is ours alone.
 const PREFIX: &str = "visor:";
 /// Looks at a group that is to be empty; somebody may fork meanwhile.
 const MOST_MOVES: u32 = 16;
 /// Generations between a process and us that are looked at.
 const MOST_GENERATIONS: u32 = 64;
-/// Microseconds of a period of `cpu.max`, and what one percent of it is.
+/// Microseconds of a period of `cpu.max`, and what a hundredth of a CPU is of it.
 const CPU_PERIOD: u64 = 100_000;
-const CPU_PERCENT: u64 = CPU_PERIOD / 100;
+const CPU_HUNDREDTH: u64 = CPU_PERIOD / 100;
 
 /// Where groups are made, if anywhere.
 #[derive(Debug, Default)]
@@ -40,8 +42,10 @@ enum Home {
     Nowhere(String),
     At {
         group: Cgroup,
-        /// Those that we gave to the groups in it.
-        controllers: Vec<&'static str>,
+        /// We were moved out of it.
+        moved: bool,
+        /// End of names.
+        ours: String,
     },
 }
 
@@ -54,7 +58,7 @@ struct Limit {
 }
 
 fn limits_of(limits: &Limits) -> [Limit; 3] {
-    let cpu = limits.cpu_max.map(|percent| format!("{} {CPU_PERIOD}", u64::from(percent) * CPU_PERCENT));
+    let cpu = limits.cpu_max.map(|part| format!("{} {CPU_PERIOD}", u64::from(part) * CPU_HUNDREDTH));
     let number = |value: Option<u64>| value.map(|value| value.to_string());
     [
         Limit { key: "memory_max", controller: "memory", file: "memory.max", value: number(limits.memory_max) },
@@ -101,9 +105,9 @@ impl Cgroups {
         if !limits.kill_tree && limits_of.iter().all(|limit| limit.value.is_none()) {
             return None;
         }
-        let made = self.home().and_then(|home| {
+        let made = self.home().and_then(|(home, ours)| {
             let cannot = |error| format!("cannot make a cgroup in `{}`: {error}", home.path().display());
-            home.below(&format!("{PREFIX}{name}")).map_err(cannot)
+            home.below(&format!("{PREFIX}{name}{ours}")).map_err(cannot)
         });
         let group = match made {
             Ok(group) => group,
@@ -128,16 +132,16 @@ impl Cgroups {
         Some(group)
     }
 
-    /// The group in which groups are made.
-    fn home(&mut self) -> Result<Cgroup, String> {
+    /// The group in which groups are made, and the end of their names.
+    fn home(&mut self) -> Result<(Cgroup, String), String> {
         if matches!(self.home, Home::Unsought) {
             self.home = match find_home() {
-                Ok(group) => Home::At { group, controllers: Vec::new() },
+                Ok(home) => home,
                 Err(reason) => Home::Nowhere(reason),
             };
         }
         match &self.home {
-            Home::At { group, .. } => Ok(group.clone()),
+            Home::At { group, ours, .. } => Ok((group.clone(), ours.clone())),
             Home::Nowhere(reason) => Err(reason.clone()),
             Home::Unsought => Err(String::new()),
         }
@@ -145,7 +149,7 @@ impl Cgroups {
 
     /// Sees to it that groups of programs have this controller.
     fn give(&mut self, controller: &'static str) -> Result<(), String> {
-        let group = self.home()?;
+        let (group, _) = self.home()?;
         let has = |file| group.words(file).is_ok_and(|words| words.iter().any(|word| word == controller));
         if has("cgroup.subtree_control") {
             return Ok(());
@@ -158,21 +162,21 @@ impl Cgroups {
         let outcome = match give() {
             Err(error) if is_busy(&error) => {
                 move_out(&group)?;
+                if let Home::At { moved, .. } = &mut self.home {
+                    *moved = true;
+                }
                 give()
             }
             outcome => outcome,
         };
         outcome.map_err(|error| format!("cannot give controller `{controller}` of cgroup `{place}` away: {error}"))?;
-        if let Home::At { controllers, .. } = &mut self.home {
-            controllers.push(controller);
-        }
         Ok(())
     }
 
     /// Puts back what was arranged, as far as that goes: our own group is left as it was found.
     pub fn leave(&mut self) {
-        let Home::At { group, controllers } = std::mem::take(&mut self.home) else { return };
-        for controller in controllers {
+        let Home::At { group, moved: true, .. } = std::mem::take(&mut self.home) else { return };
+        for controller in group.words("cgroup.subtree_control").unwrap_or_default() {
             let _ = group.set("cgroup.subtree_control", &format!("-{controller}"));
         }
         let leaf = Cgroup::at(group.path().join(LEAF));
@@ -188,19 +192,23 @@ fn is_busy(error: &io::Error) -> bool {
 }
 
 /// Our own group, or the one above it when it is the leaf of an earlier life of ours; one that we may change.
-fn find_home() -> Result<Cgroup, String> {
+fn find_home() -> Result<Home, String> {
     let own = cgroup::own().map_err(|error| format!("no cgroup of version 2 is to be seen here: {error}"))?;
-    let home = match own.parent() {
-        Some(parent) if own.file_name().is_some_and(|name| name == LEAF) => Cgroup::at(parent.to_path_buf()),
-        Some(_) | None => Cgroup::at(own),
+    let (home, moved) = match own.parent() {
+        Some(parent) if own.file_name().is_some_and(|name| name == LEAF) => (Cgroup::at(parent.to_path_buf()), true),
+        Some(_) | None => (Cgroup::at(own), false),
     };
     let place = home.path().display().to_string();
     // Who moves processes between groups needs the right to put some into what is above both.
     home.door().map_err(|error| format!("cgroup `{place}` is not delegated to visor: {error}"))?;
-    let probe = home.below(&format!("{PREFIX}{}", process::pid()));
+    if !cgroup::is_root_of_namespace() && !cgroup::is_left_to_us(&home) {
+        return Err(format!("cgroup `{place}` is not delegated to visor: its unit does not say Delegate=yes"));
+    }
+    let ours = format!("@{}.{:x}", process::pid(), clock::now().mono.as_nanos());
+    let probe = home.below(&format!("{PREFIX}{ours}"));
     let probe = probe.map_err(|error| format!("cannot make a cgroup in `{place}`: {error}"))?;
     let _ = probe.remove();
-    Ok(home)
+    Ok(Home::At { group: home, moved, ours })
 }
 
 /// Moves everybody in a group to the leaf in it.
@@ -258,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn percents_become_microseconds_of_a_period() {
+    fn parts_of_a_cpu_become_microseconds_of_a_period() {
         let [memory, pids, cpu] =
             limits_of(&Limits { cpu_max: Some(150), memory_max: Some(4096), ..Limits::default() });
         assert_eq!(cpu.value.as_deref(), Some("150000 100000"));
@@ -293,11 +301,11 @@ mod tests {
         for file in ["cgroup.subtree_control", "cgroup.controllers"] {
             std::fs::write(folder.path().join(file), "memory pids").unwrap();
         }
-        let group = home.below("visor:web").unwrap();
+        let group = home.below("visor:web@1").unwrap();
         for file in ["memory.max", "pids.max"] {
             std::fs::write(group.path().join(file), "").unwrap();
         }
-        let mut cgroups = Cgroups { home: Home::At { group: home, controllers: Vec::new() }, told: false };
+        let mut cgroups = Cgroups { home: Home::At { group: home, moved: false, ours: "@1".to_owned() }, told: false };
         let mut warnings = Vec::new();
         let limits = Limits { memory_max: Some(4096), cpu_max: Some(1), ..Limits::default() };
         assert_eq!(cgroups.prepare("web", &limits, &mut warnings), Some(group.clone()));

@@ -44,8 +44,33 @@ fn locate(cgroup: &str, mountinfo: &str) -> Option<PathBuf> {
         // What is mounted is a part of the hierarchy; ours may lie outside of it. A place with escapes in it is nobody's habit.
         let below = path.strip_prefix(root.trim_end_matches('/'))?;
         let inside = below.is_empty() || below.starts_with('/');
-        (inside && !place.contains('\\')).then(|| Path::new(place).join(below.trim_start_matches('/')))
+        let full = format!("{place}/{}", below.trim_start_matches('/'));
+        (inside && !place.contains('\\')).then(|| PathBuf::from(full.trim_end_matches('/')))
     })
+}
+
+/// Whether systemd, where it runs, has left this group to whoever is in it.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn is_left_to_us(group: &Cgroup) -> bool {
+    const LEFT: u8 = b'1';
+    if !Path::new("/run/systemd/system").exists() {
+        return true;
+    }
+    let Ok(path) = super::call::c_string(group.path.as_os_str().as_encoded_bytes()) else { return false };
+    [c"user.delegate", c"trusted.delegate"].iter().any(|name| {
+        let mut value = 0_u8;
+        // SAFETY: both names are C strings, and `value` has room for one byte.
+        let size = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), (&raw mut value).cast(), 1) };
+        size == 1 && value == LEFT
+    })
+}
+
+/// Whether this group is left to whoever is in it: there are none here.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn is_left_to_us(_group: &Cgroup) -> bool {
+    false
 }
 
 /// One group.
@@ -178,7 +203,7 @@ mod tests {
     fn path_is_joined_to_the_place_of_its_hierarchy() {
         let place = locate("0::/system.slice/visor.service\n", UNIFIED);
         assert_eq!(place, Some("/sys/fs/cgroup/system.slice/visor.service".into()));
-        assert_eq!(locate("0::/\n", UNIFIED), Some("/sys/fs/cgroup/".into()));
+        assert_eq!(locate("0::/\n", UNIFIED), Some("/sys/fs/cgroup".into()));
         let hybrid = "24 30 0:21 / /proc rw - proc proc rw\n26 30 0:23 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n\
                       27 30 0:24 / /sys/fs/cgroup/unified rw shared:9 - cgroup2 cgroup2 rw\n";
         assert_eq!(locate("8:pids:/a\n0::/b\n", hybrid), Some("/sys/fs/cgroup/unified/b".into()));
@@ -187,7 +212,7 @@ mod tests {
     #[test]
     fn path_in_a_part_of_the_hierarchy_is_seen_from_its_root() {
         let part = "25 30 0:22 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup ro\n";
-        assert_eq!(locate("0::/docker/abc\n", part), Some("/sys/fs/cgroup/".into()));
+        assert_eq!(locate("0::/docker/abc\n", part), Some("/sys/fs/cgroup".into()));
         assert_eq!(locate("0::/docker/abc/x\n", part), Some("/sys/fs/cgroup/x".into()));
         assert_eq!(locate("0::/docker/abcd\n", part), None);
         assert_eq!(locate("0::/elsewhere\n", part), None);

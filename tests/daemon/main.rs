@@ -13,6 +13,7 @@ mod personality;
 mod reading;
 mod reaping;
 mod reload;
+mod rights;
 mod signals;
 mod socket;
 mod start_stop;
