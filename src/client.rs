@@ -14,6 +14,10 @@ use crate::protocol::{Code, Line, Reader, ReplyError, Request, RequestError};
 
 /// Bytes asked of the socket at a time.
 const READ_BYTES: usize = 16 * 1024;
+/// Asks visor for its name, and ends the head of a request for everybody who speaks HTTP.
+const PROBE: &[u8] = b"hello\r\n\r\n";
+/// How long somebody may take to answer [`PROBE`].
+const PROBE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// One connection; requests on it are answered in order.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ pub enum ClientError {
     TimedOut,
     /// The other side does not speak visor's language; the reason.
     Protocol(String),
+    /// It answered that it cannot or will not deal with us.
+    Failed(Code, String),
     /// The request cannot be written as a line.
     Request(RequestError),
     /// Anything else the system says.
@@ -60,6 +66,51 @@ impl Client {
     pub fn connect(path: &Path) -> Result<Client, ClientError> {
         let stream = UnixStream::connect(path)?;
         Ok(Client { stream, reader: Reader::new() })
+    }
+
+    /// Speaks over a connection that somebody else made.
+    #[must_use]
+    pub fn over(stream: UnixStream) -> Client {
+        Client { stream, reader: Reader::new() }
+    }
+
+    /// Whether the other side speaks visor's language; afterwards the connection is as it was when it does, and of no use when it does not.
+    ///
+    /// What is asked is harmless to both: visor answers `hello` and refuses the empty line after it; a server of HTTP sees the end of a head without
+    /// a request line in it, answers in its own language or hangs up, and does nothing.
+    ///
+    /// # Errors
+    /// [`ClientError::Failed`] when visor wants nothing to do with us; [`ClientError::TimedOut`] after 30 s; [`ClientError::Io`].
+    pub fn is_understood(&mut self) -> Result<bool, ClientError> {
+        self.set_timeout(Some(PROBE_PATIENCE))?;
+        let understood = match self.probe() {
+            Ok(()) => true,
+            Err(ClientError::Closed | ClientError::Protocol(_)) => false,
+            Err(error) => return Err(error),
+        };
+        self.set_timeout(None)?;
+        Ok(understood)
+    }
+
+    fn probe(&mut self) -> Result<(), ClientError> {
+        self.send_line(PROBE)?;
+        let end = self.end_of_reply()?;
+        if let End::Error(code, text) = end {
+            return Err(ClientError::Failed(code, text));
+        }
+        self.end_of_reply().map(drop)
+    }
+
+    fn end_of_reply(&mut self) -> Result<End, ClientError> {
+        self.rest_of_reply(|_| {})
+    }
+
+    /// Sends a line that is no request.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`], [`ClientError::TimedOut`], [`ClientError::Io`].
+    pub fn send_line(&mut self, line: &[u8]) -> Result<(), ClientError> {
+        Ok(self.stream.write_all(line)?)
     }
 
     /// The longest time one read or write may take; `None` = for ever, as it is at first.
@@ -128,8 +179,16 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::send`] and [`Client::next_line`].
-    pub fn ask(&mut self, request: &Request, mut each: impl FnMut(Line)) -> Result<End, ClientError> {
+    pub fn ask(&mut self, request: &Request, each: impl FnMut(Line)) -> Result<End, ClientError> {
         self.send(request)?;
+        self.rest_of_reply(each)
+    }
+
+    /// Gives each line of the reply that comes to `each`, up to its end.
+    ///
+    /// # Errors
+    /// As [`Client::next_line`].
+    pub fn rest_of_reply(&mut self, mut each: impl FnMut(Line)) -> Result<End, ClientError> {
         loop {
             match self.next_line()? {
                 Line::Ok(text) => return Ok(End::Ok(text)),
@@ -175,7 +234,7 @@ impl fmt::Display for ClientError {
             ClientError::NotPermitted => f.write_str("permission denied"),
             ClientError::Closed => f.write_str("the connection was closed before the answer was complete"),
             ClientError::TimedOut => f.write_str("no answer in time"),
-            ClientError::Protocol(text) => f.write_str(text),
+            ClientError::Protocol(text) | ClientError::Failed(_, text) => f.write_str(text),
             ClientError::Request(error) => write!(f, "{error}"),
             ClientError::Io(error) => write!(f, "{error}"),
         }
@@ -236,6 +295,20 @@ mod tests {
         assert!(matches!(client.ask(&Request::Hello, |_| {}), Err(ClientError::Closed)));
         let (_folder, mut client, _server) = serve(1, b"HTTP/1.1 400 Bad Request\r\n\r\n");
         assert!(matches!(client.ask(&Request::Hello, |_| {}), Err(ClientError::Protocol(_))));
+    }
+
+    #[test]
+    fn visor_is_told_from_whoever_speaks_http_by_a_harmless_question() {
+        let replies = b" program=visor\nok\nerror bad-request empty\n";
+        let (_folder, mut client, server) = serve(2, replies);
+        assert!(client.is_understood().unwrap());
+        assert_eq!(server.join().unwrap(), b"hello\r\n\r\n");
+        for foreign in [&b""[..], b"HTTP/1.0 400 Bad Request\r\n\r\n"] {
+            let (_folder, mut client, _server) = serve(2, foreign);
+            assert!(!client.is_understood().unwrap());
+        }
+        let (_folder, mut client, _server) = serve(2, b"error busy too many\n");
+        assert!(matches!(client.is_understood(), Err(ClientError::Failed(Code::Busy, _))));
     }
 
     #[test]

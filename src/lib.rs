@@ -30,6 +30,8 @@ pub mod logs;
 pub mod machine;
 // One stable sort for all lists.
 pub mod order;
+// `pidproxy`: stands in for a daemon that detaches itself.
+pub mod pidproxy;
 // The life of one process as a pure function.
 pub mod program;
 // The control language: requests, replies, framing.

@@ -1,8 +1,7 @@
 //! The machine as the reader of configurations asks for it.
 
-use std::collections::BTreeMap;
-
 use crate::config::{self, Ctl, Host, ReadError, User};
+use crate::sorted::Map;
 use crate::sys;
 
 /// The machine that visor runs on.
@@ -38,7 +37,7 @@ impl Host for Machine {
         sys::users::group_by_name(name)
     }
 
-    fn environment(&self) -> BTreeMap<String, String> {
+    fn environment(&self) -> Map<String, String> {
         std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect()

@@ -17,6 +17,11 @@ fn main() -> Code {
     if cli::is_client(argv.first()) {
         return visor::svc::main(&argv, &visor::machine::read_ctl);
     }
+    match cli::program_name(argv.first(), "").as_str() {
+        "pidproxy" => return visor::pidproxy::main(&argv),
+        "echo_supervisord_conf" => return cli::sample::echo().finish(),
+        _ => {}
+    }
     let small_init = cli::command::as_small_init(&argv, |key| std::env::var_os(key));
     let outcome = match (small_init, Personality::of(argv.first())) {
         (Some(args), _) => args.map(alone),

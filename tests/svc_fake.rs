@@ -15,6 +15,8 @@ use nix::unistd::Pid;
 
 /// Ends a reply's text by hanging up.
 const HANG_UP: &str = "<hang up>";
+/// What svc asks first.
+const PROBE: &[u8] = b"hello\r\n\r\n";
 /// Longest wait for something that must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -70,7 +72,11 @@ impl Fake {
 
 fn serve(peer: UnixStream, answers: &HashMap<String, String>, sender: &Sender<(String, UnixStream)>) {
     let mut writer = peer.try_clone().unwrap();
-    for line in BufReader::new(peer).lines().map_while(Result::ok) {
+    let mut reader = BufReader::new(peer);
+    if !answer_probe(&mut reader, &mut writer) {
+        return;
+    }
+    for line in reader.lines().map_while(Result::ok) {
         let reply = answers.get(&line).map_or("error unknown-verb not in the script\n", String::as_str);
         let _ = writer.write_all(reply.trim_end_matches(HANG_UP).as_bytes());
         let _ = sender.send((line, writer.try_clone().unwrap()));
@@ -78,6 +84,16 @@ fn serve(peer: UnixStream, answers: &HashMap<String, String>, sender: &Sender<(S
             let _ = writer.shutdown(std::net::Shutdown::Both);
         }
     }
+}
+
+/// svc asks who is there when it first connects; later connections begin with a request.
+fn answer_probe(reader: &mut BufReader<UnixStream>, writer: &mut UnixStream) -> bool {
+    let is_probe = reader.fill_buf().is_ok_and(|bytes| bytes.starts_with(PROBE));
+    if is_probe {
+        reader.consume(PROBE.len());
+        writer.write_all(b" program=visor\nok\nerror bad-request empty line\n").unwrap();
+    }
+    reader.fill_buf().is_ok_and(|bytes| !bytes.is_empty())
 }
 
 fn svc(name: &str, words: &[&str]) -> Command {
@@ -400,9 +416,6 @@ fn supervisorctl_takes_its_own_flags_and_leaves_hints_out() {
     let missing = run(&["-s", "unix:///no/such/socket", "pid"]);
     expect(&missing, "unix:///no/such/socket no such file\n", 7);
     assert_eq!(missing.stderr, b"");
-    let http = run(&["-s", "http://localhost:9001", "status"]);
-    assert_eq!(http.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&http.stdout).contains("visor-http"));
     assert_eq!(run(&["-Z"]).status.code(), Some(2));
 }
 

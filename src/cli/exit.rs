@@ -17,6 +17,12 @@ pub enum ExitCode {
     Unreachable,
     /// The action needs a running process or the socket's file, and there is none.
     NotRunning,
+    /// What answers has no programs to control.
+    NoSupervisor,
+    /// What answers is a Supervisor of another time.
+    OtherVersion,
+    /// A program that is needed is not installed.
+    NotInstalled,
 }
 
 impl ExitCode {
@@ -30,6 +36,9 @@ impl ExitCode {
             ExitCode::SomeStopped => 3,
             ExitCode::Unreachable => 4,
             ExitCode::NotRunning => 7,
+            ExitCode::NoSupervisor => 3,
+            ExitCode::OtherVersion => 5,
+            ExitCode::NotInstalled => 127,
         }
     }
 }

@@ -11,6 +11,8 @@ pub mod command;
 mod exit;
 mod help;
 mod normalise;
+// `echo_supervisord_conf`: a configuration to begin with.
+pub mod sample;
 // `supervisorctl`: the original client's command line.
 pub mod supervisorctl;
 // `supervisord`: the original daemon's command line.

@@ -16,6 +16,10 @@ pub struct SupervisorctlArgs {
     pub interactive: bool,
     /// Where the daemon is, over what the configuration says.
     pub serverurl: Option<String>,
+    /// For a daemon that asks who we are, over what the configuration says.
+    pub username: Option<String>,
+    /// What proves it.
+    pub password: Option<String>,
     /// History of the prompt.
     pub history_file: Option<String>,
     /// The action and its arguments, joined by spaces; empty = open the prompt.
@@ -31,16 +35,14 @@ struct Options {
     /// start an interactive shell after executing commands
     #[argh(switch, short = 'i')]
     interactive: bool,
-    /// talk to the daemon at URL, unix:///path/to/socket
+    /// talk to the daemon at URL: unix:///path/to/socket or http://host:port
     #[argh(option, short = 's', arg_name = "URL")]
     serverurl: Option<String>,
-    /// accepted and ignored: on a unix socket the kernel tells who asks
+    /// name for a daemon that wants one; visor's own socket does not
     #[argh(option, short = 'u', arg_name = "USERNAME")]
-    #[expect(dead_code, reason = "part of the original's command line")]
     username: Option<String>,
-    /// accepted and ignored, as the username
+    /// password for it
     #[argh(option, short = 'p', arg_name = "PASSWORD")]
-    #[expect(dead_code, reason = "part of the original's command line")]
     password: Option<String>,
     /// accepted and ignored: the shell keeps no history yet
     #[argh(option, short = 'r', arg_name = "FILENAME")]
@@ -67,6 +69,8 @@ pub fn parse(argv: &[OsString]) -> Result<SupervisorctlArgs, Exit> {
         configuration: options.configuration,
         interactive: options.interactive,
         serverurl: options.serverurl,
+        username: options.username,
+        password: options.password,
         history_file: options.history_file,
         action: operands_as_text(&words.operands).map_err(wrong)?.join(" "),
     })
@@ -110,6 +114,7 @@ mod tests {
         assert_eq!(args.serverurl.as_deref(), Some("unix:///s"));
         assert_eq!(args.configuration.as_deref(), Some("f"));
         assert!(args.interactive);
+        assert_eq!((args.username.as_deref(), args.password.as_deref()), (Some("me"), Some("-secret")));
         assert_eq!(args.action, "tail -f web");
     }
 

@@ -3,11 +3,12 @@
 //! A command is split at blanks, shell-like. An environment is cut into words, quoted texts and single
 //! other characters, and then taken four tokens at a time. No variable, `~` or pattern is replaced.
 
-use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::str::Chars;
 
 use super::python::repr;
+
+use crate::sorted::Map;
 
 /// Which of the two ways.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,9 +33,9 @@ pub fn split(command: &str) -> Result<Vec<String>, String> {
 }
 
 /// `KEY=value,KEY="other value"` as a map; a later key wins.
-pub(super) fn environment(text: &str) -> Result<BTreeMap<String, String>, String> {
+pub(super) fn environment(text: &str) -> Result<Map<String, String>, String> {
     let mut tokens = tokens(text, Style::Environment)?.into_iter();
-    let mut pairs = BTreeMap::new();
+    let mut pairs = Map::new();
     while let Some(key) = tokens.next() {
         match (tokens.next().as_deref(), tokens.next()) {
             (Some("="), Some(value)) => pairs.insert(key, value),

@@ -8,6 +8,8 @@ use super::reader::{Names, Reader};
 use super::types::{Daemon, LogLevel, MainLogfile, User, Visor};
 use super::{command, value};
 
+use crate::sorted::Map;
+
 const LOGFILE: &str = "supervisord.log";
 const PIDFILE: &str = "supervisord.pid";
 const IDENTIFIER: &str = "supervisor";
@@ -172,7 +174,7 @@ fn main_logfile(host: &dyn Host, text: &str) -> Result<MainLogfile, String> {
 }
 
 /// `[supervisord] environment`, which also becomes `ENV_` names. The original expands it twice.
-fn environment<'a>(reader: &mut Reader<'a>, section: &'a Section) -> std::collections::BTreeMap<String, String> {
+fn environment<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Map<String, String> {
     let names = Names { node: true, ..Names::HERE };
     let Some(once) = reader.text(section, "environment", &names) else {
         reader.environment_incomplete |= reader.entry(section, "environment").is_some();

@@ -1,10 +1,11 @@
 //! What has changed between two configurations: whole groups, and single processes inside groups that
 //! stay, so that a reload touches nothing else. Two AUTO logs are equal.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::types::{Group, GroupKind, Process};
+
+use crate::sorted::Map;
 
 /// The way from one configuration to another; names in the order of the configuration they stand in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,8 +46,8 @@ impl Diff {
 /// Compares groups and processes by name.
 #[must_use]
 pub fn diff(old: &[&Group], new: &[&Group]) -> Diff {
-    let before: BTreeMap<&str, &Group> = old.iter().map(|group| (group.name.as_str(), *group)).collect();
-    let after: BTreeMap<&str, &Group> = new.iter().map(|group| (group.name.as_str(), *group)).collect();
+    let before: Map<&str, &Group> = old.iter().map(|group| (group.name.as_str(), *group)).collect();
+    let after: Map<&str, &Group> = new.iter().map(|group| (group.name.as_str(), *group)).collect();
     let mut diff = Diff::default();
     for group in new {
         match before.get(group.name.as_str()) {
@@ -76,7 +77,7 @@ fn group_change(old: &Group, new: &Group) -> Option<GroupChange> {
     if old == new {
         return None;
     }
-    let by_name = |group: &'_ Group| -> BTreeMap<String, Arc<Process>> {
+    let by_name = |group: &'_ Group| -> Map<String, Arc<Process>> {
         let processes = group.processes.iter();
         processes.map(|p| (p.name.clone(), Arc::clone(p))).collect()
     };

@@ -1,11 +1,12 @@
 //! Sections of all files merged, as Supervisor merges them: a repeated section continues the first one,
 //! later keys win, `[DEFAULT]` answers for every section. No key has a meaning here.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::error::Mistake;
 use super::ini::{Item, What};
+
+use crate::sorted::Map;
 
 /// Section whose keys every other section inherits.
 const DEFAULT: &str = "DEFAULT";
@@ -28,12 +29,12 @@ pub(super) struct Section {
     /// Where its header stood first.
     pub file: Arc<str>,
     pub line: usize,
-    pub entries: BTreeMap<String, Entry>,
+    pub entries: Map<String, Entry>,
 }
 
 impl Section {
     fn new(name: String, file: &Arc<str>, line: usize) -> Self {
-        Self { name, file: Arc::clone(file), line, entries: BTreeMap::new() }
+        Self { name, file: Arc::clone(file), line, entries: Map::new() }
     }
 
     /// What follows the first colon of the name.
@@ -71,14 +72,14 @@ impl Entry {
 #[derive(Debug, Clone)]
 pub(super) struct Document {
     pub sections: Vec<Section>,
-    index: HashMap<String, usize>,
+    index: Map<String, usize>,
     pub defaults: Section,
 }
 
 impl Document {
     /// Nothing read yet.
     pub(super) fn new(file: &Arc<str>) -> Self {
-        Self { sections: Vec::new(), index: HashMap::new(), defaults: Section::new(DEFAULT.to_owned(), file, 0) }
+        Self { sections: Vec::new(), index: Map::new(), defaults: Section::new(DEFAULT.to_owned(), file, 0) }
     }
 
     /// Appends what a file says.
@@ -89,8 +90,9 @@ impl Document {
                 What::Header(name) if name == DEFAULT => current = None,
                 What::Header(name) => {
                     let next = self.sections.len();
-                    let at = *self.index.entry(name.clone()).or_insert(next);
+                    let at = self.index.get(&name).copied().unwrap_or(next);
                     if at == next {
+                        self.index.insert(name.clone(), at);
                         self.sections.push(Section::new(name, file, item.line));
                     }
                     current = Some(at);
@@ -121,7 +123,7 @@ impl Document {
             .collect();
         for section in &mut self.sections {
             for (key, entry) in &inherited {
-                section.entries.entry(key.clone()).or_insert_with(|| entry.clone());
+                section.entries.insert_new(key.clone(), || entry.clone());
             }
             for entry in section.entries.values_mut() {
                 if entry.value.contains(HERE) {

@@ -1,13 +1,14 @@
 //! A configuration as lines `place.key = value`, for people and for comparisons: the same configuration
 //! always gives the same lines. Texts are quoted, absent values are `none`.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write as _};
 
 use super::types::{
     AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Owner, Process, Server,
     ServerAddress,
 };
+
+use crate::sorted::Map;
 
 /// Everything understood, one line per option, groups and processes in start order.
 #[must_use]
@@ -63,7 +64,7 @@ impl Lines {
         let _ = writeln!(self.text, "{}.{key} = {value}", self.place);
     }
 
-    fn map(&mut self, key: &str, map: &BTreeMap<String, String>) {
+    fn map(&mut self, key: &str, map: &Map<String, String>) {
         for (name, value) in map {
             self.put(&format!("{key}.{name}"), quoted(value));
         }

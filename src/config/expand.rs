@@ -3,12 +3,12 @@
 //! Owns the names a value may use ([`Scope`]) and the sentences for what goes wrong. Which names a key
 //! may use is decided by whoever reads that key.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::python::repr;
 
 use crate::order;
+use crate::sorted::Map;
 
 /// Widest field and longest fraction a format may ask for; Python's own limit is far above any use.
 const WIDEST: usize = 4096;
@@ -30,7 +30,7 @@ pub(super) struct Scope<'a> {
     /// Names that are not of the environment.
     pub names: Vec<(&'static str, Meaning<'a>)>,
     /// Layers of `ENV_` names, first wins.
-    pub environments: Vec<&'a BTreeMap<String, String>>,
+    pub environments: Vec<&'a Map<String, String>>,
 }
 
 impl<'a> Scope<'a> {
@@ -348,7 +348,7 @@ mod tests {
     use super::*;
 
     fn with<T>(run: impl FnOnce(&Scope) -> T) -> T {
-        let environment = BTreeMap::from([("HOME".to_owned(), "/root".to_owned())]);
+        let environment = Map::from([("HOME".to_owned(), "/root".to_owned())]);
         run(&Scope {
             names: vec![("program_name", Meaning::Text("web")), ("process_num", Meaning::Number(7))],
             environments: vec![&environment],

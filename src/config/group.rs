@@ -1,6 +1,5 @@
 //! Which groups there are, in which order, and which processes each has.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::document::Section;
@@ -9,6 +8,7 @@ use super::reader::{Names, Reader};
 use super::types::{FcgiSocket, Group, GroupKind, Owner, Process, Warning};
 use super::{server, socket, value};
 use crate::order;
+use crate::sorted::{Map, Set};
 
 const PRIORITY: i64 = 999;
 /// Listeners start first and stop last.
@@ -54,7 +54,7 @@ pub(super) fn groups(reader: &mut Reader) -> Vec<Group> {
     let of_kind =
         |prefix: &'static str| document.sections.iter().filter(move |section| section.name.starts_with(prefix));
     let mut groups = Vec::new();
-    let mut in_groups = BTreeSet::new();
+    let mut in_groups = Set::new();
     for section in of_kind("group:") {
         groups.extend(group(reader, section, &mut in_groups));
     }
@@ -72,7 +72,7 @@ pub(super) fn groups(reader: &mut Reader) -> Vec<Group> {
 }
 
 /// A `[group:x]` and the programs it lists.
-fn group<'a>(reader: &mut Reader<'a>, section: &'a Section, in_groups: &mut BTreeSet<String>) -> Option<Group> {
+fn group<'a>(reader: &mut Reader<'a>, section: &'a Section, in_groups: &mut Set<String>) -> Option<Group> {
     let programs =
         reader.value(section, "programs", &Names::HERE, |_, text| Ok(value::words(text))).unwrap_or_default();
     let priority = priority(reader, section, PRIORITY);
@@ -239,17 +239,18 @@ fn shared(processes: Vec<Process>) -> Vec<Arc<Process>> {
 /// of the first: what the original does when it makes them.
 fn without_doubles(reader: &mut Reader, groups: Vec<Group>) -> Vec<Group> {
     let mut kept: Vec<Group> = Vec::new();
-    let mut names = BTreeSet::new();
+    let mut names = Set::new();
     for mut group in groups {
         if !names.insert(group.name.clone()) {
             warn(reader, format!("there are two groups named `{}`; the later one is left out", group.name));
             continue;
         }
-        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut places: Map<String, usize> = Map::new();
         let mut processes: Vec<Arc<Process>> = Vec::new();
         for process in std::mem::take(&mut group.processes) {
             let next = processes.len();
-            let place = *places.entry(process.name.clone()).or_insert(next);
+            places.insert_new(process.name.clone(), || next);
+            let place = places.get(&process.name).copied().unwrap_or(next);
             match processes.get_mut(place) {
                 None => processes.push(process),
                 Some(first) => {

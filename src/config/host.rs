@@ -1,8 +1,8 @@
 //! What the reader asks of the machine, as a trait: no system call happens in this part of the house.
 
-use std::collections::BTreeMap;
-
 use super::types::User;
+
+use crate::sorted::Map;
 
 /// What the reader asks of the machine. The real one lives in the daemon, over `sys`; tests have a table.
 pub trait Host {
@@ -22,7 +22,7 @@ pub trait Host {
     /// A group's number by its name.
     fn group_by_name(&self, name: &str) -> Option<u32>;
     /// The environment visor was started with (what is not UTF-8 is left out).
-    fn environment(&self) -> BTreeMap<String, String>;
+    fn environment(&self) -> Map<String, String>;
     /// `uname -n`.
     fn node_name(&self) -> String;
     /// Absolute current directory.

@@ -40,12 +40,12 @@ pub use host::{Host, ReadError};
 pub use limits::{Capabilities, IoPriority, Limits, ResourceLimit, UNLIMITED};
 pub use types::*;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use reader::Reader;
 
 use crate::order;
+use crate::sorted::Set;
 
 /// The section without which there is no configuration.
 const SUPERVISORD: &str = "supervisord";
@@ -159,7 +159,7 @@ fn inherit_environment(process: &mut Arc<Process>, daemon: &Daemon) {
     }
     let process = Arc::make_mut(process);
     for (key, text) in &daemon.environment {
-        process.environment.entry(key.clone()).or_insert_with(|| text.clone());
+        process.environment.insert_new(key.clone(), || text.clone());
     }
 }
 
@@ -182,7 +182,7 @@ fn sorted(mistakes: Vec<Mistake>) -> Vec<Mistake> {
             files.push(mistake.file.clone());
         }
     }
-    let mut seen = BTreeSet::new();
+    let mut seen = Set::new();
     let mut once: Vec<Mistake> = mistakes.into_iter().filter(|mistake| seen.insert(mistake.clone())).collect();
     let place = |mistake: &Mistake| (files.iter().position(|file| *file == mistake.file), mistake.line);
     order::sort_by(&mut once, |a, b| place(a).cmp(&place(b)));

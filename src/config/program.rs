@@ -1,7 +1,5 @@
 //! The options of a program section, and the processes they make inside a group.
 
-use std::collections::BTreeMap;
-
 use super::document::Section;
 use super::host::Host;
 use super::limits::Limits;
@@ -10,6 +8,7 @@ use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
 use super::{command, value};
 
 use crate::order;
+use crate::sorted::Map;
 
 const PRIORITY: i64 = 999;
 const STARTSECS: i64 = 1;
@@ -118,7 +117,7 @@ pub(super) fn processes<'a>(reader: &mut Reader<'a>, section: &'a Section, group
     let numbers = program.numbers(&names, template.as_deref().unwrap_or(PROCESS_NUM));
     let count = numbers.end - numbers.start;
     let mut made = Vec::new();
-    let mut earlier = BTreeMap::new();
+    let mut earlier = Map::new();
     for number in numbers {
         let names = Names { process: Some((number, count)), ..names };
         let mistakes = program.reader.mistakes.len();
@@ -231,7 +230,7 @@ impl<'a> Program<'_, 'a> {
         common: &Common,
         names: &Names,
         template: Option<&str>,
-        earlier: &mut BTreeMap<String, String>,
+        earlier: &mut Map<String, String>,
     ) -> Option<Process> {
         let mistakes = self.reader.mistakes.len();
         let before = std::mem::take(earlier);
@@ -302,9 +301,9 @@ impl<'a> Program<'_, 'a> {
     }
 
     /// The section's own environment for one process; `None` when it is wrong.
-    fn environment(&mut self, names: &Names) -> Option<BTreeMap<String, String>> {
+    fn environment(&mut self, names: &Names) -> Option<Map<String, String>> {
         let Some(entry) = self.reader.entry(self.section, "environment") else {
-            return Some(BTreeMap::new());
+            return Some(Map::new());
         };
         let (section, key) = (self.section, "environment");
         let text = self.reader.expand(section, key, entry, &entry.value, key, names)?;

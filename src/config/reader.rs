@@ -1,13 +1,13 @@
 //! What all sections need to be read: the machine, the names values may use, and where mistakes and
 //! warnings are collected. What a key means is decided by the file of its section.
 
-use std::collections::BTreeMap;
-
 use super::document::{Document, Entry, Section};
 use super::error::Mistake;
 use super::expand::{Meaning, Scope, expand};
 use super::host::Host;
 use super::types::Warning;
+
+use crate::sorted::Map;
 
 /// Reads values and remembers what was wrong with them.
 pub(super) struct Reader<'a> {
@@ -17,7 +17,7 @@ pub(super) struct Reader<'a> {
     pub here: String,
     pub node_name: String,
     /// What `ENV_` names stand for: visor's environment, later with `[supervisord] environment` over it.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Map<String, String>,
     /// Whether an `ENV_` name may be missing only because of a mistake told before.
     pub environment_incomplete: bool,
     pub mistakes: Vec<Mistake>,
@@ -140,9 +140,9 @@ pub(super) struct Names<'n> {
     /// `process_num` and `numprocs`.
     pub process: Option<(i64, i64)>,
     /// The process' own environment, over the common one.
-    pub own: Option<&'n BTreeMap<String, String>>,
+    pub own: Option<&'n Map<String, String>>,
     /// What earlier processes of the section set, under the common one.
-    pub earlier: Option<&'n BTreeMap<String, String>>,
+    pub earlier: Option<&'n Map<String, String>>,
 }
 
 impl<'n> Names<'n> {

@@ -10,6 +10,7 @@ use super::types::{Ctl, RpcInterface, Server, ServerAddress};
 use super::value;
 
 use crate::order;
+use crate::sorted::Map;
 
 /// How the two kinds of server sections begin.
 pub(super) const UNIX: &str = "unix_http_server";
@@ -168,7 +169,7 @@ fn rpc_interface<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Rp
     let mut keys: Vec<&String> = section.entries.keys().chain(defaults).collect();
     order::sort(&mut keys);
     keys.dedup();
-    let mut options = std::collections::BTreeMap::new();
+    let mut options = Map::new();
     for key in keys.into_iter().filter(|key| *key != FACTORY) {
         if let Some(text) = reader.text(section, key, &Names::ENVIRONMENT) {
             options.insert(key.clone(), text);

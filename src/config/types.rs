@@ -2,10 +2,10 @@
 //!
 //! Integers keep the sign the user wrote (Supervisor passes negatives through); who uses one clamps it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::limits::Limits;
+use crate::sorted::Map;
 
 /// Everything one main file and its includes say.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +66,7 @@ pub struct Daemon {
     /// Drop terminal escapes from child output.
     pub strip_ansi: bool,
     /// Merged under every process' own environment.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Map<String, String>,
     /// Name of this supervisor in AUTO log names and events.
     pub identifier: String,
 }
@@ -195,7 +195,7 @@ pub struct RpcInterface {
     /// `supervisor.rpcinterface_factory`
     pub factory: String,
     /// All other keys.
-    pub options: BTreeMap<String, String>,
+    pub options: Map<String, String>,
 }
 
 /// `[supervisorctl]`.
@@ -323,7 +323,7 @@ pub struct Process {
     /// What it may use and do; visor's own keys.
     pub limits: Limits,
     /// `[supervisord] environment` with the section's own over it.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Map<String, String>,
     /// Value of `SUPERVISOR_SERVER_URL`; `None` = that of [`Config::server_url`].
     pub serverurl: Option<String>,
 }

@@ -17,6 +17,7 @@ impl Daemon {
             Action::Spawn(id) => self.spawn(id),
             Action::Signal { id, pid, group, signal } => self.signal(id, pid, group, signal, now),
             Action::LookForGroup { id, group } => self.look_for_group(id, group, now),
+            Action::LookUp { job, ids } => self.look_up(job, &ids, now),
             Action::Log(level, text) => self.log(level, &text),
             Action::Event(event) => self.clients.event(&event, now),
             Action::Deliver(id, bytes) => self.deliver(id, &bytes, now),
@@ -35,7 +36,7 @@ impl Daemon {
                 self.outputs.remove(id);
                 self.clients.process_removed(id);
             }
-            Action::Adopt(config) => self.adopt(config),
+            Action::Adopt(config) => self.adopt(config, now),
             // Asked for by other ways than the command's end, it waits for that.
             Action::Leave => self.leaving = !self.end_foreground(now),
         }
@@ -91,7 +92,8 @@ impl Daemon {
     }
 
     /// Takes what can be changed while running; the rest is named.
-    fn adopt(&mut self, config: Arc<Config>) {
+    fn adopt(&mut self, config: Arc<Config>, now: Now) {
+        let briefing = self.briefing();
         let (old, new) = (&self.settings.daemon, &config.daemon);
         self.outputs.voice.set_level(new.loglevel);
         let mut kept = Vec::new();
@@ -107,14 +109,24 @@ impl Daemon {
         fixed("user", old.user == new.user);
         fixed("minfds", old.minfds == new.minfds);
         fixed("minprocs", old.minprocs == new.minprocs);
-        fixed("[visor]", self.settings.visor == config.visor);
-        fixed("[unix_http_server]", self.settings.servers == config.servers);
+        let (was, is) = (&self.settings.visor, &config.visor);
+        let same_socket = was.socket == is.socket && was.socket_mode == is.socket_mode;
+        fixed("[visor] socket", same_socket && was.socket_owner == is.socket_owner);
+        fixed("[visor] machine", was.machine == is.machine);
+        fixed("[visor] hostname", was.hostname == is.hostname);
+        let same_gateway = was.gateway == is.gateway && was.http_user == is.http_user;
         let text = kept.join("`, `");
         if !text.is_empty() {
             let text = format!("`{text}` changed, which takes effect when visor is started again");
             self.log(LogLevel::Warn, &text);
         }
         self.settings = config;
+        let settings = Arc::clone(&self.settings);
+        self.renew_doors(&settings.servers);
+        if (!same_gateway || self.briefing() != briefing) && self.gateway.link.is_some() {
+            self.log(LogLevel::Info, "visor-http is started anew with the next connection: its settings changed");
+            self.retire_gateway(now);
+        }
     }
 
     pub(super) fn log(&mut self, level: LogLevel, text: &str) {

@@ -1,9 +1,9 @@
 //! The environment a child gets: ours, what Supervisor adds, what the configuration says, the later over the earlier.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use crate::config::Process;
+use crate::sorted::Map;
 
 /// Where commands are looked for when PATH is not set.
 pub(super) const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
@@ -15,7 +15,7 @@ pub(super) fn of(
     server_url: Option<&str>,
     ours: &[(OsString, OsString)],
 ) -> Vec<(OsString, OsString)> {
-    let mut all: BTreeMap<OsString, OsString> = ours.iter().cloned().collect();
+    let mut all: Map<OsString, OsString> = ours.iter().cloned().collect();
     let mut set = |key: &str, value: &str| {
         all.insert(key.into(), value.into());
     };

@@ -137,6 +137,7 @@ impl Daemon {
             stderr: Output::Inherit,
             keep: &inherited,
             listen: &[],
+            confined: false,
         };
         let child = spawn::spawn(&spec).map_err(|error| failure(&shown(&args), &error))?;
         self.poll.set(Token::Foreground, child.status.as_raw_fd(), Interest::READ);

@@ -10,7 +10,8 @@ use super::{Daemon, Token, clock, environment};
 use crate::config::{Channel, Logfile, Process};
 use crate::program::{self, Now, SpawnFailure, SpawnFailureKind};
 use crate::protocol::Stream;
-use crate::supervisor::{Input, ProcessId};
+use crate::sorted::Map;
+use crate::supervisor::{Input, JobId, ProcessId};
 use crate::sys::command::{self, Lookup};
 use crate::sys::spawn::{self, Credentials, ExecStatus, Lead, Output, Signals, SpawnError, Spec, Stage, Stdin};
 
@@ -33,6 +34,25 @@ impl Daemon {
         if failed {
             self.close_unused_sockets();
         }
+    }
+
+    /// Looks for the commands of processes that are to start.
+    pub(super) fn look_up(&mut self, job: JobId, ids: &[ProcessId], now: Now) {
+        let mut failures = Map::new();
+        for id in ids {
+            let Some(entry) = self.supervisor.entry(*id) else { continue };
+            let found = match &entry.config.argv {
+                Err(text) => Err(SpawnFailure { kind: SpawnFailureKind::NotExecutable, text: text.clone() }),
+                Ok(argv) => {
+                    let word = argv.first().map_or("", String::as_str);
+                    find_command(word, &environment::search_path(&entry.config, &self.environment)).map(drop)
+                }
+            };
+            if let Err(failure) = found {
+                failures.insert(*id, failure);
+            }
+        }
+        self.input(Input::LookedUp(job, failures), now);
     }
 
     fn fork(&mut self, id: ProcessId, process: &Process, group: &str) -> Result<i32, SpawnFailure> {
@@ -71,6 +91,7 @@ impl Daemon {
             stderr: output(&process.stderr),
             keep: &[],
             listen: &listening,
+            confined: false,
         };
         let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
         let pid = child.pid;

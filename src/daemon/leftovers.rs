@@ -73,7 +73,7 @@ pub(super) fn wait_for(child: i32, patience: Duration, signals: &SelfPipe) -> Op
 }
 
 /// Asks `done` now and after every signal until it has an answer.
-fn until<T>(patience: Duration, signals: &SelfPipe, mut done: impl FnMut() -> Option<T>) -> Option<T> {
+pub(super) fn until<T>(patience: Duration, signals: &SelfPipe, mut done: impl FnMut() -> Option<T>) -> Option<T> {
     let end = clock::now().mono.saturating_add(patience);
     let mut events = Vec::new();
     let mut poll = super::Poll::new();

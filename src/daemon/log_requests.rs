@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Daemon;
-use super::clients::Mode;
+use super::client::Mode;
 use crate::logs::TailReader;
 use crate::protocol::{Code, DataLine, Stream};
 use crate::supervisor::ClientId;

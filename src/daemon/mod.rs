@@ -6,11 +6,15 @@
 mod actions;
 mod cgroups;
 mod children;
+mod client;
 mod clients;
 mod clock;
 mod consoles;
+mod doorstep;
 mod environment;
 mod foreground;
+mod gateway;
+mod gateway_talk;
 mod launch;
 mod leftovers;
 mod listeners;
@@ -21,6 +25,7 @@ mod pipes;
 mod requests;
 mod setup;
 mod sockets;
+mod streams;
 mod trees;
 mod voice;
 
@@ -40,10 +45,11 @@ use crate::protocol::Ending;
 use crate::supervisor::{Action, ClientId, Input, ProcessId, Supervisor};
 use crate::sys::poll::{Event, Interest};
 use crate::sys::signals::SelfPipe;
-use crate::sys::socket::Listener;
 use children::{Children, PipeId};
 use clients::Clients;
 use foreground::Foreground;
+use gateway::Gateway;
+use listeners::Doors;
 use outputs::Outputs;
 
 /// What a descriptor in the poll set is for.
@@ -62,6 +68,10 @@ enum Token {
     Console(RawFd),
     /// Whether the command in the foreground has executed its file.
     Foreground,
+    /// The channel to the gateway.
+    Gateway,
+    /// The stderr of a gateway, by its pid.
+    GatewayErrors(i32),
 }
 
 type Poll = crate::sys::poll::Poll<Token>;
@@ -85,7 +95,8 @@ struct Daemon {
     environment: Vec<(OsString, OsString)>,
     poll: Poll,
     signals: SelfPipe,
-    listeners: Vec<Listener>,
+    doors: Doors,
+    gateway: Gateway,
     /// When resting listeners are looked at again.
     listen_again: Option<Duration>,
     /// When all of this began.
@@ -155,8 +166,13 @@ impl Daemon {
     }
 
     fn next_deadline(&self) -> Option<Duration> {
-        let deadlines =
-            [self.supervisor.next_deadline(), self.listen_again, self.trees.deadline(), self.foreground_deadline()];
+        let deadlines = [
+            self.supervisor.next_deadline(),
+            self.listen_again,
+            self.trees.deadline(),
+            self.foreground_deadline(),
+            self.gateway.deadline(),
+        ];
         #[cfg(feature = "fault-injection")]
         let deadlines = [&deadlines[..], &[self.panic_at]].concat();
         deadlines.into_iter().flatten().min()
@@ -165,13 +181,14 @@ impl Daemon {
     fn take_due_timers(&mut self, now: Now) {
         self.kill_late_foreground(now);
         self.look_for_held(now);
+        self.look_after_gateway(now);
         if self.supervisor.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Deadline, now);
         }
         if self.listen_again.is_some_and(|at| at <= now.mono) {
             self.listen_again = None;
-            for (index, listener) in self.listeners.iter().enumerate() {
-                self.poll.set(Token::Listener(index), listener.fd(), Interest::READ);
+            for (door, fd) in self.doors.descriptors() {
+                self.poll.set(Token::Listener(door), fd, Interest::READ);
             }
         }
     }

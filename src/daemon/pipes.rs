@@ -27,7 +27,7 @@ impl Daemon {
                 Token::Stdin(id) => self.children.flush_stdin(id, &mut self.poll),
                 Token::Console(fd) => self.console_has_room(fd),
                 Token::Foreground => self.read_foreground_status(),
-                Token::Signals | Token::Listener(_) | Token::Client(_) => {}
+                Token::Signals | Token::Listener(_) | Token::Client(_) | Token::Gateway | Token::GatewayErrors(_) => {}
             }
         }
     }
@@ -154,8 +154,8 @@ impl Daemon {
 
     /// While visor leaves, only room to write is waited for.
     fn rest_all_but_writers(&mut self) {
-        for (index, _) in self.listeners.iter().enumerate() {
-            self.poll.remove(Token::Listener(index));
+        for (door, _) in self.doors.descriptors() {
+            self.poll.remove(Token::Listener(door));
         }
         self.poll.remove(Token::Signals);
         let pipes: Vec<PipeId> = self.children.pipes.keys().copied().collect();

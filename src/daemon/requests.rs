@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::children::Sent;
-use super::clients::Mode;
+use super::client::Mode;
 use super::outputs::Outputs;
 use super::{Daemon, clock};
 use crate::config::{LogLevel, Signal};
@@ -34,7 +34,11 @@ impl Daemon {
     pub(super) fn answer(&mut self, client: ClientId, line: &[u8], now: Now) {
         match Request::parse(line) {
             Err(error) => self.clients.reply(client, &Line::Error(error.code, error.text)),
-            Ok(request) => self.take(client, request, now),
+            Ok(request) if self.clients.may_ask(client, &request) => self.take(client, request, now),
+            Ok(request) => {
+                let text = format!("who may only look may not `{}`", request.verb());
+                self.refuse(client, Code::NotPermitted, &text);
+            }
         }
     }
 
@@ -131,13 +135,14 @@ impl Daemon {
 
     fn metrics(&mut self, client: ClientId) {
         let (supervisor, outputs, started) = (&self.supervisor, &self.outputs, self.started.wall.as_secs());
-        let clients = self.clients.len();
+        let (clients, gateways) = (self.clients.len(), self.gateway.starts);
         self.clients.put(client, |out| {
             DataLine::new(out)
                 .number("pid", sys::process::pid())
                 .number("started", started)
                 .number("clients", clients)
                 .number("events_lost", supervisor.events_lost())
+                .number("gateways", gateways)
                 .end();
             supervisor.metrics(outputs, out);
         });

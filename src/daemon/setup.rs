@@ -1,6 +1,6 @@
 //! From a command line to a running loop. Here, and only here, an error may end visor with a message and a code.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::fd::RawFd;
@@ -12,7 +12,7 @@ use nix::sys::signal::Signal as Number;
 use super::children::Children;
 use super::clients::Clients;
 use super::foreground::{self, Foreground, Refusal};
-use super::listeners::listen;
+use super::listeners::Doors;
 use super::outputs::Outputs;
 use super::{Daemon, Poll, Token, clock, machine};
 use crate::cli::command::CommandArgs;
@@ -20,11 +20,11 @@ use crate::cli::{Exit, ExitCode, Personality};
 use crate::config::{self, Config, Host, LogLevel, Mistake, Overrides, ReadError, User, Warning};
 use crate::logs;
 use crate::machine::Machine;
+use crate::sorted::Map;
 use crate::supervisor::{Input, Supervisor};
 use crate::sys::host::{Limit, raise_limit};
 use crate::sys::poll::Interest;
 use crate::sys::signals::SelfPipe;
-use crate::sys::socket::Listener;
 use crate::sys::spawn::Credentials;
 use crate::sys::{fds, process, users};
 
@@ -100,6 +100,7 @@ pub fn run(options: Options) -> std::process::ExitCode {
         daemon.start(command, inherited)?;
         daemon.turn_until_gone();
         daemon.say_farewell();
+        daemon.end_gateway();
         if matches!(daemon.foreground, Foreground::Ended(_)) {
             daemon.clear_out();
         }
@@ -110,7 +111,13 @@ pub fn run(options: Options) -> std::process::ExitCode {
     match outcome {
         Ok(code) => std::process::ExitCode::from(code),
         Err((text, code)) => {
-            tell(&text);
+            if code == ExitCode::Usage.number() {
+                let argv0 = std::env::args_os().next().unwrap_or_default();
+                let help = format!("For help, use {} -h", argv0.display());
+                let _ = writeln!(std::io::stderr(), "Error: {text}\n{help}");
+            } else {
+                tell(&text);
+            }
             std::process::ExitCode::from(code)
         }
     }
@@ -212,13 +219,17 @@ pub(super) fn set_up(
         foreground::watch_parent(command, parent)?;
     }
     raise_limits(&config, &mut notes);
+    let uid = users::effective_uid();
+    if let Some(user) = config.visor.http_user.as_ref().filter(|user| uid != 0 && user.uid != uid) {
+        notes.push(format!("`[visor] http_user={}` is left out: visor is not root", user.name));
+    }
     let mut outputs = Outputs::new();
     let mut poll = Poll::new();
     notes.extend(outputs.voice.open(settings, !background, &mut outputs.consoles));
     for warning in &config.warnings {
         outputs.log(LogLevel::Warn, &warning_text(warning), &mut poll);
     }
-    let listeners = if alone { Vec::new() } else { listen(&config, &mut notes).map_err(failed)? };
+    let doors = if alone { Doors::default() } else { Doors::open(&config, options.machine, &mut notes)? };
     if !settings.nocleanup && is_directory(&settings.childlogdir) {
         let left = logs::auto::clean(Path::new(&settings.childlogdir), &settings.identifier);
         notes.extend(left.into_iter().map(|trouble| trouble.message));
@@ -244,7 +255,7 @@ pub(super) fn set_up(
     for note in &notes {
         outputs.log(LogLevel::Warn, note, &mut poll);
     }
-    let mut daemon = assemble(options, Arc::clone(&config), outputs, poll, signals, listeners);
+    let mut daemon = assemble(options, Arc::clone(&config), outputs, poll, signals, doors);
     let pidfile = if alone { None } else { daemon.write_pidfile(&settings.pidfile) };
     if !process::is_pid1()
         && let Err(error) = process::become_subreaper()
@@ -262,11 +273,11 @@ fn assemble(
     outputs: Outputs,
     mut poll: Poll,
     signals: SelfPipe,
-    listeners: Vec<Listener>,
+    doors: Doors,
 ) -> Daemon {
     poll.set(Token::Signals, signals.fd(), Interest::READ);
-    for (index, listener) in listeners.iter().enumerate() {
-        poll.set(Token::Listener(index), listener.fd(), Interest::READ);
+    for (door, fd) in doors.descriptors() {
+        poll.set(Token::Listener(door), fd, Interest::READ);
     }
     let mut decided = Vec::new();
     let supervisor = Supervisor::new(Arc::clone(&config), &mut decided);
@@ -282,7 +293,8 @@ fn assemble(
         environment,
         poll,
         signals,
-        listeners,
+        doors,
+        gateway: super::gateway::Gateway::default(),
         listen_again: None,
         started: clock::now(),
         children: Children::default(),
@@ -369,8 +381,8 @@ impl Host for Prepared {
         None
     }
 
-    fn environment(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
+    fn environment(&self) -> Map<String, String> {
+        Map::new()
     }
 
     fn node_name(&self) -> String {

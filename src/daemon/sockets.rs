@@ -7,7 +7,7 @@ use crate::config::{FcgiSocket, GroupKind, LogLevel, Process};
 use crate::program::{SpawnFailure, SpawnFailureKind, State};
 use crate::sorted::{Map, Set};
 use crate::supervisor::ProcessId;
-use crate::sys::socket;
+use crate::sys::program_socket as socket;
 
 /// Sockets that are open for programs.
 #[derive(Debug, Default)]

@@ -55,6 +55,9 @@ pub(super) async fn answer(shared: &Shared, visitor: &Visitor, request: Request<
                 Ok(bytes) => {
                     let request = Request::from_parts(head, bytes);
                     let rpc = route::is_rpc(request.uri().path());
+                    if rpc {
+                        visitor.meter.will_end();
+                    }
                     let response = route::route(request, &shared.context(visitor, rights)).await;
                     if rpc && response.status() == StatusCode::OK {
                         visitor.meter.be_patient();

@@ -46,6 +46,8 @@ pub struct Meter {
     blocked: Cell<Option<Instant>>,
     /// It may be idle for ever.
     patient: Cell<bool>,
+    /// What is being answered has an end, though it may take long.
+    finite: Cell<bool>,
     /// Told when the connection is to be closed.
     close: Notify,
     /// Told when a limit of time may have begun.
@@ -59,6 +61,7 @@ impl Meter {
             phase: Cell::new(Phase::New(now)),
             blocked: Cell::new(None),
             patient: Cell::new(false),
+            finite: Cell::new(false),
             close: Notify::new(),
             began,
         })
@@ -98,6 +101,16 @@ impl Meter {
     /// It may be idle for ever.
     pub fn be_patient(&self) {
         self.patient.set(true);
+    }
+
+    /// What is being answered has an end: the gateway does not leave before.
+    pub fn will_end(&self) {
+        self.finite.set(true);
+    }
+
+    /// Whether something is being answered that will have an end.
+    pub fn is_worth_waiting_for(&self) -> bool {
+        self.finite.get()
     }
 
     /// A request is there; it lasts until the guard is dropped.
@@ -140,6 +153,7 @@ pub struct Serving(Rc<Meter>);
 impl Drop for Serving {
     fn drop(&mut self) {
         self.0.phase.set(Phase::Idle(Instant::now()));
+        self.0.finite.set(false);
         self.0.began.notify_waiters();
     }
 }

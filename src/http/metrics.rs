@@ -153,19 +153,46 @@ fn processes(out: &mut Writer, facts: &Facts) {
         let wanted = lines.get(row.name.as_str()).and_then(|line| line.get("wanted"));
         out.maybe("visor_process_wanted", &labels, wanted.map(|wanted| u8::from(wanted == "up")));
     });
-    out.family("visor_process_starts", Kind::Counter, "", "How often a process was started; all but the first are restarts.");
+    out.family(
+        "visor_process_starts",
+        Kind::Counter,
+        "",
+        "How often a process was started; all but the first are restarts.",
+    );
     each(out, &|out, row, labels| out.maybe("visor_process_starts_total", &labels, count(row, "starts")));
-    out.family("visor_process_start_time_seconds", Kind::Gauge, "seconds", "When a process was last started, in seconds since 1970.");
+    out.family(
+        "visor_process_start_time_seconds",
+        Kind::Gauge,
+        "seconds",
+        "When a process was last started, in seconds since 1970.",
+    );
     each(out, &|out, row, labels| {
         out.maybe("visor_process_start_time_seconds", &labels, Some(row.start).filter(|start| *start > 0));
     });
     out.family("visor_process_uptime_seconds", Kind::Gauge, "seconds", "For how long a process is RUNNING.");
     each(out, &|out, row, labels| out.maybe("visor_process_uptime_seconds", &labels, row.uptime));
-    out.family("visor_process_exit_status", Kind::Gauge, "", "How a process last ended: its exit code, -1 when a signal killed it.");
+    out.family(
+        "visor_process_exit_status",
+        Kind::Gauge,
+        "",
+        "How a process last ended: its exit code, -1 when a signal killed it.",
+    );
     each(out, &|out, row, labels| out.maybe("visor_process_exit_status", &labels, status(row, "exit")));
-    out.family("visor_process_cpu_seconds", Kind::Counter, "seconds", "CPU time of a process and of its process group.");
-    each(out, &|out, row, labels| out.maybe("visor_process_cpu_seconds_total", &labels, usage(row).map(|usage| usage.cpu)));
-    out.family("visor_process_resident_memory_bytes", Kind::Gauge, "bytes", "Resident memory of a process and of its process group.");
+    out.family(
+        "visor_process_cpu_seconds",
+        Kind::Counter,
+        "seconds",
+        "CPU time of a process and of its process group.",
+    );
+    each(out, &|out, row, labels| {
+        out.maybe("visor_process_cpu_seconds_total", &labels, usage(row).map(|usage| usage.cpu))
+    });
+    out.family(
+        "visor_process_resident_memory_bytes",
+        Kind::Gauge,
+        "bytes",
+        "Resident memory of a process and of its process group.",
+    );
     each(out, &|out, row, labels| {
         out.maybe("visor_process_resident_memory_bytes", &labels, usage(row).map(|usage| usage.resident));
     });
@@ -175,7 +202,12 @@ fn processes(out: &mut Writer, facts: &Facts) {
             out.maybe("visor_process_output_bytes_total", &[group, process, ("stream", stream)], count(row, key));
         }
     });
-    out.family("visor_process_lost_bytes", Kind::Counter, "bytes", "Bytes of a process' output that could not be logged.");
+    out.family(
+        "visor_process_lost_bytes",
+        Kind::Counter,
+        "bytes",
+        "Bytes of a process' output that could not be logged.",
+    );
     each(out, &|out, row, labels| out.maybe("visor_process_lost_bytes_total", &labels, count(row, "lost_bytes")));
 }
 
@@ -272,7 +304,13 @@ mod tests {
             ])],
             metrics: vec![
                 line(&[("clients", "2"), ("events_lost", "0"), ("started", "999")]),
-                line(&[("name", "g:p"), ("starts", "4"), ("stdout_bytes", "10"), ("stderr_bytes", "0"), ("lost_bytes", "1")]),
+                line(&[
+                    ("name", "g:p"),
+                    ("starts", "4"),
+                    ("stdout_bytes", "10"),
+                    ("stderr_bytes", "0"),
+                    ("lost_bytes", "1"),
+                ]),
             ],
             usage: BTreeMap::from([(7, Usage { cpu: 1.25, resident: 4096 }), (1, Usage { cpu: 0.5, resident: 8192 })]),
         }
@@ -312,7 +350,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_has_no_sample() {
-        let text = exposition(&Facts { status: vec![line(&[("name", "x"), ("state", "STOPPED")])], ..Facts::default() });
+        let text =
+            exposition(&Facts { status: vec![line(&[("name", "x"), ("state", "STOPPED")])], ..Facts::default() });
         assert!(!text.contains("visor_process_uptime_seconds{") && !text.contains("visor_clients "));
         assert!(text.contains("visor_process_up{group=\"\",process=\"\"} 0"));
     }

@@ -18,11 +18,21 @@ mod gate;
 pub mod hosts;
 // How long a connection may take for what.
 mod meter;
+// Metrics and probes.
+pub mod metrics;
+// The status page and everything else that is served.
+pub mod page;
+// CPU and memory, as the kernel tells.
+pub mod proc;
 // Which page answers what.
 mod route;
+// The bridge that svc starts to talk to foreign servers.
+pub mod remote;
 // XML-RPC.
 pub mod rpc;
 // Connections and their limits; the gateway's life.
 pub mod server;
+// Logs as text, whole and followed.
+pub mod stream;
 // XML-RPC's values to and from XML.
 pub mod xml;

@@ -78,8 +78,10 @@ pub fn sample(pids: &[u32]) -> BTreeMap<u32, Usage> {
 
 /// Ticks a second and bytes a page, out of the auxiliary vector: pairs of words.
 fn units(auxv: &[u8]) -> (u64, u64) {
-    let words: Vec<usize> =
-        auxv.chunks_exact(size_of::<usize>()).filter_map(|word| Some(usize::from_ne_bytes(word.try_into().ok()?))).collect();
+    let words: Vec<usize> = auxv
+        .chunks_exact(size_of::<usize>())
+        .filter_map(|word| Some(usize::from_ne_bytes(word.try_into().ok()?)))
+        .collect();
     let value = |wanted: usize| {
         let pair = words.chunks_exact(2).find(|pair| pair.first() == Some(&wanted));
         pair.and_then(|pair| u64::try_from(*pair.get(1)?).ok()).filter(|value| *value > 0)
@@ -100,7 +102,13 @@ mod tests {
 
     #[test]
     fn stat_line_that_is_cut_or_foreign_is_none() {
-        for bad in ["", "4711", "4711 (a", "4711 (a) S 1 42", "x (a) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22"] {
+        for bad in [
+            "",
+            "4711",
+            "4711 (a",
+            "4711 (a) S 1 42",
+            "x (a) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22",
+        ] {
             assert_eq!(Stat::of(bad), None, "{bad}");
         }
     }

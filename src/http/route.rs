@@ -5,7 +5,7 @@ use hyper::{Request, Response, StatusCode};
 
 use super::body::{self, Body};
 use super::context::Context;
-use super::rpc;
+use super::{page, rpc};
 
 /// Where XML-RPC lives, and whatever begins so, as with the original.
 const RPC: &str = "/RPC2";
@@ -14,7 +14,7 @@ const RPC: &str = "/RPC2";
 pub(super) async fn route(request: Request<Bytes>, cx: &Context) -> Response<Body> {
     match request.uri().path() {
         path if is_rpc(path) => rpc::handle(request, cx).await,
-        _ => body::failure(StatusCode::NOT_FOUND, ""),
+        _ => page::handle(&request, cx).await.unwrap_or_else(|| body::failure(StatusCode::NOT_FOUND, "")),
     }
 }
 

@@ -40,8 +40,10 @@ const MAX_HEADERS: usize = 64;
 const LEAVE_AFTER: Duration = Duration::from_secs(60);
 /// How often limits of time are looked at while any runs.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
-/// For what is under way when visor closes the channel.
+/// For what is under way when visor closes the channel and may have no end, such as a log that is followed.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// For calls under way after that; visor's own patience is a little longer.
+const LAST_LIMIT: Duration = Duration::from_secs(280);
 
 /// Runs the gateway on the descriptor visor has given it, to its end.
 #[must_use]
@@ -124,12 +126,13 @@ async fn serve(channel: Channel) -> ExitCode {
 /// Lets what is under way come to its end, for a while.
 async fn drain(shared: &Shared) {
     shared.ending.send_replace(true);
-    let gone = async {
-        while !shared.meters.borrow().is_empty() {
-            shared.changed.notified().await;
-        }
-    };
-    let _ = timeout(DRAIN_LIMIT, gone).await;
+    if timeout(DRAIN_LIMIT, shared.all_gone()).await.is_ok() {
+        return;
+    }
+    for meter in shared.meters.borrow().values().filter(|meter| !meter.is_worth_waiting_for()) {
+        meter.close();
+    }
+    let _ = timeout(LAST_LIMIT, shared.all_gone()).await;
 }
 
 /// Tells visor when nobody was connected for long. The channel's end then ends us.
@@ -247,6 +250,12 @@ where
 }
 
 impl Shared {
+    async fn all_gone(&self) {
+        while !self.meters.borrow().is_empty() {
+            self.changed.notified().await;
+        }
+    }
+
     /// What a request of this visitor is answered with.
     pub(super) fn context(&self, visitor: &gate::Visitor, rights: Rights) -> Context {
         Context {

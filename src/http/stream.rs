@@ -157,7 +157,9 @@ fn unavailable(error: &AskError) -> Response<Body> {
 
 /// The number of `bytes=` in a query, within its limit.
 fn start_bytes(query: &str, usual: u64) -> u64 {
-    let asked = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "bytes").and_then(|(_, value)| value.parse().ok());
+    let asked = form_urlencoded::parse(query.as_bytes())
+        .find(|(key, _)| key == "bytes")
+        .and_then(|(_, value)| value.parse().ok());
     asked.unwrap_or(usual).min(MAX_START_BYTES)
 }
 

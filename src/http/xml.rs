@@ -6,10 +6,11 @@
 //! the two non-characters as U+FFFD. A carriage return is written as a reference, or a reader would make a line feed of it.
 
 mod read;
+mod scan;
 mod write;
 
 pub use read::{Call, Reply, XmlError, parse_call, parse_response};
-pub use write::{lossy_text, write_call, write_fault, write_response};
+pub use write::{TextStream, lossy_text, write_call, write_fault, write_response};
 
 /// Deepest nesting of arrays and structs that is read.
 pub const MAX_DEPTH: u32 = 32;

@@ -1,10 +1,10 @@
 //! A process' settings and times for unit tests.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Action, Now, SpawnFailure, SpawnFailureKind};
 use crate::config::{AutoRestart, Channel, Logfile, Process, Signal};
+use crate::sorted::Map;
 
 /// The child of a test.
 pub(crate) const PID: i32 = 42;
@@ -33,7 +33,7 @@ pub(crate) fn process(name: &str) -> Process {
         redirect_stderr: false,
         stdout: channel(),
         stderr: channel(),
-        environment: BTreeMap::new(),
+        environment: Map::new(),
         serverurl: None,
         tty: None,
         listen: Vec::new(),

@@ -39,7 +39,7 @@
 //! | `why` | `NAME` | `name=… state=… text=…` one sentence | `ok` |
 //! | `ready` | `[NAME…]` | per process that should run and does not, `name=… state=…` | `ok` or `error not-running TEXT` |
 //! | `poweroff`, `reboot`, `halt` | | | as `shutdown`, then the machine does it; `error failed` when visor is not the init of a machine |
-//! | `metrics` | | of visor `pid=… started=EPOCH clients=… events_lost=…`, then per process `name=… group=… process=… starts=… stdout_bytes=… stderr_bytes=… lost_bytes=…`, all since it is known | `ok` |
+//! | `metrics` | | of visor `pid=… started=EPOCH clients=… events_lost=… gateways=…` (how often its gateway was started), then per process `name=… group=… process=… starts=… stdout_bytes=… stderr_bytes=… lost_bytes=…`, all since it is known | `ok` |
 //! | `reopen` | | | `ok`: visor's log and the processes' logs are open anew |
 //!
 //! Several spaces count as one, so an empty word cannot be sent. An option is only what is spelled without escapes: `start %2D-no-wait`
@@ -56,6 +56,7 @@ mod framing;
 pub mod handover;
 mod parse;
 mod reader;
+pub mod remote;
 mod reply;
 mod request;
 mod word;

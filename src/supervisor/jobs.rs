@@ -6,10 +6,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::reload::Swap;
+use super::starts::{StartStage, start_result};
 use super::table::{ProcessId, Target};
 use super::{Action, ClientId, Phase, Supervisor};
 use crate::config::LogLevel;
-use crate::program::{self, Name, Now, SpawnFailureKind, State, Wanted};
+use crate::program::{self, Name, Now, Wanted};
 use crate::protocol::{Code, Line};
 use crate::sorted::{Map, Set};
 
@@ -55,15 +56,6 @@ pub(super) struct StopStage {
     pub told: bool,
 }
 
-/// Processes started at once.
-#[derive(Debug)]
-pub(super) struct StartStage {
-    /// Not yet asked to start, in start order.
-    pub due: Vec<(ProcessId, Named)>,
-    pub awaited: Set<ProcessId>,
-    pub wait: bool,
-}
-
 /// Whether a process was named itself or came with its group: only the former makes "nothing to do" an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Named {
@@ -77,12 +69,6 @@ impl Supervisor {
         self.next_job = self.next_job.wrapping_add(1);
         self.jobs.insert(id, Job { client, stages, failure: None });
         id
-    }
-
-    pub(super) fn ask_start(&mut self, client: ClientId, names: &[String], wait: bool, out: &mut Vec<Action>) {
-        let id = self.add_job(Some(client), VecDeque::new());
-        let stage = self.start_stage(id, names, wait, out);
-        self.push_stage(id, stage);
     }
 
     pub(super) fn ask_stop(&mut self, client: ClientId, names: &[String], wait: bool, out: &mut Vec<Action>) {
@@ -100,18 +86,10 @@ impl Supervisor {
         self.push_stage(id, start);
     }
 
-    fn push_stage(&mut self, id: JobId, stage: Stage) {
+    pub(super) fn push_stage(&mut self, id: JobId, stage: Stage) {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.stages.push_back(stage);
         }
-    }
-
-    fn start_stage(&mut self, job: JobId, names: &[String], wait: bool, out: &mut Vec<Action>) -> Stage {
-        let mut named = self.targets(job, names, out);
-        let ids: Vec<ProcessId> = named.keys().copied().collect();
-        let in_order = self.table.waves(&ids).into_iter().flatten();
-        let due = in_order.filter_map(|id| named.remove(&id).map(|named| (id, named))).collect();
-        Stage::Start(StartStage { due, awaited: Set::new(), wait })
     }
 
     fn stop_stage(&mut self, job: JobId, names: &[String], wait: bool, out: &mut Vec<Action>) -> Stage {
@@ -128,7 +106,7 @@ impl Supervisor {
     }
 
     /// The processes that names mean; names that mean nothing are told.
-    fn targets(&mut self, job: JobId, names: &[String], out: &mut Vec<Action>) -> Map<ProcessId, Named> {
+    pub(super) fn targets(&mut self, job: JobId, names: &[String], out: &mut Vec<Action>) -> Map<ProcessId, Named> {
         let mut found = Map::new();
         for target in self.table.resolve(names) {
             match target {
@@ -178,17 +156,7 @@ impl Supervisor {
                 }
                 true
             }
-            Some(Stage::Start(stage)) => {
-                let due = std::mem::take(&mut stage.due);
-                let idle = stage.awaited.is_empty();
-                if due.is_empty() && idle {
-                    job.stages.pop_front();
-                    return true;
-                }
-                let any = !due.is_empty();
-                self.start_due(id, due, now, out);
-                any
-            }
+            Some(Stage::Start(_)) => self.advance_start(id, out),
             Some(Stage::Swap(_)) => {
                 if let Some(Stage::Swap(swap)) = job.stages.pop_front() {
                     self.swap(id, swap, now, out);
@@ -259,29 +227,6 @@ impl Supervisor {
         }
     }
 
-    fn start_due(&mut self, job: JobId, due: Vec<(ProcessId, Named)>, now: Now, out: &mut Vec<Action>) {
-        for (id, named) in due {
-            let Some(entry) = self.table.entry(id) else { continue };
-            let name = entry.life.state.name();
-            // One that is up and not wanted was asked to stop a moment ago: it starts again after that.
-            if name.is_up() && entry.life.wanted == Wanted::Up {
-                if named == Named::Itself {
-                    self.tell_failure(job, id, Code::AlreadyStarted, "already started", out);
-                }
-                continue;
-            }
-            if name == Name::Unknown {
-                let text = format!("{} is in an unknown process state", entry.display_name());
-                self.tell_failure(job, id, Code::Failed, &text, out);
-                continue;
-            }
-            if let Some(Stage::Start(stage)) = self.jobs.get_mut(&job).and_then(|job| job.stages.front_mut()) {
-                stage.awaited.insert(id);
-            }
-            self.step(id, program::Input::Start, now, out);
-        }
-    }
-
     /// A process changed its state: who waits for that hears of it.
     pub(super) fn state_changed(&mut self, id: ProcessId, to: Name, out: &mut Vec<Action>) {
         let wanted = self.table.entry(id).map_or(Wanted::Down, |entry| entry.life.wanted);
@@ -310,43 +255,6 @@ impl Supervisor {
                 Err((code, text)) => self.tell_failure(job, id, code, text, out),
             }
         }
-    }
-
-    /// A start failed for a reason that has a code of its own; the change of state that follows is then old news.
-    pub(super) fn start_failed(&mut self, id: ProcessId, kind: SpawnFailureKind, out: &mut Vec<Action>) {
-        let (code, text) = match kind {
-            SpawnFailureKind::NoFile => (Code::NoFile, "no such file"),
-            SpawnFailureKind::NotExecutable => (Code::NotExecutable, "file is not executable"),
-            SpawnFailureKind::Other => (Code::SpawnError, "spawn error"),
-        };
-        for job in self.take_starters(id, |_| true) {
-            self.tell_failure(job, id, code, text, out);
-        }
-    }
-
-    /// A start that is answered when forked is answered.
-    pub(super) fn forked(&mut self, id: ProcessId, out: &mut Vec<Action>) {
-        if self.jobs.is_empty()
-            || !self.table.entry(id).is_some_and(|entry| matches!(entry.life.state, State::Launching { .. }))
-        {
-            return;
-        }
-        for job in self.take_starters(id, |stage| !stage.wait) {
-            self.tell_result(job, id, "started", out);
-        }
-    }
-
-    fn take_starters(&mut self, id: ProcessId, which: impl Fn(&StartStage) -> bool) -> Vec<JobId> {
-        let mut found = Vec::new();
-        for (job_id, job) in self.jobs.iter_mut() {
-            if let Some(Stage::Start(stage)) = job.stages.front_mut()
-                && which(stage)
-                && stage.awaited.remove(&id)
-            {
-                found.push(*job_id);
-            }
-        }
-        found
     }
 
     pub(super) fn client_gone(&mut self, client: ClientId) {
@@ -402,7 +310,7 @@ impl Supervisor {
         }
     }
 
-    fn tell_failure(&mut self, job: JobId, id: ProcessId, code: Code, text: &str, out: &mut Vec<Action>) {
+    pub(super) fn tell_failure(&mut self, job: JobId, id: ProcessId, code: Code, text: &str, out: &mut Vec<Action>) {
         if let Some(entry) = self.table.entry(id) {
             let name = entry.display_name();
             self.tell_item(job, "name", name, code, text, out);
@@ -440,24 +348,10 @@ impl Job {
     }
 }
 
-type ItemResult = Result<&'static str, (Code, &'static str)>;
+pub(super) type ItemResult = Result<&'static str, (Code, &'static str)>;
 
 fn stop_result(to: Name) -> ItemResult {
     if to == Name::Unknown { Err((Code::Failed, "it could not be signalled")) } else { Ok("stopped") }
-}
-
-/// What a new state means for who waits for a start; `None` = wait on.
-fn start_result(to: Name, wanted: Wanted) -> Option<ItemResult> {
-    match (to, wanted) {
-        (Name::Starting, _) => None,
-        // A stop is under way or has ended; the start follows.
-        (Name::Stopping | Name::Stopped, Wanted::Up) => None,
-        (Name::Running, _) => Some(Ok("started")),
-        (Name::Backoff | Name::Fatal, _) => Some(Err((Code::SpawnError, "spawn error"))),
-        (Name::Stopping | Name::Stopped, Wanted::Down) | (Name::Exited | Name::Unknown, _) => {
-            Some(Err((Code::AbnormalTermination, "abnormal termination")))
-        }
-    }
 }
 
 /// A data line of a few keys.

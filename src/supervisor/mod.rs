@@ -7,6 +7,7 @@ mod jobs;
 mod listeners;
 mod reload;
 mod shutdown;
+mod starts;
 mod table;
 mod view;
 
@@ -27,7 +28,7 @@ pub use view::{LogPaths, Surroundings, Traffic};
 
 use crate::config::{Config, Group, LogLevel, Signal};
 use crate::event::Event;
-use crate::program::{self, Exit, Now};
+use crate::program::{self, Exit, Now, SpawnFailure};
 use crate::protocol::{Code, Line};
 use crate::sorted::{Map, Set};
 use jobs::Job;
@@ -91,6 +92,8 @@ pub enum Input {
     ClientGone(ClientId),
     /// The answer to [`Action::ReadConfig`]: a configuration, or its mistakes as lines.
     ConfigRead(JobId, Result<Box<Config>, Vec<String>>),
+    /// The answer to [`Action::LookUp`]: those that cannot be started, and why.
+    LookedUp(JobId, Map<ProcessId, SpawnFailure>),
     /// A signal that means stop.
     StopSignal(Signal),
     /// What visor was started for has ended: stop everything and leave.
@@ -132,6 +135,13 @@ pub enum Action {
     },
     /// Write to visor's log.
     Log(LogLevel, String),
+    /// See whether the commands of these processes can be executed, before they start; answer with [`Input::LookedUp`].
+    LookUp {
+        /// Who asks.
+        job: JobId,
+        /// Whose commands.
+        ids: Vec<ProcessId>,
+    },
     /// Tell watchers.
     Event(Event),
     /// Write an event to a listener's stdin; answer with `NotDelivered` when that is closed.
@@ -226,6 +236,7 @@ impl Supervisor {
             Input::Ask(client, ask) => self.ask(client, ask, now, out),
             Input::ClientGone(client) => self.client_gone(client),
             Input::ConfigRead(job, result) => self.config_read(job, result, now, out),
+            Input::LookedUp(job, failures) => self.looked_up(job, failures, now, out),
             Input::StopSignal(signal) => self.stop_signal(signal, now, out),
             Input::ShutDown => match self.phase {
                 Phase::Starting | Phase::Running => self.shut_down(now, out),

@@ -1,13 +1,13 @@
 //! A supervisor under test: inputs in, what was said out, in words.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Action, Ask, ClientId, Input, JobId, ProcessId, Supervisor};
 use crate::config::{Config, Daemon, Group, GroupKind, LogLevel, MainLogfile, Process, Signal, Visor};
 use crate::program::sample::{at, process};
-use crate::program::{self, Exit};
+use crate::program::{self, Exit, SpawnFailure, SpawnFailureKind};
 use crate::protocol::Line;
+use crate::sorted::Map;
 
 /// A group of these processes.
 pub(super) fn group(name: &str, priority: i64, processes: Vec<Process>) -> Group {
@@ -42,7 +42,7 @@ pub(super) fn config(groups: Vec<Group>) -> Config {
         user: None,
         directory: None,
         strip_ansi: false,
-        environment: BTreeMap::new(),
+        environment: Map::new(),
         identifier: "supervisor".to_string(),
     };
     Config {
@@ -65,6 +65,8 @@ pub(super) struct Bench {
     pub millis: u64,
     /// What the last input led to.
     pub out: Vec<Action>,
+    /// Names of processes whose command cannot be had, and what is wrong with it.
+    pub missing: Vec<(&'static str, SpawnFailureKind)>,
     next_client: u64,
     next_pid: i32,
 }
@@ -73,7 +75,7 @@ impl Bench {
     pub fn new(groups: Vec<Group>) -> Bench {
         let mut out = Vec::new();
         let sup = Supervisor::new(Arc::new(config(groups)), &mut out);
-        Bench { sup, millis: 1000, out, next_client: 0, next_pid: 100 }
+        Bench { sup, millis: 1000, out, missing: Vec::new(), next_client: 0, next_pid: 100 }
     }
 
     /// Booted, and everything that starts by itself is running.
@@ -87,7 +89,25 @@ impl Bench {
     pub fn feed(&mut self, input: Input) -> Vec<String> {
         self.out.clear();
         self.sup.handle(input, at(self.millis), &mut self.out);
+        self.answer_look_ups();
         self.said()
+    }
+
+    /// Every command is there but those of [`Bench::missing`].
+    fn answer_look_ups(&mut self) {
+        let asked = |action: &Action| match action {
+            Action::LookUp { job, ids } => Some((*job, ids.clone())),
+            _ => None,
+        };
+        for (job, ids) in self.out.iter().filter_map(asked).collect::<Vec<_>>() {
+            let mut failures = Map::new();
+            for id in ids {
+                if let Some((_, kind)) = self.missing.iter().find(|(name, _)| *name == self.name(id)) {
+                    failures.insert(id, SpawnFailure { kind: *kind, text: "no".to_string() });
+                }
+            }
+            self.sup.handle(Input::LookedUp(job, failures), at(self.millis), &mut self.out);
+        }
     }
 
     /// Answers every spawn asked for by the last input with a child whose command runs; everything that was said then.
@@ -174,7 +194,7 @@ impl Bench {
             Action::Adopt(_) => Some("adopt".to_string()),
             Action::Leave => Some("leave".to_string()),
             Action::Deliver(id, _) => Some(format!("deliver {}", self.name(*id))),
-            Action::Log(..) | Action::Event(_) => None,
+            Action::Log(..) | Action::Event(_) | Action::LookUp { .. } => None,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Groups and processes by name, id and pid. No decisions.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::{Group, Process};
@@ -66,7 +65,7 @@ pub enum Target {
 pub(super) struct Table {
     entries: Map<ProcessId, Entry>,
     groups: Map<String, ActiveGroup>,
-    pids: HashMap<i32, ProcessId>,
+    pids: Map<i32, ProcessId>,
     /// Processes whose leader is gone and whose process group is awaited.
     emptying: Map<ProcessId, i32>,
     next_id: u32,

@@ -2,7 +2,7 @@ use super::sample::{Bench, group, program, quick, shown, words};
 use super::*;
 use crate::config::Process;
 use crate::event::Event;
-use crate::program::sample::process;
+use crate::program::sample::{at, process};
 use crate::program::{SpawnFailure, SpawnFailureKind};
 
 const NOTHING: [&str; 0] = [];
@@ -90,6 +90,60 @@ fn failed_starts_are_answered_by_their_kind_and_tried_again() {
         bench.millis += 1000;
         assert_eq!(bench.feed(Input::Deadline), ["spawn a"]);
     }
+}
+
+#[test]
+fn start_of_a_command_that_cannot_be_had_changes_no_state_and_the_others_start() {
+    let two = vec![quick("a"), quick("b"), quick("c")];
+    let mut bench = Bench::new(vec![group("g", 1, two)]);
+    bench.sup.phase = Phase::Running;
+    bench.missing = vec![("a", SpawnFailureKind::NoFile), ("b", SpawnFailureKind::NotExecutable)];
+    assert_eq!(bench.start(&["g:*"]), ["1: g:a no-file", "1: g:b not-executable", "spawn c"]);
+    assert_eq!(["a", "b", "c"].map(|name| bench.state(&format!("g:{name}"))), ["STOPPED", "STOPPED", "STARTING"]);
+    assert!(bench.logged().is_empty(), "{:?}", bench.logged());
+    assert_eq!(bench.spawn_all(), ["1: g:c started", "1: error not-executable (g:b: no)"]);
+    // Names that mean nothing first, then the commands, then what runs already.
+    assert_eq!(
+        bench.start(&["g:a", "nope", "g:c"]),
+        ["2: nope bad-name", "2: g:c already-started", "2: g:a no-file", "2: error no-file (g:a: no)"]
+    );
+}
+
+#[test]
+fn running_process_whose_command_vanished_is_already_started() {
+    let mut bench = Bench::running(vec![program("a", 1)]);
+    bench.missing = vec![("a", SpawnFailureKind::NoFile)];
+    assert_eq!(bench.start(&["a"]), ["1: a already-started", "1: error already-started (a: already started)"]);
+    assert_eq!(bench.state("a"), "RUNNING");
+    // Its restart stops it and goes no further.
+    bench.ask(Ask::Restart(words(&["a"])));
+    let said = bench.dies("a", 0);
+    assert_eq!(said, ["2: a stopped", "2: a no-file", "2: error no-file (a: no)"]);
+    assert_eq!(bench.state("a"), "STOPPED");
+}
+
+#[test]
+fn process_that_starts_while_its_command_is_looked_for_is_told_as_started_already() {
+    let mut bench = Bench::new(vec![group("g", 1, vec![quick("a")])]);
+    bench.sup.phase = Phase::Running;
+    let (id, now) = (bench.id("g:a"), at(bench.millis));
+    let mut out = Vec::new();
+    for client in [1, 2] {
+        let ask = Ask::Start { names: words(&["g:*"]), wait: true };
+        bench.sup.handle(Input::Ask(ClientId(client), ask), now, &mut out);
+    }
+    let jobs: Vec<JobId> = out
+        .iter()
+        .filter_map(|action| if let Action::LookUp { job, .. } = action { Some(*job) } else { None })
+        .collect();
+    assert_eq!(jobs.len(), 2);
+    assert_eq!(bench.feed(Input::LookedUp(jobs[0], Map::new())), ["spawn a"]);
+    let expected = ["2: g:a already-started", "2: error already-started (g:a: already started)"];
+    assert_eq!(bench.feed(Input::LookedUp(jobs[1], Map::new())), expected);
+    // An answer that nobody waits for any more means nothing.
+    assert!(bench.feed(Input::LookedUp(jobs[1], Map::new())).is_empty());
+    bench.feed(Input::Process(id, program::Input::Spawned { pid: 7 }));
+    assert_eq!(bench.feed(Input::Process(id, program::Input::Execed)), ["1: g:a started", "1: ok"]);
 }
 
 #[test]

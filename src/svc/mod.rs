@@ -4,16 +4,19 @@
 //! the connection (`client`), what a configuration file means (`config`).
 
 mod action;
+mod bridge;
 mod control;
 mod fg;
 mod groups;
 mod help;
 mod input;
 mod json;
+mod login;
 mod logs;
 mod screen;
 mod server;
 mod shell;
+mod ssh;
 mod start;
 mod status;
 mod stream;
@@ -30,14 +33,29 @@ use words::Said;
 
 use crate::cli::{ExitCode, Personality};
 use crate::client::{Client, ClientError, End};
+use crate::protocol::handover::Login;
 use crate::protocol::{Code, Line, Request};
 
 /// How an action ended: its exit code, or the code of a failure that was told already.
 type Answer = Result<ExitCode, ExitCode>;
 
+/// What speaks at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    /// Nobody asked yet.
+    Unknown,
+    /// visor's.
+    Ours,
+    /// HTTP.
+    Foreign,
+}
+
 /// A person's dealings with one visor.
 struct Session {
     server: Server,
+    speech: Speech,
+    /// For servers that want one.
+    login: Option<Login>,
     screen: Screen,
     input: Input,
     personality: Personality,
@@ -53,9 +71,11 @@ struct Session {
 }
 
 impl Session {
-    fn new(server: Server, screen: Screen, personality: Personality, prompt: String) -> Session {
+    fn new(server: Server, login: Option<Login>, screen: Screen, personality: Personality, prompt: String) -> Session {
         Session {
             server,
+            speech: Speech::Unknown,
+            login,
             screen,
             input: Input::default(),
             personality,
@@ -156,6 +176,7 @@ impl Session {
         match server {
             Server::Unix(_) | Server::Http(_) if has_scheme => {
                 self.server = server;
+                self.speech = Speech::Unknown;
                 self.action = Action::Status;
                 self.status(&[])
             }
@@ -179,14 +200,13 @@ impl Session {
             return Ok(client);
         }
         match &self.server {
-            Server::Unix(path) => Client::connect(path).map_err(|error| self.unreachable(&error)),
-            Server::Http(url) => {
-                let text = format!(
-                    "error: {url} is HTTP, and svc speaks to visor's Unix socket only: use -s unix:///PATH; \
-                     over HTTP visor is reached through its gateway, visor-http"
-                );
-                Err(self.no_server(&text))
-            }
+            Server::Unix(path) => match (Client::connect(path), self.speech) {
+                (Err(error), _) => Err(self.unreachable(&error)),
+                (Ok(_), Speech::Foreign) => self.connect_foreign(),
+                (Ok(client), Speech::Ours) => Ok(client),
+                (Ok(client), Speech::Unknown) => self.make_out(client),
+            },
+            Server::Http(_) => self.connect_foreign(),
             Server::Unknown(url) => {
                 let text = format!("error: unknown protocol for serverurl {url}");
                 Err(self.no_server(&text))
@@ -194,9 +214,26 @@ impl Session {
         }
     }
 
+    /// Finds out what language is spoken on a new connection, once.
+    fn make_out(&mut self, mut client: Client) -> Result<Client, ExitCode> {
+        match client.is_understood() {
+            Ok(true) => {
+                self.speech = Speech::Ours;
+                Ok(client)
+            }
+            Ok(false) => {
+                self.speech = Speech::Foreign;
+                drop(client);
+                self.connect_foreign()
+            }
+            Err(error) => Err(self.not_understood(&error)),
+        }
+    }
+
     fn no_server(&mut self, text: &str) -> ExitCode {
         self.screen.line(text);
-        if self.action == Action::Status { ExitCode::Unreachable } else { ExitCode::Failure }
+        // The original's client tells only those apart that it has words for.
+        if self.action == Action::Status && self.is_own() { ExitCode::Unreachable } else { ExitCode::Failure }
     }
 
     /// Tells why visor cannot be reached: on stdout in Supervisor's words, on stderr in ours.
@@ -213,6 +250,7 @@ impl Session {
             ClientError::Closed
             | ClientError::TimedOut
             | ClientError::Protocol(_)
+            | ClientError::Failed(..)
             | ClientError::Request(_)
             | ClientError::Io(_) => ("", "", ExitCode::Failure),
         };
@@ -223,7 +261,8 @@ impl Session {
             (said, _) => format!("error: {url} {said}"),
         };
         self.screen.line(&text);
-        if self.is_own() && !hint.is_empty() {
+        let is_socket = matches!(self.server, Server::Unix(_));
+        if self.is_own() && is_socket && !hint.is_empty() {
             self.screen.remark(&format!("svc: cannot reach visor at `{}`: {hint}", url.trim_start_matches("unix://")));
             self.screen.remark("svc: -s PATH or $SVC_SOCKET choose another socket");
         }

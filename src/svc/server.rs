@@ -12,7 +12,7 @@ const USER_SOCKET: &str = "visor.sock";
 pub enum Server {
     /// A Unix socket.
     Unix(PathBuf),
-    /// HTTP, which svc does not speak.
+    /// HTTP, which svc leaves to its bridge.
     Http(String),
     /// No kind of place we know.
     Unknown(String),
@@ -24,7 +24,7 @@ impl Server {
     pub fn parse(text: &str) -> Server {
         match text.split_once("://") {
             Some(("unix", path)) if !path.is_empty() => Server::Unix(PathBuf::from(path)),
-            Some(("http" | "https", _)) => Server::Http(text.to_owned()),
+            Some(("http", rest)) if !rest.is_empty() => Server::Http(text.to_owned()),
             Some(_) => Server::Unknown(text.to_owned()),
             None if text.is_empty() => Server::Unknown(text.to_owned()),
             None => Server::Unix(PathBuf::from(text)),
@@ -60,6 +60,8 @@ mod tests {
         assert_eq!(Server::parse("/a/b"), Server::Unix("/a/b".into()));
         assert_eq!(Server::parse("unix:///a/b"), Server::Unix("/a/b".into()));
         assert_eq!(Server::parse("http://h:9001"), Server::Http("http://h:9001".to_owned()));
+        assert_eq!(Server::parse("https://h"), Server::Unknown("https://h".to_owned()));
+        assert_eq!(Server::parse("http://"), Server::Unknown("http://".to_owned()));
         assert_eq!(Server::parse("ftp://h"), Server::Unknown("ftp://h".to_owned()));
         assert_eq!(Server::parse("unix://"), Server::Unknown("unix://".to_owned()));
         assert_eq!(Server::parse("unix:///a/b").url(), "unix:///a/b");

@@ -31,7 +31,7 @@ impl Session {
         answer.trim_start().to_lowercase().starts_with('y')
     }
 
-    fn read_line(&mut self, prompt: &str) -> Option<String> {
+    pub(super) fn read_line(&mut self, prompt: &str) -> Option<String> {
         self.screen.bytes(prompt.as_bytes());
         self.screen.flush();
         self.input.read_line().map(|line| String::from_utf8_lossy(&line).into_owned())

@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::Session;
 use super::screen::Screen;
 use super::server::Server;
+use super::{Session, ssh};
 use crate::cli::supervisorctl::SupervisorctlArgs;
 use crate::cli::svc::SvcArgs;
 use crate::cli::{self, Exit, ExitCode, Personality};
 use crate::config::{self, Ctl};
+use crate::protocol::handover::Login;
 
 /// What the prompt shows when no configuration says.
 const PROMPT: &str = "supervisor";
@@ -25,7 +26,10 @@ pub type ReadCtl<'a> = &'a dyn Fn(&str) -> Result<Option<Ctl>, String>;
 pub fn main(argv: &[OsString], read_ctl: ReadCtl<'_>) -> std::process::ExitCode {
     let personality = Personality::of(argv.first());
     let begun = match personality {
-        Personality::Own => cli::svc::parse(argv).map(own),
+        Personality::Own => match cli::svc::parse(argv) {
+            Ok(SvcArgs { host: Some(host), words, .. }) => return ssh::run(&host, &words).finish(),
+            args => args.map(own),
+        },
         Personality::Supervisor => cli::supervisorctl::parse(argv).and_then(|args| supervisor(argv, args, read_ctl)),
     };
     match begun {
@@ -37,6 +41,7 @@ pub fn main(argv: &[OsString], read_ctl: ReadCtl<'_>) -> std::process::ExitCode 
 /// What a command line comes to.
 struct Begin {
     server: Server,
+    login: Option<Login>,
     prompt: String,
     action: String,
     prompt_after: bool,
@@ -44,7 +49,7 @@ struct Begin {
 
 impl Begin {
     fn run(self, personality: Personality) -> ExitCode {
-        let mut session = Session::new(self.server, Screen::standard(), personality, self.prompt);
+        let mut session = Session::new(self.server, self.login, Screen::standard(), personality, self.prompt);
         let has_action = !self.action.is_empty();
         let code = if has_action { session.run_line(&self.action) } else { ExitCode::Success };
         if !has_action || self.prompt_after {
@@ -57,7 +62,8 @@ impl Begin {
 
 fn own(args: SvcArgs) -> Begin {
     let server = args.socket.as_deref().map_or_else(default_server, Server::parse);
-    Begin { server, prompt: PROMPT.to_owned(), action: args.action, prompt_after: false }
+    let login = login(args.username, args.password);
+    Begin { server, login, prompt: PROMPT.to_owned(), action: args.action, prompt_after: false }
 }
 
 fn default_server() -> Server {
@@ -83,13 +89,25 @@ fn supervisor(argv: &[OsString], args: SupervisorctlArgs, read_ctl: ReadCtl<'_>)
             ctl => ctl,
         },
     };
+    let of_ctl = |get: fn(&Ctl) -> &Option<String>| ctl.as_ref().and_then(|ctl| get(ctl).clone());
+    let login = login(
+        args.username.or_else(|| of_ctl(|ctl| &ctl.username)),
+        args.password.or_else(|| of_ctl(|ctl| &ctl.password)),
+    );
     let url = args.serverurl.or(ctl.as_ref().map(|ctl| ctl.serverurl.clone()));
     Ok(Begin {
         server: url.as_deref().map_or_else(default_server, Server::parse),
+        login,
         prompt: ctl.map_or_else(|| PROMPT.to_owned(), |ctl| ctl.prompt),
         action: args.action,
         prompt_after: args.interactive,
     })
+}
+
+/// A password may be empty, a name not.
+fn login(username: Option<String>, password: Option<String>) -> Option<Login> {
+    let username = username.filter(|name| !name.is_empty())?;
+    Some(Login { username, password: password.unwrap_or_default() })
 }
 
 fn invoked(argv: &[OsString]) -> String {
@@ -108,8 +126,8 @@ mod tests {
     fn ctl(url: &str) -> Ctl {
         Ctl {
             serverurl: url.to_owned(),
-            username: None,
-            password: None,
+            username: Some("file".to_owned()),
+            password: Some("secret".to_owned()),
             prompt: "mysupervisor".to_owned(),
             history_file: None,
         }
@@ -125,6 +143,10 @@ mod tests {
         assert_eq!(from_file.prompt, "mysupervisor");
         let from_flag = begin(&["-c", path, "-s", "unix:///flag", "status"], &read).unwrap();
         assert_eq!(from_flag.server, Server::Unix("/flag".into()));
+        let login = |name: &str, password: &str| Login { username: name.to_owned(), password: password.to_owned() };
+        assert_eq!(from_file.login, Some(login("file", "secret")));
+        assert_eq!(begin(&["-c", path, "-u", "me", "status"], &read).unwrap().login, Some(login("me", "secret")));
+        assert_eq!(begin(&["-s", "unix:///x", "-u", "", "status"], &read).unwrap().login, None);
     }
 
     #[test]

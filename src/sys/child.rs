@@ -59,6 +59,8 @@ pub(super) struct Plan<'a> {
     pub listen: &'a [RawFd],
     /// The text `LISTEN_PID=` and zeros up to its end, where our pid is written: one more than the longest pid has digits.
     pub listen_pid: Option<std::ops::Range<*mut u8>>,
+    /// It gets no more rights than it has and leaves no core.
+    pub confined: bool,
     /// Write end of the status pipe, closed on exec.
     pub status: RawFd,
 }
@@ -112,6 +114,9 @@ fn become_program(plan: &Plan) -> Result<Infallible, Failure> {
     if let Some(limits) = plan.limits {
         limits::after_user(limits)?;
     }
+    if plan.confined {
+        confine();
+    }
     if let Some(directory) = plan.directory {
         // SAFETY: the path is a C string.
         step(Stage::Directory, unsafe { libc::chdir(directory.as_ptr()) })?;
@@ -124,6 +129,19 @@ fn become_program(plan: &Plan) -> Result<Infallible, Failure> {
     // in null (made so by `spawn`). The call returns only on failure.
     unsafe { libc::execve(plan.path.as_ptr(), plan.argv.as_ptr(), plan.envp.as_ptr()) };
     Err((Stage::Exec, Errno::last_raw()))
+}
+
+fn confine() {
+    let nothing = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is filled and only read. Lowering one is always allowed.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const nothing) };
+    #[cfg(target_os = "linux")]
+    {
+        const ON: libc::c_ulong = 1;
+        const UNUSED: libc::c_ulong = 0;
+        // SAFETY: this operation takes numbers and touches no memory. A kernel that does not know it is older than the danger.
+        unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, ON, UNUSED, UNUSED, UNUSED) };
+    }
 }
 
 fn lead(lead: Lead) -> Result<(), Failure> {

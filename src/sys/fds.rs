@@ -51,7 +51,7 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<Read> {
     read_outcome(count(|| unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) }))
 }
 
-fn read_outcome(result: io::Result<usize>) -> io::Result<Read> {
+pub(super) fn read_outcome(result: io::Result<usize>) -> io::Result<Read> {
     match result {
         Ok(0) => Ok(Read::End),
         Ok(n) => Ok(Read::Bytes(n)),

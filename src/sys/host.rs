@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -13,6 +14,30 @@ use crate::order;
 pub fn node_name() -> String {
     let name = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+/// The file of hosts' names.
+const HOSTS: &str = "/etc/hosts";
+
+/// The address of a host: a number, `localhost`, or what the file of hosts says. No name server is asked, which could take long.
+#[must_use]
+pub fn address_of(name: &str) -> Option<IpAddr> {
+    let number = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    match number.parse() {
+        Ok(address) => Some(address),
+        Err(_) if name == "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+        Err(_) => listed(name, &std::fs::read_to_string(HOSTS).unwrap_or_default()),
+    }
+}
+
+/// The address of a name in the file of hosts, the old kind first.
+fn listed(name: &str, hosts: &str) -> Option<IpAddr> {
+    let entries = hosts.lines().filter_map(|line| {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let address: IpAddr = words.next()?.parse().ok()?;
+        words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)
+    });
+    entries.clone().find(IpAddr::is_ipv4).or_else(|| entries.clone().next())
 }
 
 /// Where we are. An absolute path.
@@ -106,6 +131,19 @@ pub fn raise_limit(limit: Limit, wanted: u64) -> Result<Option<u64>, LimitError>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn host_is_a_number_localhost_or_listed() {
+        let address = |text: &str| Some(text.parse().unwrap());
+        assert_eq!(address_of("127.0.0.2"), address("127.0.0.2"));
+        assert_eq!(address_of("[::1]"), address("::1"));
+        assert_eq!(address_of("localhost"), address("127.0.0.1"));
+        assert_eq!(address_of("no-such-host.invalid"), None);
+        let hosts = "# 1.1.1.1 box\n::5 box six\nnonsense box\n10.0.0.1\tother Box # home\n\n10.0.0.2 box\n";
+        assert_eq!(listed("box", hosts), address("10.0.0.1"));
+        assert_eq!(listed("six", hosts), address("::5"));
+        assert_eq!((listed("home", hosts), listed("", hosts)), (None, None));
+    }
     use crate::sys::testing;
 
     #[test]

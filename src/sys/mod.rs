@@ -8,8 +8,12 @@
 // The C types have other widths elsewhere, so a conversion that does nothing here does something there.
 #![allow(clippy::unnecessary_cast, clippy::useless_conversion)]
 
+// Become another program, or start one with a socket between us.
+pub mod another;
 // The small rituals around a raw call: errno, retry, C strings.
 mod call;
+// Packets between us and one child, with descriptors beside them.
+pub mod channel;
 // What a forked child does before it becomes the program.
 mod child;
 // Monotonic time, wall time, local time.
@@ -38,6 +42,8 @@ pub mod limits;
 pub mod machine;
 // Wait for descriptors.
 pub mod poll;
+// Listening sockets for programs.
+pub mod program_socket;
 // Our own process: identity, session, user.
 pub mod process;
 // The one place that waits for children, and the one that signals them.

@@ -1,10 +1,11 @@
-//! Listening Unix sockets: bound without a race, never wider than their mode, removed only while ours. What is said
+//! Listening sockets: those of files bound without a race, never wider than their mode, removed only while ours. What is said
 //! over a connection is not known here.
 
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -81,13 +82,29 @@ pub struct Peer {
     pub gid: u32,
 }
 
-/// A listening socket. Dropping it removes its file if that is still ours.
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// This machine, by a Unix socket.
+    Local(Peer),
+    /// This address.
+    Remote(IpAddr),
+}
+
+/// The file of a socket.
 #[derive(Debug)]
-pub struct Listener {
-    socket: OwnedFd,
+struct Bound {
     path: PathBuf,
     /// Device and inode of the file we bound.
     identity: (u64, u64),
+}
+
+/// A listening socket. Dropping it removes its file if it has one and that is still ours.
+#[derive(Debug)]
+pub struct Listener {
+    socket: OwnedFd,
+    /// `None` = it listens on a port.
+    file: Option<Bound>,
     /// Given up for a moment when no descriptor is left, to take a connection and close it.
     spare: Option<OwnedFd>,
 }
@@ -113,21 +130,35 @@ impl Listener {
         bind_with_mode(&socket, &path, mode)?;
         // From here on a failure removes the file, which is ours.
         let identity = file_identity(&path).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
-        let listener = Listener { socket, path, identity, spare: fds::null().ok() };
+        let listener = Listener { socket, file: Some(Bound { path, identity }), spare: fds::null().ok() };
         give_away(&c_path, owner)?;
         // SAFETY: takes numbers only.
         check(unsafe { libc::listen(listener.socket.as_raw_fd(), BACKLOG) })?;
         Ok(listener)
     }
 
+    /// Listen on a TCP port.
+    ///
+    /// # Errors
+    /// [`BindError::InUse`]; what bind(2) or listen(2) answers.
+    pub fn bind_port(address: SocketAddr) -> Result<Listener, BindError> {
+        let bind = || -> io::Result<TcpListener> {
+            let socket = TcpListener::bind(address)?;
+            socket.set_nonblocking(true)?;
+            // SAFETY: takes two numbers.
+            check(unsafe { libc::listen(socket.as_raw_fd(), BACKLOG) })?;
+            Ok(socket)
+        };
+        match bind() {
+            Ok(socket) => Ok(Listener { socket: socket.into(), file: None, spare: fds::null().ok() }),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(BindError::InUse),
+            Err(error) => Err(BindError::Io(error)),
+        }
+    }
+
     /// The descriptor that is readable when somebody connects.
     pub fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
-    }
-
-    /// Where it is bound; an absolute path.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Take one connection, non-blocking and closed on exec; `None` when nobody waits.
@@ -136,13 +167,13 @@ impl Listener {
     /// EMFILE or ENFILE: no descriptor is left. The connection that waited was closed, so that it does not wake us for
     /// ever, unless even that was impossible. ENOMEM and the like. After an error do not poll this descriptor for a
     /// while.
-    pub fn accept(&mut self) -> io::Result<Option<(OwnedFd, Peer)>> {
+    pub fn accept(&mut self) -> io::Result<Option<(OwnedFd, Origin)>> {
         loop {
             match accept_one(&self.socket) {
                 // A peer that cannot be asked for is nobody: drop it and see who is next.
                 Ok(connection) => {
-                    if let Ok(peer) = peer(&connection) {
-                        return Ok(Some((connection, peer)));
+                    if let Ok(accepted) = self.with_origin(connection) {
+                        return Ok(Some(accepted));
                     }
                 }
                 Err(error) => match error.raw_os_error() {
@@ -157,6 +188,16 @@ impl Listener {
         }
     }
 
+    fn with_origin(&self, connection: OwnedFd) -> io::Result<(OwnedFd, Origin)> {
+        if self.file.is_some() {
+            let peer = peer(&connection)?;
+            return Ok((connection, Origin::Local(peer)));
+        }
+        let stream = TcpStream::from(connection);
+        let address = stream.peer_addr()?;
+        Ok((stream.into(), Origin::Remote(address.ip())))
+    }
+
     /// Without a free descriptor the kernel does not even look whether somebody waits. Look, in the spare one's place;
     /// whoever is there is closed.
     fn nobody_waits(&mut self) -> bool {
@@ -168,9 +209,9 @@ impl Listener {
         had_spare && nobody
     }
 
-    /// Whether the file at our path is still the one we bound. A cleaner of temporary files may have removed it.
+    /// Whether the file at our path is still the one we bound, if there is one. A cleaner of temporary files may have removed it.
     pub fn is_in_place(&self) -> bool {
-        file_identity(&self.path) == Some(self.identity)
+        self.file.as_ref().is_none_or(Bound::is_in_place)
     }
 
     /// Remove the file if it is still ours, and stop listening.
@@ -179,10 +220,16 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if self.is_in_place() {
+        if let Some(file) = self.file.as_ref().filter(|file| file.is_in_place()) {
             // Nothing can be done about a failure: the next start takes the stale file over.
-            let _ = std::fs::remove_file(&self.path);
+            let _ = std::fs::remove_file(&file.path);
         }
+    }
+}
+
+impl Bound {
+    fn is_in_place(&self) -> bool {
+        file_identity(&self.path) == Some(self.identity)
     }
 }
 
@@ -247,7 +294,7 @@ fn bind_with_mode(socket: &OwnedFd, path: &Path, mode: u32) -> Result<(), BindEr
 }
 
 /// What `bind` makes has that mode, whatever our umask is.
-fn with_mode<T>(mode: u32, bind: impl FnOnce() -> T) -> T {
+pub(super) fn with_mode<T>(mode: u32, bind: impl FnOnce() -> T) -> T {
     const PERMISSIONS: u32 = 0o777;
     let old = process::set_umask(!mode & PERMISSIONS);
     let bound = bind();
@@ -358,53 +405,6 @@ pub fn peer(connection: impl AsFd) -> io::Result<Peer> {
         check(libc::getpeereid(connection.as_fd().as_raw_fd(), uid.as_mut_ptr(), gid.as_mut_ptr()))?;
         Ok(Peer { pid: 0, uid: uid.assume_init(), gid: gid.assume_init() })
     }
-}
-
-/// A TCP socket that listens on `host:port`, for a program: blocking, closed on exec. The host is a number or `localhost`:
-/// asking a name server could take long, and this is called where nothing may.
-///
-/// # Errors
-/// `Unsupported` for another name; what bind(2) or listen(2) answers.
-pub fn listen_tcp(address: &str, backlog: Option<i32>) -> io::Result<OwnedFd> {
-    let number = address.replacen("localhost:", "127.0.0.1:", 1);
-    let number: std::net::SocketAddr = number.parse().map_err(|_| {
-        io::Error::new(io::ErrorKind::Unsupported, "names of hosts are not looked up, use a number or `localhost`")
-    })?;
-    let socket = std::net::TcpListener::bind(number)?;
-    listen_again(&socket, backlog)?;
-    Ok(socket.into())
-}
-
-/// A Unix socket that listens at `path`, for a program: blocking, closed on exec. A socket that is there already is
-/// replaced; anything else is not.
-///
-/// # Errors
-/// `AlreadyExists` for what is no socket; what bind(2) or chown(2) answers.
-pub fn listen_unix(
-    path: &Path,
-    mode: Option<u32>,
-    owner: (Option<u32>, Option<u32>),
-    backlog: Option<i32>,
-) -> io::Result<OwnedFd> {
-    match std::fs::symlink_metadata(path) {
-        Ok(there) if there.file_type().is_socket() => std::fs::remove_file(path)?,
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket is there")),
-        Err(_) => {}
-    }
-    let bind = || std::os::unix::net::UnixListener::bind(path);
-    let socket = mode.map_or_else(bind, |mode| with_mode(mode, bind))?;
-    if owner != (None, None) {
-        std::os::unix::fs::lchown(path, owner.0, owner.1)?;
-    }
-    listen_again(&socket, backlog)?;
-    Ok(socket.into())
-}
-
-/// Gives a listening socket another backlog than the library's.
-fn listen_again(socket: impl AsFd, backlog: Option<i32>) -> io::Result<()> {
-    let Some(backlog) = backlog else { return Ok(()) };
-    // SAFETY: takes two numbers.
-    super::call::check(unsafe { libc::listen(socket.as_fd().as_raw_fd(), backlog) }).map(drop)
 }
 
 /// Send as much of `bytes` as there is room for, never waiting and never raising SIGPIPE.

@@ -27,7 +27,8 @@ fn client_connects_is_accepted_with_its_identity_and_bytes() {
         let mut listener = Listener::bind(&path, 0o600, OURS).unwrap();
         assert!(listener.accept().unwrap().is_none());
         let mut client = UnixStream::connect(&path).unwrap();
-        let (connection, peer) = listener.accept().unwrap().unwrap();
+        let (connection, origin) = listener.accept().unwrap().unwrap();
+        let Origin::Local(peer) = origin else { panic!("{origin:?}") };
         assert_eq!((peer.pid, peer.uid), (std::process::id() as i32, nix::unistd::geteuid().as_raw()));
         let mut buffer = [0; 8];
         assert_eq!(read(&connection, &mut buffer).unwrap(), Read::WouldBlock);
@@ -42,13 +43,31 @@ fn client_connects_is_accepted_with_its_identity_and_bytes() {
 }
 
 #[test]
+fn port_gives_the_address_of_who_connects_and_is_refused_while_somebody_has_it() {
+    testing::alone(|| {
+        let theirs = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = theirs.local_addr().unwrap();
+        assert!(matches!(Listener::bind_port(address), Err(BindError::InUse)));
+        drop(theirs);
+        let mut listener = Listener::bind_port(address).unwrap();
+        assert!(listener.is_in_place() && listener.accept().unwrap().is_none());
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        let (connection, origin) = listener.accept().unwrap().unwrap();
+        assert_eq!(origin, Origin::Remote("127.0.0.1".parse().unwrap()));
+        assert_eq!(read(&connection, &mut [0]).unwrap(), Read::WouldBlock);
+        assert_eq!(write(&connection, b"hi").unwrap(), Written::Bytes(2));
+        client.read_exact(&mut [0; 2]).unwrap();
+    });
+}
+
+#[test]
 fn mode_is_exactly_the_given_one_and_the_umask_is_ours_again() {
     testing::alone(|| {
         let (_folder, path) = place();
         let before = process::set_umask(0o027);
-        let listener = Listener::bind(&path, 0o766, OURS).unwrap();
+        let _listener = Listener::bind(&path, 0o766, OURS).unwrap();
         assert_eq!(process::set_umask(before), 0o027);
-        assert_eq!(std::fs::metadata(listener.path()).unwrap().permissions().mode() & 0o7777, 0o766);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o766);
     });
 }
 

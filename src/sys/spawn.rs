@@ -121,9 +121,12 @@ pub struct Spec<'a> {
     pub stderr: Output,
     /// Open descriptors above 2 that it has as well.
     pub keep: &'a [RawFd],
-    /// Listening sockets that it gets from descriptor 3 on, at most [`MAX_LISTENING`]. The environment names them; if it has
-    /// an entry `LISTEN_PID`, the child's pid is put there.
+    /// Sockets that it gets from descriptor 3 on, at most [`MAX_LISTENING`]. If the environment tells of them by `LISTEN_FDS`, the
+    /// child's pid is added to it as `LISTEN_PID`.
     pub listen: &'a [RawFd],
+    /// It never gets more rights than it begins with, as by a set-uid program, and leaves no core. Where the kernel knows no such thing it
+    /// goes without.
+    pub confined: bool,
 }
 
 /// A child that was forked. Our ends are non-blocking and closed on exec.
@@ -316,6 +319,7 @@ pub fn spawn(spec: &Spec) -> Result<Child, SpawnError> {
         keep: spec.keep,
         listen: spec.listen.get(..MAX_LISTENING).unwrap_or(spec.listen),
         listen_pid: texts.listen_pid.as_mut().map(|entry| entry.as_mut_ptr_range()),
+        confined: spec.confined,
         status: ends.status.1.as_raw_fd(),
     };
     let pid = fork(&plan).map_err(|error| SpawnError::new(Stage::Fork, &error))?;
@@ -366,7 +370,7 @@ impl Texts {
             Lead::Terminal(path) => Some(path),
             Lead::Group | Lead::Foreground | Lead::Session => None,
         };
-        let has_sockets = !spec.listen.is_empty();
+        let has_sockets = !spec.listen.is_empty() && spec.env.iter().any(|(key, _)| key == "LISTEN_FDS");
         Ok(Texts {
             path: c_string(spec.path.as_os_str().to_os_string().into_vec())?,
             argv: spec.argv.iter().map(|word| c_string(word.as_bytes())).collect::<io::Result<_>>()?,

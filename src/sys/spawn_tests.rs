@@ -40,6 +40,7 @@ impl Case {
             stderr: Output::Pipe,
             keep: &[],
             listen: &[],
+            confined: false,
         }
     }
 }
@@ -339,4 +340,25 @@ fn terminal_that_is_none_or_missing_fails_in_its_stage() {
     let on = |path| Spec { lead: Lead::Terminal(path), stdin: Stdin::Terminal, ..case.spec() };
     assert_eq!(failure(&on("/dev/nowhere")), (Stage::Terminal, libc::ENOENT));
     assert_eq!(failure(&on("/dev/null")), (Stage::Terminal, libc::ENOTTY));
+}
+
+#[test]
+fn confined_child_gains_no_rights_and_leaves_no_core() {
+    let case = sh("ulimit -c; sed -n 's/^NoNewPrivs:[^0-9]*//p' /proc/self/status 2>/dev/null");
+    let spec = Spec { confined: true, ..case.spec() };
+    let (said, _) = output(&spec);
+    let expected = if cfg!(target_os = "linux") { "0\n1\n" } else { "0\n" };
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn socket_that_the_environment_does_not_tell_of_has_the_first_free_number_and_no_pid_is_added() {
+    let (ours, theirs) = crate::sys::channel::packets().unwrap();
+    let case = sh("ls /proc/self/fd | head -4 | tr '\\n' ' '; env | grep -c LISTEN; printf x >&3");
+    let listen = [theirs.as_raw_fd()];
+    let spec = Spec { listen: &listen, ..case.spec() };
+    let (said, _) = output(&spec);
+    assert!(said.starts_with("0 1 2 3 ") && said.ends_with("0\n"), "{said}");
+    let mut byte = [0];
+    assert_eq!(crate::sys::fds::read(&ours, &mut byte).unwrap(), crate::sys::fds::Read::Bytes(1));
 }

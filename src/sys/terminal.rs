@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg, raise};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::signals;
@@ -23,6 +24,26 @@ fn with_terminal<T>(act: impl Fn(BorrowedFd) -> nix::Result<T>) -> Option<T> {
 
 fn open() -> Option<File> {
     OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK).open("/dev/tty").ok()
+}
+
+/// What is typed on the terminal of descriptor 0 is not shown while this lives.
+pub struct HiddenInput(Termios);
+
+/// Hides what is typed; `None` where descriptor 0 is no terminal.
+#[must_use]
+pub fn hide_input() -> Option<HiddenInput> {
+    let shown = tcgetattr(stdin()).ok()?;
+    let mut hidden = shown.clone();
+    hidden.local_flags.remove(LocalFlags::ECHO);
+    tcsetattr(stdin(), SetArg::TCSADRAIN, &hidden).ok()?;
+    Some(HiddenInput(shown))
+}
+
+impl Drop for HiddenInput {
+    fn drop(&mut self) {
+        // A terminal that went away shows nothing to anybody.
+        let _ = tcsetattr(stdin(), SetArg::TCSADRAIN, &self.0);
+    }
 }
 
 /// Whether there is a controlling terminal.

@@ -29,7 +29,66 @@ pub enum Step {
     File(&'static str),
     /// Emits a `REMOTE_COMMUNICATION` event of this type with this data.
     Say(&'static str, &'static str),
+    /// `supervisorctl ARGS` with somebody at it; everything it showed and its exit code are compared.
+    Dialog(&'static str, Seat, Vec<Act>),
+    /// Runs a program that the test did not make, with its words; each of its lines, `subject => what came`, is compared.
+    /// `$DIR`, `$PORT`, `$PYTHON`, `$VENV`, `$BIN` and `$TOOLS` are of the run.
+    Program(&'static [&'static str]),
+    /// Waits for the end of the daemon; its exit code is compared.
+    End,
 }
+
+/// What somebody who talks with the control program sits at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seat {
+    /// Pipes.
+    Pipe,
+    /// A terminal.
+    Terminal,
+}
+
+/// What somebody does who talks with the control program.
+#[derive(Debug, Clone, Copy)]
+pub enum Act {
+    /// Waits until this comes, after what was waited for before.
+    See(&'static str),
+    /// Types it.
+    Type(&'static str),
+    /// Presses Ctrl-C.
+    Interrupt,
+    /// Says that no more comes: the end of the input, or Ctrl-D.
+    Hangup,
+    /// Another `supervisorctl ARGS` beside it, whose screen is not looked at.
+    Ctl(&'static str),
+    /// Kills the control program, for one that would not leave.
+    Kill,
+}
+
+/// Who speaks to the daemon, and through which door.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Client {
+    /// Each side's own control program.
+    #[default]
+    Own,
+    /// The original's control program on both sides, through this door.
+    Original(Door),
+}
+
+/// A server of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// A Unix socket that asks for nothing.
+    Unix,
+    /// A Unix socket with a login.
+    UnixLogin,
+    /// A TCP port with a login.
+    Inet,
+}
+
+/// The login of the doors that ask for one.
+pub const USERNAME: &str = "boss";
+/// Its password, with what is special in one place or the other.
+pub const PASSWORD: &str = "c:o=p&p er<";
 
 /// A place where visor differs on purpose.
 #[derive(Debug, Clone)]
@@ -60,6 +119,8 @@ pub struct Case {
     /// Compare `waiting for NAME to stop` too: the original tells it when it finds the process alive after the
     /// signal, so it does so for sure only where stopping takes long.
     pub slow_stop: bool,
+    /// Where the original fails inside (`HTTP 500`, an answer that is no XML), any other answer is right.
+    pub original_may_fail: bool,
     /// How often something repeats is not compared: it depends on when a step falls into it.
     pub repeats: bool,
     /// Subjects in which visor differs on purpose.
@@ -141,6 +202,16 @@ impl Case {
         self.step(Step::Rewrite(sections))
     }
 
+    /// See [`Step::Dialog`], on a terminal.
+    pub fn terminal(self, arguments: &'static str, acts: &[Act]) -> Case {
+        self.step(Step::Dialog(arguments, Seat::Terminal, acts.to_vec()))
+    }
+
+    /// See [`Step::Dialog`], on pipes.
+    pub fn pipe(self, arguments: &'static str, acts: &[Act]) -> Case {
+        self.step(Step::Dialog(arguments, Seat::Pipe, acts.to_vec()))
+    }
+
     /// Any step.
     pub fn step(mut self, step: Step) -> Case {
         self.steps.push(step);
@@ -181,6 +252,8 @@ pub struct Scene {
     pub watch_states: bool,
     /// Whether the daemon is stopped with this signal at the end; its whole log and exit code are compared then.
     pub stop: Option<Signal>,
+    /// Who speaks to the daemons.
+    pub client: Client,
     /// The cases.
     pub cases: Vec<Case>,
 }

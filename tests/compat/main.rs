@@ -7,13 +7,18 @@
 
 mod boot;
 mod case;
+mod clients;
 mod command_line;
 mod compare;
+mod control;
+mod dialog;
 mod events;
 mod life;
 mod normal;
 mod original;
 mod reload;
+mod remote;
+mod rpc;
 mod run;
 mod shutdown;
 mod superlance;

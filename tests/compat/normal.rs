@@ -28,7 +28,7 @@ impl Places<'_> {
 
     /// The lines of a screen.
     pub fn screen(&self, screen: &str) -> Vec<String> {
-        self.text(screen).lines().map(|line| date(&uptime(&numbers(line)))).collect()
+        self.text(screen).lines().map(|line| stamp(&date(&uptime(&numbers(line))))).collect()
     }
 
     /// A log line without its time; `None` for one that has none (a child's output).
@@ -85,6 +85,15 @@ fn date(line: &str) -> String {
     let cut = line.len().saturating_sub(LENGTH);
     match (line.get(..cut), line.get(cut..)) {
         (Some(head), Some(tail)) if looks(tail) => format!("{head}DATE"),
+        _ => line.to_owned(),
+    }
+}
+
+/// `2026-11-23 01:47:24,170 ` at the beginning → `TIME `.
+fn stamp(line: &str) -> String {
+    let shape: String = line.chars().take(STAMP_BYTES).map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+    match line.get(STAMP_BYTES..) {
+        Some(rest) if shape == "9999-99-99 99:99:99,999 " => format!("TIME {rest}"),
         _ => line.to_owned(),
     }
 }

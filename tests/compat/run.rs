@@ -9,7 +9,8 @@ use std::thread;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::case::{Case, Scene, Step};
+use super::case::{Act, Case, Client, Door, PASSWORD, Scene, Step, USERNAME};
+use super::dialog::{Dialog, free_port};
 use super::normal::{Places, is_about};
 use super::original;
 use super::support::{Connection, Foreground, SVC, TIMEOUT, VISOR, clean_command, descendants, in_directory, run};
@@ -72,6 +73,8 @@ struct Bench {
     side: Side,
     directory: tempfile::TempDir,
     programs: PathBuf,
+    client: Client,
+    port: u16,
     daemon: Foreground,
 }
 
@@ -87,22 +90,74 @@ impl Bench {
         }
         std::fs::write(place.join("listener.py"), LISTENER).expect("the listener");
         let sections: String = scene.cases.iter().map(|case| case.conf.as_str()).collect();
-        write_conf(side, scene, place, &programs, &sections);
+        let port = free_port();
+        write_conf(side, scene, place, port, &sections);
         let mut command = clean_command(programs.join("supervisord"));
         command.arg("-c").arg(place.join("supervisord.conf")).current_dir(place);
         let daemon = Foreground::start(command, false);
         daemon.wait_for_log("supervisord started with pid");
-        Bench { side, directory, programs, daemon }
+        Bench { side, directory, programs, client: scene.client, port, daemon }
     }
 
     fn places(&self) -> Places<'_> {
         Places { directory: self.directory.path(), programs: &self.programs }
     }
 
+    /// The control program with its words; none for none.
+    fn ctl_command(&self, arguments: &str) -> Command {
+        let programs = match self.client {
+            Client::Own => &*self.programs,
+            Client::Original(_) => original::programs().expect("asked for before"),
+        };
+        let mut command = clean_command(programs.join("supervisorctl"));
+        command.arg("-c").arg(self.directory.path().join("supervisord.conf"));
+        command.args(arguments.split(' ').filter(|word| !word.is_empty()).map(|word| self.fill(word)));
+        command
+    }
+
     fn ctl(&self, arguments: &str) -> Vec<String> {
-        let mut command = clean_command(self.programs.join("supervisorctl"));
-        command.arg("-c").arg(self.directory.path().join("supervisord.conf")).args(arguments.split(' '));
-        screen(&self.places(), command)
+        self.without_port(screen(&self.places(), self.ctl_command(arguments)))
+    }
+
+    /// What stands for something of this run.
+    fn fill(&self, text: &str) -> String {
+        let theirs = original::programs().expect("asked for before");
+        let python = theirs.join("python3");
+        let text = in_directory(text, self.directory.path()).replace("$PORT", &self.port.to_string());
+        let text = text.replace("$PYTHON", &python.to_string_lossy()).replace("$BIN", &self.programs.to_string_lossy());
+        let text = text.replace("$VENV", &theirs.to_string_lossy());
+        text.replace("$TOOLS", &original::tools().to_string_lossy())
+    }
+
+    fn without_port(&self, lines: Vec<String>) -> Vec<String> {
+        let port = self.port.to_string();
+        lines.into_iter().map(|line| line.replace(&port, "$PORT")).collect()
+    }
+
+    /// What a program tells.
+    fn program(&self, words: &[&str]) -> Vec<String> {
+        let mut words = words.iter().map(|word| self.fill(word));
+        let mut command = clean_command(words.next().unwrap_or_default());
+        command.args(words).env("HOME", self.directory.path()).current_dir(self.directory.path());
+        self.without_port(screen(&self.places(), command))
+    }
+
+    fn dialog(&self, arguments: &str, seat: super::case::Seat, acts: &[Act]) -> Vec<String> {
+        let mut dialog = Dialog::start(self.ctl_command(arguments), seat);
+        for act in acts {
+            match act {
+                Act::See(phrase) => dialog.see(&self.fill(phrase)),
+                Act::Type(text) => dialog.write(&self.fill(text)),
+                Act::Interrupt => dialog.interrupt(),
+                Act::Hangup => dialog.hang_up(),
+                Act::Ctl(arguments) => drop(self.ctl(arguments)),
+                Act::Kill => dialog.kill(),
+            }
+        }
+        let (screen, exit) = dialog.end();
+        let mut lines = self.places().screen(&screen);
+        lines.push(format!("exit code: {exit:?}"));
+        self.without_port(lines)
     }
 
     fn step(&self, scene: &Scene, step: &Step) -> Vec<String> {
@@ -136,7 +191,7 @@ impl Bench {
                 vec![format!("alive: {}", is_alive(pid))]
             }
             Step::Rewrite(sections) => {
-                write_conf(self.side, scene, self.directory.path(), &self.programs, sections);
+                write_conf(self.side, scene, self.directory.path(), self.port, sections);
                 Vec::new()
             }
             Step::Rename(from, to) => {
@@ -149,6 +204,9 @@ impl Bench {
                 self.say(kind, data);
                 Vec::new()
             }
+            Step::Dialog(arguments, seat, acts) => self.dialog(arguments, *seat, acts),
+            Step::Program(words) => self.program(words),
+            Step::End => vec![self.daemon.wait_exit(TIMEOUT).to_string()],
         }
     }
 
@@ -198,6 +256,15 @@ impl Bench {
                     Step::Ctl(arguments) | Step::CtlHead(arguments) | Step::CtlSorted(arguments) => {
                         format!("step {at}: ctl {arguments}")
                     }
+                    Step::Dialog(arguments, seat, _) => format!("step {at}: {seat:?} {arguments}"),
+                    Step::Program(..) => {
+                        lines.iter().for_each(|line| {
+                            let (subject, came) = line.split_once(" => ").unwrap_or(("what else was written", line));
+                            seen.entry(subject.to_owned()).or_default().push(came.to_owned());
+                        });
+                        continue;
+                    }
+                    Step::End => format!("step {at}: end"),
                     Step::Alive(name) | Step::File(name) => format!("step {at}: file {name}"),
                     Step::Background(arguments) => {
                         let subject = format!("step {at}: ctl {arguments}");
@@ -310,21 +377,40 @@ fn is_alive(pid: i32) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-fn write_conf(side: Side, scene: &Scene, place: &Path, programs: &Path, sections: &str) {
+fn write_conf(side: Side, scene: &Scene, place: &Path, port: u16, sections: &str) {
     let head = "[supervisord]\nnodaemon=true\nlogfile=$DIR/main.log\npidfile=$DIR/main.pid\nchildlogdir=$DIR\n\
                 loglevel=debug\n";
-    let control = "[unix_http_server]\nfile=$DIR/ctl.sock\n[supervisorctl]\nserverurl=unix://$DIR/ctl.sock\n\
-                   [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=\
+    let control = "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=\
                    supervisor.rpcinterface:make_main_rpcinterface\n[visor]\nsocket=$DIR/visor.sock\n";
-    let mut text = format!("{head}{}\n{control}{sections}\n", scene.supervisord);
+    let mut text = format!("{head}{}\n{}{control}{sections}\n", scene.supervisord, servers(scene.client, port));
     if scene.watch_states {
         text += LAST_CONF;
         if side == Side::Original {
             text += LISTENER_CONF;
         }
     }
-    let text = in_directory(&text, place).replace("$PYTHON", &programs.join("python3").to_string_lossy());
+    let theirs = original::programs().expect("asked for before");
+    let text = in_directory(&text, place).replace("$VENV", &theirs.to_string_lossy());
+    let text = text.replace("$PYTHON", &theirs.join("python3").to_string_lossy());
     std::fs::write(place.join("supervisord.conf"), text).expect("the configuration is written");
+}
+
+/// The servers, and where the control program finds one.
+fn servers(client: Client, port: u16) -> String {
+    let login = format!("username={USERNAME}\npassword={PASSWORD}\n");
+    let (unix, inet) = (Door::Unix, Door::Inet);
+    match client {
+        Client::Own => servers(Client::Original(unix), port),
+        Client::Original(door) if door == inet => format!(
+            "[inet_http_server]\nport=127.0.0.1:{port}\n{login}[supervisorctl]\nserverurl=http://127.0.0.1:{port}\n{login}"
+        ),
+        Client::Original(door) => {
+            let login = if door == unix { "" } else { &login };
+            format!(
+                "[unix_http_server]\nfile=$DIR/ctl.sock\n{login}[supervisorctl]\nserverurl=unix://$DIR/ctl.sock\n{login}"
+            )
+        }
+    }
 }
 
 /// What a command wrote and its exit code.
@@ -356,7 +442,7 @@ pub fn one_side(side: Side, scene: &Scene) -> (Vec<Result<Seen, String>>, String
             }
         }
     }
-    if scene.stop.is_none() {
+    if scene.stop.is_none() && bench.daemon.is_running() {
         bench.catch_up();
     }
     if let Some(signal) = scene.stop {

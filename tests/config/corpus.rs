@@ -229,6 +229,10 @@ fn above_root(ours: &Value, theirs: &Value) -> bool {
     }
 }
 
+fn map_json(map: &visor::sorted::Map<String, String>) -> Value {
+    map.iter().map(|(key, text)| (key.clone(), json!(text))).collect::<Map<_, _>>().into()
+}
+
 fn config_json(table: &Table, config: &Config) -> Value {
     let original: Vec<&str> =
         config.warnings.iter().filter(|warning| warning.original).map(|warning| warning.text.as_str()).collect();
@@ -236,7 +240,7 @@ fn config_json(table: &Table, config: &Config) -> Value {
         "groups": config.groups.iter().map(|g| group_json(table, g)).collect::<Vec<_>>(),
         "ignored": ignored(config),
         "rpcinterfaces": config.rpc_interfaces.iter().map(|interface| json!({
-            "name": interface.name, "factory": interface.factory, "options": interface.options,
+            "name": interface.name, "factory": interface.factory, "options": map_json(&interface.options),
         })).collect::<Vec<_>>(),
         "servers": config.servers.iter().map(|s| server_json(table, s)).collect::<Vec<_>>(),
         "serverurl": config.server_url,
@@ -287,7 +291,7 @@ fn daemon_json(config: &Config) -> Value {
     json!({
         "childlogdir": daemon.childlogdir,
         "directory": daemon.directory,
-        "environment": daemon.environment,
+        "environment": map_json(&daemon.environment),
         "identifier": daemon.identifier,
         "logfile": match &daemon.logfile {
             MainLogfile::File(path) => path.clone(),
@@ -394,7 +398,7 @@ fn process_json(table: &Table, process: &Process) -> Value {
         "autostart": process.autostart,
         "command": process.command,
         "directory": process.directory,
-        "environment": process.environment,
+        "environment": map_json(&process.environment),
         "exitcodes": process.exitcodes,
         "killasgroup": process.killasgroup,
         "name": process.name,

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use visor::config::{Host, ReadError, User};
+use visor::sorted::Map;
 
 /// First number given to a user or group met by name.
 const FIRST_ID: u32 = 1000;
@@ -81,8 +82,8 @@ impl Host for Table {
         self.id(name)
     }
 
-    fn environment(&self) -> BTreeMap<String, String> {
-        self.environment.clone()
+    fn environment(&self) -> Map<String, String> {
+        self.environment.clone().into_iter().collect()
     }
 
     fn node_name(&self) -> String {

@@ -264,7 +264,7 @@ fn garbage_is_answered_or_thrown_away() {
 
 #[test]
 fn http_is_told_that_there_is_no_gateway() {
-    let daemon = Daemon::with(SLEEPER);
+    let daemon = Daemon::builder().visor("gateway=$DIR/none").conf(SLEEPER).start();
     for request in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST /RPC2 HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"] {
         let mut http = stream(&daemon);
         http.write_all(request.as_bytes()).expect("taken");

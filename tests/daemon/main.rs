@@ -5,6 +5,10 @@
 mod console;
 mod control;
 mod environments;
+mod fake_gateway;
+mod gateway;
+mod gateway_life;
+mod gateway_trouble;
 mod kernel;
 mod limits;
 mod listening;

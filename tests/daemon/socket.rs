@@ -119,7 +119,10 @@ fn nobody_there_is_an_exit_code_of_svc() {
 
 #[test]
 fn sockets_of_the_original_speak_the_same_language() {
-    let daemon = Daemon::with(&format!("[unix_http_server]\nfile=$DIR/http.sock\nchmod=0770\n{SLEEPER}"));
+    let daemon = Daemon::builder()
+        .visor("gateway=$DIR/none")
+        .conf(&format!("[unix_http_server]\nfile=$DIR/http.sock\nchmod=0770\n{SLEEPER}"))
+        .start();
     daemon.wait_for_state("x", "RUNNING");
     let path = daemon.file("http.sock");
     assert_eq!(path.metadata().expect("a socket").permissions().mode() & 0o7777, 0o770);

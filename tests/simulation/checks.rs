@@ -152,6 +152,7 @@ impl Watch {
                 }
                 Action::Signal { .. }
                 | Action::LookForGroup { .. }
+                | Action::LookUp { .. }
                 | Action::Log(..)
                 | Action::Deliver(..)
                 | Action::Event(

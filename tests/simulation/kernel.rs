@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use visor::config::Signal;
 use visor::program::{Exit, SpawnFailure, SpawnFailureKind};
+use visor::sorted::Map;
 use visor::supervisor::ProcessId;
 
 use crate::rng::Rng;
@@ -122,6 +123,17 @@ impl Kernel {
             2..=4 if !self.calm => Temper::Obeys(rng.millis(1, 4000)),
             _ => Temper::Obeys(rng.millis(0, 3)),
         }
+    }
+
+    /// Whose commands cannot be had at the moment.
+    pub fn look_up(&mut self, rng: &mut Rng, ids: Vec<ProcessId>) -> Map<ProcessId, SpawnFailure> {
+        let mut failures = Map::new();
+        for id in ids {
+            if !self.calm && rng.chance(20) {
+                failures.insert(id, failure(rng));
+            }
+        }
+        failures
     }
 
     /// A child for `id`.

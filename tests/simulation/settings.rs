@@ -1,12 +1,12 @@
 //! Invented configurations, built as values.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use visor::config::{
     AutoRestart, Channel, Config, Daemon, Group, GroupKind, Limits, LogLevel, Logfile, MainLogfile, Process, Signal,
     Visor,
 };
+use visor::sorted::Map;
 
 use crate::rng::Rng;
 
@@ -48,7 +48,7 @@ fn daemon() -> Daemon {
         user: None,
         directory: None,
         strip_ansi: false,
-        environment: BTreeMap::new(),
+        environment: Map::new(),
         identifier: "supervisor".to_string(),
     }
 }
@@ -88,7 +88,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         redirect_stderr: false,
         stdout: channel(),
         stderr: channel(),
-        environment: BTreeMap::new(),
+        environment: Map::new(),
         serverurl: None,
         tty: None,
         listen: Vec::new(),

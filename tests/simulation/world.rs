@@ -245,6 +245,10 @@ impl World {
                     let alive = !self.kernel.targets(group, true).is_empty();
                     self.feed(Input::Process(id, Happened::Group { alive }))?;
                 }
+                Action::LookUp { job, ids } => {
+                    let failures = self.kernel.look_up(&mut self.rng, ids);
+                    self.feed(Input::LookedUp(job, failures))?;
+                }
                 Action::ReadConfig(job) => self.reads.push(job),
                 Action::Log(..)
                 | Action::Event(_)

@@ -174,8 +174,9 @@ mod tests {
     use super::*;
 
     fn answer(lines: &[&[(&str, &str)]], end: Line) -> Answer {
-        let data =
-            |pairs: &&[(&str, &str)]| Line::Data(pairs.iter().map(|&(key, value)| (key.into(), value.into())).collect());
+        let data = |pairs: &&[(&str, &str)]| {
+            Line::Data(pairs.iter().map(|&(key, value)| (key.into(), value.into())).collect())
+        };
         Answer { lines: lines.iter().map(data).collect(), end }
     }
 
@@ -222,7 +223,8 @@ mod tests {
             ("clearlog x", "failed", "unexpected rpc fault [30] FAILED: why"),
         ] {
             let code_of = Code::from_word(code).unwrap();
-            let answer = answer(&[&[("name", "x"), ("error", code), ("text", "why")]], Line::Error(code_of, "why".into()));
+            let answer =
+                answer(&[&[("name", "x"), ("error", code), ("text", "why")]], Line::Error(code_of, "why".into()));
             assert_eq!(told(action, &answer), (false, text.to_owned()));
         }
         let down = answer(&[], Line::Error(Code::ShuttingDown, "visor is going down".into()));

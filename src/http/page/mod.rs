@@ -12,8 +12,8 @@ mod token;
 
 use hyper::body::Bytes;
 use hyper::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, LOCATION,
+    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 
@@ -47,7 +47,9 @@ pub async fn handle(request: &Request<Bytes>, cx: &Context) -> Option<Response<B
     let may_read = method == Method::GET || method == Method::HEAD;
     let mut response = match path {
         "/" | "/index.html" if method == Method::POST => act(request, cx).await,
-        "/" | "/index.html" | "/tail.html" | "/ok.html" | "/events" | "/metrics" | "/healthz" | "/readyz" if !may_read => {
+        "/" | "/index.html" | "/tail.html" | "/ok.html" | "/events" | "/metrics" | "/healthz" | "/readyz"
+            if !may_read =>
+        {
             body::failure(StatusCode::METHOD_NOT_ALLOWED, "")
         }
         "/" | "/index.html" => look(request, cx, query).await,
@@ -114,8 +116,11 @@ async fn page(request: &Request<Bytes>, cx: &Context, status: StatusCode, said: 
     };
     let pids: Vec<u32> = rows.iter().map(|row| row.pid).filter(|pid| *pid != 0).collect();
     let usage = tokio::task::spawn_blocking(move || proc::sample(&pids)).await.unwrap_or_default();
-    let rows: Vec<(Row, Option<u64>)> =
-        rows.into_iter().map(|row| (usage.get(&row.pid).map(|usage| usage.resident), row)).map(|(m, row)| (row, m)).collect();
+    let rows: Vec<(Row, Option<u64>)> = rows
+        .into_iter()
+        .map(|row| (usage.get(&row.pid).map(|usage| usage.resident), row))
+        .map(|(m, row)| (row, m))
+        .collect();
     let known = token::of_cookies(request.headers());
     let Some(token) = known.clone().or_else(token::fresh) else {
         return body::failure(StatusCode::SERVICE_UNAVAILABLE, "The kernel has no random numbers yet");
@@ -195,7 +200,13 @@ async fn perform(action: &Action, cx: &Context) -> Result<Outcome, AskError> {
 }
 
 /// Nothing was done: the page again, with the reason, or the reason alone for a script. The new token makes the next try a good one.
-async fn refuse(request: &Request<Bytes>, cx: &Context, json: bool, status: StatusCode, message: String) -> Response<Body> {
+async fn refuse(
+    request: &Request<Bytes>,
+    cx: &Context,
+    json: bool,
+    status: StatusCode,
+    message: String,
+) -> Response<Body> {
     let outcome = Outcome { ok: false, message };
     if !json {
         return page(request, cx, status, Some(outcome)).await;

@@ -99,7 +99,13 @@ fn note(message: Option<(&str, bool)>) -> Markup {
 }
 
 fn bar(token: Option<&str>) -> Markup {
-    let chips = [("", "all"), ("running", "running"), ("changing", "changing"), ("trouble", "in trouble"), ("stopped", "stopped")];
+    let chips = [
+        ("", "all"),
+        ("running", "running"),
+        ("changing", "changing"),
+        ("trouble", "in trouble"),
+        ("stopped", "stopped"),
+    ];
     html! {
         div.bar {
             div.chips.js-only role="group" aria-label="Show only" {
@@ -111,10 +117,9 @@ fn bar(token: Option<&str>) -> Markup {
             }
             input #filter.js-only type="search" placeholder="Filter  ( / )" aria-label="Filter by name, state or description" autocomplete="off" spellcheck="false";
             label #sort-small.js-only {
-                span { "Sort by" }
                 select #sort aria-label="Sort by" {
                     @for (key, label) in [("name", "name"), ("state", "state"), ("description", "uptime"), ("cpu", "CPU"), ("memory", "memory")] {
-                        option value=(key) { (label) }
+                        option value=(key) { "by " (label) }
                     }
                 }
             }
@@ -172,15 +177,15 @@ fn table_row(row: &Row, memory: Option<u64>, may_act: bool) -> Markup {
     };
     html! {
         tr role="row" data-name=(row.name) data-state=(row.state) {
-            td.state role="cell" { span class=(class) { (row.state.to_lowercase()) } }
+            td.state role="cell" { span class={ "badge " (class) } { (row.state.to_lowercase()) } }
             th scope="row" role="rowheader" {
                 a href={ "tail.html?processname=" (in_address(&row.name)) } {
                     @if row.group == row.name { (row.name) } @else { span.group { (row.group) ":" } (row.process) }
                 }
             }
             td.description role="cell" { (row.description) }
-            td.number.cpu.js-only role="cell" data-label="CPU" { "–" }
-            td.number.memory role="cell" data-label="Memory" { (memory.map_or("–".to_owned(), size)) }
+            td.number.cpu.none.js-only role="cell" data-label="CPU" { "–" }
+            td.number.memory.none[memory.is_none()] role="cell" data-label="Memory" { (memory.map_or("–".to_owned(), size)) }
             td.actions role="cell" { (actions(row, may_act)) }
         }
     }
@@ -207,15 +212,17 @@ fn actions(row: &Row, may_act: bool) -> Markup {
         }
     };
     html! {
-        @if may_act {
-            span.slot { (button("start", "Start")) (button("restart", "Restart")) } " "
-            span.slot { (button("stop", "Stop")) }
-        }
-        span.tails {
-            (tail("stdout", "", row.logs.0))
-            (tail("stderr", "/stderr", row.logs.1))
+        div {
             @if may_act {
-                button name="action" value={ "clearlog " (row.name) } data-verb="clearlog" aria-label={ "Clear Log of " (row.name) } { "Clear" }
+                span.first { (button("start", "Start")) (button("restart", "Restart")) }
+                span.second { (button("stop", "Stop")) }
+            }
+            span.tail { (tail("stdout", "", row.logs.0)) }
+            span.tail { (tail("stderr", "/stderr", row.logs.1)) }
+            @if may_act {
+                button.plain name="action" value={ "clearlog " (row.name) } data-verb="clearlog" aria-label={ "Clear Log of " (row.name) } {
+                    "Clear"
+                }
             }
         }
     }
@@ -225,7 +232,7 @@ fn log_dialog(may_act: bool) -> Markup {
     html! {
         dialog #log aria-labelledby="log-name" {
             div.top {
-                span #log-state.state { span {} }
+                span #log-state.badge {}
                 h2 #log-name {}
                 button type="button" data-stream="stdout" aria-pressed="true" { "stdout" }
                 button type="button" data-stream="stderr" aria-pressed="false" { "stderr" }
@@ -235,7 +242,7 @@ fn log_dialog(may_act: bool) -> Markup {
                 span.push {}
                 form #log-actions method="post" action="./" {
                     @if may_act {
-                        @for (verb, label) in [("start", "Start"), ("restart", "Restart"), ("stop", "Stop"), ("clearlog", "Clear")] {
+                        @for (verb, label) in [("start", "Start"), ("restart", "Restart"), ("stop", "Stop"), ("clearlog", "Clear Log")] {
                             button name="action" data-verb=(verb) { (label) } " "
                         }
                     }
@@ -263,7 +270,7 @@ pub fn tail(name: &str, text: &str, limit: u64) -> Markup {
                     a.button href="./" { "All processes" }
                 }
             }
-            div.sheet.tail { pre { (PreEscaped("\n")) (text) } }
+            div.sheet.text { pre { (PreEscaped("\n")) (text) } }
         }
     }
 }
@@ -306,7 +313,9 @@ mod tests {
     #[test]
     fn everything_from_outside_is_escaped() {
         let text = page(&[(row("\"><script>x", "RUNNING"), None)], Some("tok"), Some(("<b>&", true)));
-        assert!(!text.contains("<script>x") && !text.contains("<b>&") && !text.contains("<id>") && !text.contains("t<itle"));
+        assert!(
+            !text.contains("<script>x") && !text.contains("<b>&") && !text.contains("<id>") && !text.contains("t<itle")
+        );
         assert!(text.contains("&lt;b&gt;&amp;") && text.contains("tail.html?processname=%22%3E%3Cscript%3Ex"));
         assert!(!text.contains("@@"));
     }
@@ -334,7 +343,11 @@ mod tests {
             ("STOPPING", false, false, false),
         ] {
             let text = text(state);
-            assert_eq!((shows(&text, "start"), shows(&text, "restart"), shows(&text, "stop")), (start, restart, stop), "{state}");
+            assert_eq!(
+                (shows(&text, "start"), shows(&text, "restart"), shows(&text, "stop")),
+                (start, restart, stop),
+                "{state}"
+            );
             assert!(shows(&text, "clearlog"));
         }
     }
@@ -348,8 +361,7 @@ mod tests {
 
     #[test]
     fn sizes_have_their_units() {
-        for (bytes, text) in
-            [(1, "1 KiB"), (1024 * 1024, "1.0 MiB"), (15 * MIB + 1, "15 MiB"), (1536 * MIB, "1.5 GiB")]
+        for (bytes, text) in [(1, "1 KiB"), (1024 * 1024, "1.0 MiB"), (15 * MIB + 1, "15 MiB"), (1536 * MIB, "1.5 GiB")]
         {
             assert_eq!(size(bytes), text);
         }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::{MAX_DEPTH, MAX_NODES, Value};
+use super::{MAX_DEPTH, MAX_NODES, Value, scan};
 
 /// What somebody wants done.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +78,9 @@ pub fn parse_response(bytes: &[u8]) -> Result<Reply, XmlError> {
 
 fn with_document<T>(bytes: &[u8], read: impl FnOnce(Node) -> Result<T, XmlError>) -> Result<T, XmlError> {
     let text = std::str::from_utf8(bytes).map_err(|_| error("the document is not UTF-8"))?;
+    if !scan::has_few_attributes(text) {
+        return Err(error("the document has more attributes than XML-RPC knows what to do with"));
+    }
     let options = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options).map_err(|cause| {
         let place = cause.pos();

@@ -50,6 +50,63 @@ pub fn lossy_text(bytes: Vec<u8>) -> String {
     }
 }
 
+/// Writes a response whose one value is a long text, piece by piece. What is not UTF-8 becomes U+FFFD, but not a character that
+/// is cut between two pieces.
+#[derive(Debug, Default)]
+pub struct TextStream {
+    /// The beginning of a character whose rest has not come.
+    pending: Vec<u8>,
+}
+
+impl TextStream {
+    /// What comes before the text.
+    #[must_use]
+    pub fn begin(&self) -> String {
+        format!("{HEADER}<methodResponse>\n<params>\n<param>\n<value><string>")
+    }
+
+    /// The next piece of it.
+    pub fn more(&mut self, bytes: &[u8]) -> String {
+        self.pending.extend_from_slice(bytes);
+        let keep = incomplete(&self.pending);
+        let rest = self.pending.split_off(self.pending.len() - keep);
+        let text = lossy_text(std::mem::replace(&mut self.pending, rest));
+        let mut out = String::with_capacity(text.len());
+        push_text(&mut out, &text);
+        out
+    }
+
+    /// What comes after it.
+    #[must_use]
+    pub fn end(self) -> String {
+        let mut out = String::new();
+        push_text(&mut out, &lossy_text(self.pending));
+        out.push_str("</string></value>\n</param>\n</params>\n</methodResponse>\n");
+        out
+    }
+}
+
+/// How many bytes at the end may be the beginning of a character.
+fn incomplete(bytes: &[u8]) -> usize {
+    /// Longest beginning of a character that is not all of it.
+    const LONGEST: usize = 3;
+    let tail = bytes.len().saturating_sub(LONGEST);
+    let last = bytes.iter().enumerate().skip(tail).rev().find(|(_, byte)| (**byte & 0xc0) != 0x80);
+    match last {
+        Some((at, lead)) => {
+            let needed = match lead {
+                0xc2..=0xdf => 2,
+                0xe0..=0xef => 3,
+                0xf0..=0xf4 => 4,
+                _ => 1,
+            };
+            let there = bytes.len() - at;
+            if there < needed { there } else { 0 }
+        }
+        None => 0,
+    }
+}
+
 fn push_value(out: &mut String, value: &Value) {
     out.push_str("<value>");
     match value {
@@ -153,6 +210,22 @@ mod tests {
     fn bytes_that_are_not_utf8_are_replaced() {
         assert_eq!(lossy_text(b"a\xffb\xc3".to_vec()), "a\u{fffd}b\u{fffd}");
         assert_eq!(lossy_text("é".as_bytes().to_vec()), "é");
+    }
+
+    #[test]
+    fn text_in_pieces_of_any_size_is_the_text() {
+        let bytes = "é<\u{1F600}&\r\u{1b}z€".as_bytes();
+        for size in 1..=bytes.len() {
+            let mut stream = TextStream::default();
+            let mut document = stream.begin();
+            bytes.chunks(size).for_each(|piece| document.push_str(&stream.more(piece)));
+            document.push_str(&stream.end());
+            let expected = Reply::Value(Value::text("é<\u{1F600}&\r\u{241b}z€"));
+            assert_eq!(parse_response(document.as_bytes()), Ok(expected), "in pieces of {size}");
+        }
+        let mut stream = TextStream::default();
+        let text = [stream.more(b"a\xff\xe2\x82"), stream.more(b"b\xc3"), stream.end()].concat();
+        assert!(text.starts_with("a\u{fffd}\u{fffd}b\u{fffd}</string>"), "{text}");
     }
 
     #[test]
