@@ -238,35 +238,18 @@ impl Stage {
         }
     }
 
-    /// As the status pipe carries it. Runs in the child.
+    /// As the status pipe carries it; never 0. Runs in the child.
     pub(super) fn byte(self) -> u8 {
-        match self {
-            Stage::Prepare => 0,
-            Stage::Pipes => 1,
-            Stage::Fork => 2,
-            Stage::Group => 3,
-            Stage::Terminal => 4,
-            Stage::Descriptors => 5,
-            Stage::Cgroup => 6,
-            Stage::OomScore => 7,
-            Stage::Nice => 8,
-            Stage::IoPriority => 9,
-            Stage::Bounding => 10,
-            Stage::Groups => 11,
-            Stage::GroupId => 12,
-            Stage::UserId => 13,
-            Stage::Capabilities => 14,
-            Stage::NoNewPrivs => 15,
-            Stage::Directory => 16,
-            Stage::Exec => 17,
-            Stage::Rlimit(place) => FIRST_RLIMIT.saturating_add(place),
+        if let Stage::Rlimit(place) = self {
+            return FIRST_RLIMIT.saturating_add(place);
         }
+        (1..).zip(Stage::ALL).find(|(_, stage)| *stage == self).map_or(0, |(byte, _)| byte)
     }
 
     fn from_byte(byte: u8) -> Option<Stage> {
         match byte.checked_sub(FIRST_RLIMIT) {
             Some(place) => Some(Stage::Rlimit(place)),
-            None => Stage::ALL.get(usize::from(byte)).copied(),
+            None => (1..).zip(Stage::ALL).find(|(own, _)| *own == byte).map(|(_, stage)| stage),
         }
     }
 }
