@@ -107,7 +107,14 @@ impl Cgroups {
         }
         let made = self.home().and_then(|(home, ours)| {
             let cannot = |error| format!("cannot make a cgroup in `{}`: {error}", home.path().display());
-            home.below(&format!("{PREFIX}{name}{ours}")).map_err(cannot)
+            let group = home.below(&format!("{PREFIX}{name}{ours}")).map_err(cannot)?;
+            match group.words("cgroup.type") {
+                Ok(words) if words != ["domain"] => {
+                    let _ = group.remove();
+                    Err(format!("a cgroup in `{}` is `{}`", home.path().display(), words.join(" ")))
+                }
+                Ok(_) | Err(_) => Ok(group),
+            }
         });
         let group = match made {
             Ok(group) => group,
@@ -158,17 +165,15 @@ impl Cgroups {
         if !has("cgroup.controllers") {
             return Err(format!("cgroup `{place}` has no controller `{controller}`"));
         }
-        let give = || group.set("cgroup.subtree_control", &format!("+{controller}"));
-        let outcome = match give() {
-            Err(error) if is_busy(&error) => {
-                move_out(&group)?;
-                if let Home::At { moved, .. } = &mut self.home {
-                    *moved = true;
-                }
-                give()
+        // Some controllers may be given away with processes there, which then makes groups that nobody can enter. The root of all is exempt.
+        let exempt = !group.has("cgroup.type");
+        if !exempt && group.members().map_or(true, |members| !members.is_empty()) {
+            move_out(&group)?;
+            if let Home::At { moved, .. } = &mut self.home {
+                *moved = true;
             }
-            outcome => outcome,
-        };
+        }
+        let outcome = group.set("cgroup.subtree_control", &format!("+{controller}"));
         outcome.map_err(|error| format!("cannot give controller `{controller}` of cgroup `{place}` away: {error}"))?;
         Ok(())
     }
@@ -185,10 +190,6 @@ impl Cgroups {
         }
         let _ = leaf.remove();
     }
-}
-
-fn is_busy(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::EBUSY as i32)
 }
 
 /// Our own group, or the one above it when it is the leaf of an earlier life of ours; one that we may change.

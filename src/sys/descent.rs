@@ -91,13 +91,22 @@ fn open_environment(pid: i32) -> Option<std::fs::File> {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
         Err(_) => return None,
     }
+    if !nix::unistd::geteuid().is_root() {
+        return None;
+    }
     let owner = std::fs::metadata(format!("/proc/{pid}")).ok()?;
-    // SAFETY: plain numbers. We are one thread, and are ourselves again before anything else is opened.
+    const YES: libc::c_ulong = 1;
+    // The kernel takes such a change for one of user: our parent's death would not be told any more, and what is ours in /proc would be root's.
+    let mut told: libc::c_int = 0;
+    // SAFETY: plain numbers, and a valid place for one. We are one thread, and are ourselves again before anything else is opened.
     unsafe {
+        libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut told);
         let (group, user) = (libc::setfsgid(owner.gid()), libc::setfsuid(owner.uid()));
         let file = std::fs::File::open(&path).ok();
         libc::setfsuid(user as libc::uid_t);
         libc::setfsgid(group as libc::gid_t);
+        libc::prctl(libc::PR_SET_PDEATHSIG, told as libc::c_ulong);
+        libc::prctl(libc::PR_SET_DUMPABLE, YES);
         file
     }
 }
