@@ -2,6 +2,7 @@
 
 use super::document::{Document, Section};
 use super::error::Mistake;
+use super::limits;
 use super::server::{INET, RPC, UNIX};
 use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
@@ -146,13 +147,13 @@ fn keys(section: &str) -> Keys {
         _ => {}
     }
     if section.starts_with("program:") {
-        listed(&PROGRAM)
+        Keys::Listed([&PROGRAM[..], &limits::KEYS].concat())
     } else if section.starts_with("eventlistener:") {
-        Keys::Listed([&PROGRAM[..], &LISTENER[..]].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &LISTENER].concat())
     } else if section.starts_with("fcgi-program:") {
-        Keys::Listed([&PROGRAM[..], &FCGI[..]].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &FCGI].concat())
     } else if section.starts_with(TEMPLATE) {
-        Keys::Listed([&PROGRAM[..], &LISTENER[..], &FCGI[..]].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &LISTENER, &FCGI].concat())
     } else if section.starts_with("group:") {
         listed(&GROUP)
     } else if section.starts_with(RPC) || section.starts_with("ctlplugin:") {
@@ -179,6 +180,7 @@ pub(super) fn unknown(document: &Document) -> Vec<Mistake> {
     }
     let every: Vec<&'static str> = PROGRAM
         .iter()
+        .chain(&limits::KEYS)
         .chain(&SUPERVISORD)
         .chain(&CTL)
         .chain(&UNIX_KEYS)

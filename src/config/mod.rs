@@ -21,6 +21,7 @@ mod host;
 mod include;
 mod ini;
 mod known;
+mod limits;
 mod origin;
 mod path;
 mod policy;
@@ -40,8 +41,9 @@ pub use diff::{Diff, GroupChange, diff};
 pub use dump::dump;
 pub use error::Mistake;
 pub use host::{Host, ReadError};
-pub use policy::{ExitOn, Policy, Restart};
+pub use limits::{Capabilities, IoPriority, Limits, ResourceLimit, UNLIMITED};
 pub use origin::{Explained, Place, Setting, explain};
+pub use policy::{ExitOn, Policy, Restart};
 pub use types::*;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 use super::document::Section;
 use super::host::Host;
+use super::limits::Limits;
 use super::policy::{self, Policy};
 use super::reader::{Names, Reader};
 use super::sources;
@@ -46,6 +47,7 @@ struct Common {
     tty: Option<String>,
     policy: Policy,
     listen: Vec<String>,
+    limits: Limits,
     stdout: Stream,
     stderr: Stream,
 }
@@ -185,6 +187,7 @@ impl<'a> Program<'_, 'a> {
                 .filter(|url| !url.trim().eq_ignore_ascii_case("auto")),
             tty,
             listen: self.get("listen", names, |_, text| super::socket::listening(text)).unwrap_or_default(),
+            limits: super::limits::read(self.reader, self.section, names),
             stdout: self.stream(&STDOUT, names),
             stderr: self.stream(&STDERR, names),
         }
@@ -294,6 +297,7 @@ impl<'a> Program<'_, 'a> {
             policy: common.policy,
             listen: common.listen.clone(),
             sources,
+            limits: common.limits.clone(),
         })
     }
 

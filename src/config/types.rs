@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::limits::Limits;
 use super::policy::Policy;
 use crate::sorted::Map;
 
@@ -327,6 +328,8 @@ pub struct Process {
     pub policy: Policy,
     /// Sockets it gets from descriptor 3 on, `tcp://host:port` or `unix:///path`; visor's own key.
     pub listen: Vec<String>,
+    /// What it may use and do; visor's own keys.
+    pub limits: Limits,
     /// `[supervisord] environment` with the section's own over it.
     pub environment: Map<String, String>,
     /// Value of `SUPERVISOR_SERVER_URL`; `None` = that of [`Config::server_url`].

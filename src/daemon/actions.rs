@@ -30,6 +30,7 @@ impl Daemon {
                     self.outputs.end(id, stream, now.mono, &mut self.poll);
                 }
                 self.children.remove(id, &mut self.poll);
+                self.trees.remove(id);
                 self.close_listening(id);
                 self.close_unused_sockets();
                 self.outputs.remove(id);
@@ -51,6 +52,9 @@ impl Daemon {
         if !self.supervisor.holds(id, pid, group) {
             return;
         }
+        if self.signal_tree_of(id, pid, group, signal) {
+            return;
+        }
         let result = if group { reap::kill_group(pid, signal.0) } else { reap::kill(pid, signal.0) };
         let Err(error) = result else { return };
         if error.raw_os_error() == Some(Errno::ESRCH as i32) {
@@ -69,6 +73,7 @@ impl Daemon {
             Ok(()) => true,
             Err(error) => error.raw_os_error() != Some(Errno::ESRCH as i32),
         };
+        let alive = alive || self.tree_is_populated(id);
         self.input(Input::Process(id, program::Input::Group { alive }), now);
     }
 

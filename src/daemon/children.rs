@@ -269,9 +269,11 @@ impl Daemon {
                 self.read_status(id, now);
                 self.drain(id, now);
                 self.close_stdin(id);
+                self.sweep(id, exit);
             }
             self.input(Input::Died { pid, exit }, now);
             self.close_unused_sockets();
+            self.tidy_trees(now);
         }
     }
 

@@ -129,6 +129,7 @@ impl Daemon {
             umask: None,
             lead,
             signals: Signals::Inherited,
+            limits: None,
             credentials: None,
             redirect_stderr: false,
             stdin: Stdin::Inherit,
@@ -331,7 +332,9 @@ fn failure(word: &str, error: &SpawnError) -> Refusal {
         (Stage::Exec, Errno::ENOENT) => NOT_FOUND,
         (Stage::Exec, _) => NOT_EXECUTABLE,
         (Stage::Prepare | Stage::Pipes | Stage::Fork | Stage::Group | Stage::Terminal | Stage::Descriptors, _)
-        | (Stage::Groups | Stage::GroupId | Stage::UserId | Stage::Directory, _) => 1,
+        | (Stage::Groups | Stage::GroupId | Stage::UserId | Stage::Directory, _)
+        | (Stage::Cgroup | Stage::OomScore | Stage::Nice | Stage::IoPriority | Stage::Rlimit(_), _)
+        | (Stage::Bounding | Stage::Capabilities | Stage::NoNewPrivs, _) => 1,
     };
     (format!("cannot execute `{word}`: {}", crate::sys::errno_text(error.errno)), code)
 }

@@ -161,6 +161,7 @@ impl Daemon {
             umask: Some(UMASK),
             lead: Lead::Group,
             signals: Signals::Default,
+            limits: None,
             credentials: credentials.as_ref(),
             redirect_stderr: false,
             stdin: Stdin::Null,

@@ -18,6 +18,9 @@ use crate::sys::spawn::{self, Credentials, ExecStatus, Lead, Output, Signals, Sp
 impl Daemon {
     /// Starts a process and tells the supervisor how that went.
     pub(super) fn spawn(&mut self, id: ProcessId) {
+        if self.is_held(id, clock::now()) {
+            return;
+        }
         let Some(entry) = self.supervisor.entry(id) else { return };
         let (process, group) = (std::sync::Arc::clone(&entry.config), entry.group.clone());
         self.outputs.prepare(id, &mut self.poll);
@@ -64,15 +67,17 @@ impl Daemon {
         let Some(word) = argv.first() else { return Err(other_failure("command is empty".to_string())) };
         let has_socket = self.open_socket(group)?;
         let listening = self.open_listening(id, process)?;
-        let env = environment::of(process, group, self.settings.server_url.as_deref(), &self.environment)
+        let mut env = environment::of(process, group, self.settings.server_url.as_deref(), &self.environment)
             .map_err(other_failure)?;
         let path = find_command(word, &environment::search_path(&env))?;
+        let limits = self.limits_of(id, process, group, &mut env)?;
         let credentials =
             process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
         // It is passed on as descriptor 0: there is no pipe to write to then.
         let socket = if has_socket { self.sockets.fcgi(group) } else { None };
         let spec = Spec {
+            limits: limits.as_ref(),
             path: &path,
             argv: &argv,
             env: &env,
@@ -95,6 +100,7 @@ impl Daemon {
         };
         let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
         let pid = child.pid;
+        self.trees.led_by(id, pid);
         self.adopt_child(id, child);
         Ok(pid)
     }
@@ -138,7 +144,19 @@ impl Daemon {
             Stage::Terminal => {
                 format!("couldn't take the terminal {}: {name}", process.tty.as_deref().unwrap_or_default())
             }
-            Stage::Prepare | Stage::Pipes | Stage::Fork | Stage::Group | Stage::Descriptors => {
+            Stage::Prepare
+            | Stage::Pipes
+            | Stage::Fork
+            | Stage::Group
+            | Stage::Descriptors
+            | Stage::Cgroup
+            | Stage::OomScore
+            | Stage::Nice
+            | Stage::IoPriority
+            | Stage::Rlimit(_)
+            | Stage::Bounding
+            | Stage::Capabilities
+            | Stage::NoNewPrivs => {
                 format!("couldn't {}: {name}", error.stage.describe())
             }
         };
@@ -159,7 +177,7 @@ fn output(channel: &Channel) -> Output {
     }
 }
 
-fn other_failure(text: String) -> SpawnFailure {
+pub(super) fn other_failure(text: String) -> SpawnFailure {
     SpawnFailure { kind: SpawnFailureKind::Other, text }
 }
 

@@ -4,6 +4,7 @@
 //! [`crate::supervisor`]; system calls, which are in [`crate::sys`].
 
 mod actions;
+mod cgroups;
 mod children;
 mod client;
 mod clients;
@@ -26,6 +27,7 @@ mod requests;
 mod setup;
 mod sockets;
 mod streams;
+mod trees;
 mod voice;
 
 use std::collections::VecDeque;
@@ -105,6 +107,7 @@ struct Daemon {
     clients: Clients,
     outputs: Outputs,
     sockets: sockets::Sockets,
+    trees: trees::Trees,
     /// What is to be done, in order.
     actions: VecDeque<Action>,
     /// Reused by every call of the supervisor.
@@ -164,8 +167,13 @@ impl Daemon {
     }
 
     fn next_deadline(&self) -> Option<Duration> {
-        let deadlines =
-            [self.supervisor.next_deadline(), self.listen_again, self.foreground_deadline(), self.gateway.deadline()];
+        let deadlines = [
+            self.supervisor.next_deadline(),
+            self.listen_again,
+            self.trees.deadline(),
+            self.foreground_deadline(),
+            self.gateway.deadline(),
+        ];
         #[cfg(feature = "fault-injection")]
         let deadlines = [&deadlines[..], &[self.panic_at]].concat();
         deadlines.into_iter().flatten().min()
@@ -173,6 +181,7 @@ impl Daemon {
 
     fn take_due_timers(&mut self, now: Now) {
         self.kill_late_foreground(now);
+        self.look_for_held(now);
         self.look_after_gateway(now);
         if self.supervisor.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Deadline, now);

@@ -122,6 +122,7 @@ pub fn run(options: Options) -> std::process::ExitCode {
         if matches!(daemon.foreground, Foreground::Ended(_)) {
             daemon.clear_out();
         }
+        daemon.trees.leave();
         remove_pidfile(pidfile.as_deref());
         Ok(daemon.code())
     });
@@ -319,6 +320,7 @@ fn assemble(
         clients: Clients::default(),
         outputs,
         sockets: super::sockets::Sockets::default(),
+        trees: super::trees::Trees::default(),
         more_dead: false,
         actions: VecDeque::from(decided),
         decided: Vec::new(),

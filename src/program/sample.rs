@@ -39,6 +39,7 @@ pub(crate) fn process(name: &str) -> Process {
         tty: None,
         policy: Policy::default(),
         listen: Vec::new(),
+        limits: crate::config::Limits::default(),
     }
 }
 

@@ -255,7 +255,7 @@ impl Step<'_> {
                 self.ended(exit);
                 let expected = exit.is_expected(&self.policy.exitcodes);
                 self.report(Report::Stopped { exit, expected });
-                if self.policy.stopasgroup || self.policy.killasgroup {
+                if self.policy.stopasgroup || self.policy.killasgroup || self.policy.limits.kill_tree {
                     let look_at = self.now.mono + GROUP_LOOK_PAUSE;
                     self.life.state = State::Emptying { group: pid, kill_at, look_at, kills: 0 };
                     self.out.push(Action::LookForGroup { group: pid });

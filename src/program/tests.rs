@@ -341,6 +341,21 @@ fn emptying_group_ends_later_is_looked_for_until_it_has() {
 }
 
 #[test]
+fn emptying_tree_is_looked_for_after_a_stop_and_not_after_an_end_of_its_own() {
+    let limits = crate::config::Limits { kill_tree: true, ..crate::config::Limits::default() };
+    let mut driven = Driven::running(Process { limits, ..process("p") });
+    assert_eq!(driven.take(Input::Stop, 0), ["STOPPING", "15", "18"]);
+    assert_eq!(driven.take(Input::Exited(Exit::Code(0)), 100), ["look"]);
+    assert_eq!(driven.take(Input::Deadline, 10_000), ["group 9"]);
+    assert_eq!(driven.take(Input::Group { alive: false }, 10_020), ["STOPPED"]);
+    driven.take(Input::Start, 11_000);
+    driven.take(Input::Spawned { pid: PID }, 11_000);
+    driven.take(Input::Execed, 11_000);
+    driven.take(Input::Deadline, 12_000);
+    assert_eq!(driven.take(Input::Exited(Exit::Code(0)), 13_000), ["EXITED"]);
+}
+
+#[test]
 fn emptying_group_that_will_not_end_is_killed_thrice_and_given_up() {
     let mut driven = Driven::running(Process { killasgroup: true, stopwaitsecs: 1, ..process("p") });
     driven.take(Input::Stop, 0);

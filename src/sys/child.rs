@@ -1,5 +1,5 @@
-//! What a forked child does before it becomes the program, in this order: own process group, signals as new,
-//! terminal, descriptors, user, directory, umask, exec.
+//! What a forked child does before it becomes the program, in this order: own process group, cgroup, signals as
+//! new, terminal, descriptors, limits, user, rights, directory, umask, exec.
 //!
 //! Everything here runs between fork and exec: async-signal-safe calls only, no allocation, no lock, no panic, no
 //! return. All strings, arrays and ids were made ready by `spawn`. The first step that fails is told to the parent
@@ -14,6 +14,7 @@ use libc::{c_char, c_int};
 use nix::errno::Errno;
 
 use super::fds;
+use super::limits::{self, Limits};
 use super::signals;
 use super::spawn::{Credentials, Lead, MAX_LISTENING, Signals, Stage};
 
@@ -26,7 +27,7 @@ pub(super) const REPORT_BYTES: usize = 1 + size_of::<c_int>();
 pub(super) const TERMINAL: RawFd = -1;
 
 /// A failed step and why.
-type Failure = (Stage, c_int);
+pub(super) type Failure = (Stage, c_int);
 
 /// Everything the child needs, made ready before the fork.
 pub(super) struct Plan<'a> {
@@ -40,6 +41,8 @@ pub(super) struct Plan<'a> {
     pub directory: Option<&'a CStr>,
     /// Its umask.
     pub umask: Option<libc::mode_t>,
+    /// What it may use and do.
+    pub limits: Option<&'a Limits>,
     /// Whom it becomes; `None` when it stays who we are.
     pub credentials: Option<&'a Credentials>,
     /// What it leads.
@@ -70,7 +73,7 @@ pub(super) fn run(plan: &Plan) -> ! {
     };
     let Err((stage, errno)) = become_program(plan);
     let [a, b, c, d] = errno.to_ne_bytes();
-    let report: [u8; REPORT_BYTES] = [stage as u8, a, b, c, d];
+    let report: [u8; REPORT_BYTES] = [stage.byte(), a, b, c, d];
     // SAFETY: the report is valid for its length; a pipe takes so few bytes whole or not at all.
     unsafe { libc::write(status, report.as_ptr().cast(), report.len()) };
     leave()
@@ -83,6 +86,9 @@ fn leave() -> ! {
 
 fn become_program(plan: &Plan) -> Result<Infallible, Failure> {
     lead(plan.lead)?;
+    if let Some(limits) = plan.limits {
+        limits::enter_cgroup(limits)?;
+    }
     reset_signals(plan.signals);
     let stdio = match plan.terminal {
         Some(path) => with_terminal(plan.stdio, path)?,
@@ -99,8 +105,14 @@ fn become_program(plan: &Plan) -> Result<Infallible, Failure> {
         // SAFETY: setting the flag touches no memory.
         unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
     }
+    if let Some(limits) = plan.limits {
+        limits::before_user(limits)?;
+    }
     if let Some(credentials) = plan.credentials {
         switch_user(credentials)?;
+    }
+    if let Some(limits) = plan.limits {
+        limits::after_user(limits)?;
     }
     if plan.confined {
         confine();
@@ -172,7 +184,7 @@ fn with_terminal(stdio: [RawFd; 3], path: &CStr) -> Result<[RawFd; 3], Failure> 
     Ok(stdio.map(|source| if source == TERMINAL { terminal } else { source }))
 }
 
-fn step(stage: Stage, result: c_int) -> Result<(), Failure> {
+pub(super) fn step(stage: Stage, result: c_int) -> Result<(), Failure> {
     if result < 0 { Err((stage, Errno::last_raw())) } else { Ok(()) }
 }
 

@@ -29,10 +29,16 @@ pub mod descriptors;
 pub mod fds;
 // Files by pattern.
 pub mod glob;
+// Groups of processes that the kernel keeps account of.
+pub mod cgroup;
+// Who descends from whom.
+pub mod descent;
 // Execute ourselves anew rather than die of a fault.
 pub mod guard;
 // The machine's name, the hosts it knows, its limits.
 pub mod host;
+// Limits and rights a child takes on.
+pub mod limits;
 // Mount, name, power off: what the init of a machine does to it.
 #[cfg_attr(not(target_os = "linux"), path = "machine_elsewhere.rs")]
 pub mod machine;

@@ -11,6 +11,7 @@ use libc::c_char;
 
 use super::call::c_string;
 use super::child::{self, Plan, REPORT_BYTES};
+use super::limits::{self, Limits};
 use super::{fds, signals};
 
 /// Whom a child becomes.
@@ -106,6 +107,8 @@ pub struct Spec<'a> {
     pub lead: Lead<'a>,
     /// What it finds of signals.
     pub signals: Signals,
+    /// What it may use and do; `None`: as we.
+    pub limits: Option<&'a Limits>,
     /// Whom it becomes; `None`: it stays who we are.
     pub credentials: Option<&'a Credentials>,
     /// Descriptor 2 is descriptor 1; `stderr` is not looked at.
@@ -143,10 +146,9 @@ pub struct Child {
 
 /// A step of starting a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Stage {
     /// Make C strings of the texts (a NUL inside is refused).
-    Prepare = 1,
+    Prepare,
     /// Make the pipes.
     Pipes,
     /// Fork.
@@ -157,29 +159,56 @@ pub enum Stage {
     Terminal,
     /// Put descriptors 0, 1 and 2 in place.
     Descriptors,
+    /// Enter the cgroup.
+    Cgroup,
+    /// Set `oom_score_adj`.
+    OomScore,
+    /// Set the nice value.
+    Nice,
+    /// Set the priority of disk accesses.
+    IoPriority,
+    /// Set a limit: which, [`limits`] knows.
+    Rlimit(u8),
+    /// Drop capabilities from the bounding set.
+    Bounding,
     /// Set the supplementary groups.
     Groups,
     /// Set the group id.
     GroupId,
     /// Set the user id.
     UserId,
+    /// Set what capabilities are left.
+    Capabilities,
+    /// Promise never to gain rights.
+    NoNewPrivs,
     /// Change the directory.
     Directory,
     /// Execute the file.
     Exec,
 }
 
+/// Bytes from here on are [`Stage::Rlimit`].
+const FIRST_RLIMIT: u8 = 64;
+
 impl Stage {
-    const ALL: [Stage; 11] = [
+    /// All but limits, in the order of their bytes.
+    const ALL: [Stage; 18] = [
         Stage::Prepare,
         Stage::Pipes,
         Stage::Fork,
         Stage::Group,
         Stage::Terminal,
         Stage::Descriptors,
+        Stage::Cgroup,
+        Stage::OomScore,
+        Stage::Nice,
+        Stage::IoPriority,
+        Stage::Bounding,
         Stage::Groups,
         Stage::GroupId,
         Stage::UserId,
+        Stage::Capabilities,
+        Stage::NoNewPrivs,
         Stage::Directory,
         Stage::Exec,
     ];
@@ -193,16 +222,35 @@ impl Stage {
             Stage::Group => "lead a process group",
             Stage::Terminal => "take the terminal",
             Stage::Descriptors => "set up the standard descriptors",
+            Stage::Cgroup => "enter its cgroup",
+            Stage::OomScore => "set oom_score_adj",
+            Stage::Nice => "set nice",
+            Stage::IoPriority => "set ioprio",
+            Stage::Rlimit(place) => limits::describe(place),
+            Stage::Bounding => "drop capabilities for good",
             Stage::Groups => "set supplementary groups",
             Stage::GroupId => "set the group id",
             Stage::UserId => "set the user id",
+            Stage::Capabilities => "set capabilities",
+            Stage::NoNewPrivs => "set no_new_privs",
             Stage::Directory => "change directory",
             Stage::Exec => "execute",
         }
     }
 
+    /// As the status pipe carries it; never 0. Runs in the child.
+    pub(super) fn byte(self) -> u8 {
+        if let Stage::Rlimit(place) = self {
+            return FIRST_RLIMIT.saturating_add(place);
+        }
+        (1..).zip(Stage::ALL).find(|(_, stage)| *stage == self).map_or(0, |(byte, _)| byte)
+    }
+
     fn from_byte(byte: u8) -> Option<Stage> {
-        Stage::ALL.into_iter().find(|&stage| stage as u8 == byte)
+        match byte.checked_sub(FIRST_RLIMIT) {
+            Some(place) => Some(Stage::Rlimit(place)),
+            None => (1..).zip(Stage::ALL).find(|(own, _)| *own == byte).map(|(_, stage)| stage),
+        }
     }
 }
 
@@ -245,6 +293,7 @@ pub fn spawn(spec: &Spec) -> Result<Child, SpawnError> {
         envp: &envp,
         directory: texts.directory.as_deref(),
         umask: spec.umask.map(|mask| mask as libc::mode_t),
+        limits: spec.limits,
         credentials: spec.credentials.filter(|credentials| credentials.differ_from_ours()),
         lead: spec.lead,
         terminal: texts.terminal.as_deref(),

@@ -32,6 +32,7 @@ impl Case {
             umask: None,
             lead: Lead::Group,
             signals: Signals::Default,
+            limits: None,
             credentials: None,
             redirect_stderr: false,
             stdin: Stdin::Pipe,
@@ -297,8 +298,8 @@ fn own_uid_needs_no_change() {
 
 #[test]
 fn stage_survives_its_byte() {
-    for stage in Stage::ALL {
-        assert_eq!(Stage::from_byte(stage as u8), Some(stage));
+    for stage in Stage::ALL.into_iter().chain([Stage::Rlimit(0), Stage::Rlimit(15)]) {
+        assert_eq!(Stage::from_byte(stage.byte()), Some(stage));
     }
     assert_eq!(Stage::from_byte(0), None);
     let error = SpawnError { stage: Stage::Directory, errno: libc::ENOENT };

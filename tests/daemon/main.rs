@@ -19,6 +19,7 @@ mod policies;
 mod reading;
 mod reaping;
 mod reload;
+mod rights;
 mod signals;
 mod socket;
 mod start_stop;

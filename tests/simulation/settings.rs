@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use visor::config::{
-    AutoRestart, Channel, Config, Daemon, ExitOn, Group, GroupKind, LogLevel, Logfile, MainLogfile, Policy, Process,
-    Restart, Signal, Visor,
+    AutoRestart, Channel, Config, Daemon, ExitOn, Group, GroupKind, Limits, LogLevel, Logfile, MainLogfile, Policy,
+    Process, Restart, Signal, Visor,
 };
 use visor::sorted::Map;
 
@@ -112,6 +112,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         tty: None,
         policy: policy(rng),
         listen: Vec::new(),
+        limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },
     }
 }
 
