@@ -143,7 +143,7 @@ fn keys(section: &str) -> Keys {
         "supervisorctl" => return listed(&CTL),
         "include" => return listed(&["files"]),
         "visor" => return listed(&VISOR),
-        PROGRAM_DEFAULT => return listed(&PROGRAM),
+        PROGRAM_DEFAULT => return Keys::Listed([&PROGRAM[..], &limits::KEYS].concat()),
         _ => {}
     }
     if section.starts_with("program:") {

@@ -10,7 +10,7 @@ use super::starts::{StartStage, start_result};
 use super::table::{ProcessId, Target};
 use super::{Action, ClientId, Phase, Supervisor};
 use crate::config::LogLevel;
-use crate::program::{self, Name, Now, Wanted};
+use crate::program::{self, Name, Now};
 use crate::protocol::{Code, Line};
 use crate::sorted::{Map, Set};
 

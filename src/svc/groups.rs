@@ -49,7 +49,7 @@ impl Session {
         let [name] = arguments else {
             return self.misuse(Action::Config, "Error: config requires one process name", ExitCode::Failure);
         };
-        let mut before = None;
+        let mut before: Option<String> = None;
         let end = self.ask_whole(&Request::Settings((*name).to_owned()), |screen, line| {
             let name = line.get("name").map(str::to_owned);
             if name != before {
