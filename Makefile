@@ -15,7 +15,7 @@ RELEASE := target/release
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-build: ## build visor and svc, small, into target/release
+build: ## build visor, svc and visor-http, small, into target/release
 	$(CARGO) build --release --locked
 
 run: build ## start visor as PID 1 of a new namespace on examples/demo.conf
@@ -36,7 +36,7 @@ lint: ## check format, clippy with warnings denied, and the house rules
 
 install: build ## install under $(DESTDIR)$(prefix)
 	$(INSTALL) -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(docdir)/examples"
-	$(INSTALL) -m 755 $(RELEASE)/visor $(RELEASE)/svc "$(DESTDIR)$(bindir)"
+	$(INSTALL) -m 755 $(RELEASE)/visor $(RELEASE)/svc $(RELEASE)/visor-http "$(DESTDIR)$(bindir)"
 	$(INSTALL) -m 644 README.md CHANGELOG.md LICENSE "$(DESTDIR)$(docdir)"
 	$(INSTALL) -m 644 examples/*.conf "$(DESTDIR)$(docdir)/examples"
 

@@ -327,12 +327,11 @@ fn lookup(word: &str, why: &Lookup) -> Refusal {
 }
 
 fn failure(word: &str, error: &SpawnError) -> Refusal {
-    let errno = Errno::from_raw(error.errno);
-    let code = match (error.stage, errno) {
+    let code = match (error.stage, Errno::from_raw(error.errno)) {
         (Stage::Exec, Errno::ENOENT) => NOT_FOUND,
         (Stage::Exec, _) => NOT_EXECUTABLE,
         (Stage::Prepare | Stage::Pipes | Stage::Fork | Stage::Group | Stage::Terminal | Stage::Descriptors, _)
         | (Stage::Groups | Stage::GroupId | Stage::UserId | Stage::Directory, _) => 1,
     };
-    (format!("cannot execute `{word}`: {}", errno.desc()), code)
+    (format!("cannot execute `{word}`: {}", crate::sys::errno_text(error.errno)), code)
 }

@@ -27,9 +27,11 @@ pub mod console;
 pub mod descriptors;
 // Descriptors: pipes, flags, limits, plain reads and writes.
 pub mod fds;
+// Files by pattern.
+pub mod glob;
 // Execute ourselves anew rather than die of a fault.
 pub mod guard;
-// The machine's name, its files by pattern, its limits.
+// The machine's name, the hosts it knows, its limits.
 pub mod host;
 // Mount, name, power off: what the init of a machine does to it.
 #[cfg_attr(not(target_os = "linux"), path = "machine_elsewhere.rs")]
@@ -61,4 +63,4 @@ mod unwind;
 // Users and groups of the machine.
 pub mod users;
 
-pub use call::errno_name;
+pub use call::{errno_name, errno_text};
