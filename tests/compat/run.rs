@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -14,7 +15,12 @@ use super::dialog::{Dialog, free_port};
 use super::forks;
 use super::normal::{Places, is_about};
 use super::original;
-use super::support::{Connection, Foreground, SVC, TIMEOUT, VISOR, clean_command, descendants, in_directory, run};
+use super::support::{
+    Connection, Foreground, SVC, TIMEOUT, VISOR, clean_command, descendants, in_directory, run, run_within,
+};
+
+/// How long a program that does many things may take.
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// What was seen, by subject.
 pub type Seen = BTreeMap<String, Vec<String>>;
@@ -150,7 +156,7 @@ impl Bench {
         let mut words = words.iter().map(|word| self.fill(word));
         let mut command = clean_command(words.next().unwrap_or_default());
         command.args(words).env("HOME", self.directory.path()).current_dir(self.directory.path());
-        self.without_port(screen(&self.places(), command))
+        self.without_port(screen_within(&self.places(), command, PROGRAM_TIMEOUT))
     }
 
     fn dialog(&self, arguments: &str, seat: super::case::Seat, acts: &[Act]) -> Vec<String> {
@@ -427,7 +433,11 @@ fn servers(client: Client, port: u16) -> String {
 
 /// What a command wrote and its exit code.
 pub fn screen(places: &Places<'_>, command: Command) -> Vec<String> {
-    let output = run(command);
+    screen_within(places, command, TIMEOUT)
+}
+
+fn screen_within(places: &Places<'_>, command: Command, timeout: Duration) -> Vec<String> {
+    let output = run_within(command, timeout);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     lines(places, &text(&output.stdout), &text(&output.stderr), output.status.code().map(i64::from))
 }
