@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 
-use argh::{ArgsInfo, FromArgs};
+use argh::ArgsInfo;
 
 use super::command::{self, CommandArgs};
 use super::normalise::{HELP, flags_of, normalise};
-use super::{Exit, VERSION, help, options, usage_error};
+use super::{Exit, VERSION, help, usage_error};
 use crate::config::Signal;
 
 /// What the init is asked to do.
@@ -42,7 +42,7 @@ pub enum VisorCommand {
 }
 
 /// options of `visor`
-#[derive(FromArgs, ArgsInfo, Debug)]
+#[derive(ArgsInfo, Debug)]
 struct RunArgs {
     /// the configuration file (default: searched as Supervisor does)
     #[argh(option, short = 'c', arg_name = "FILE")]
@@ -72,7 +72,8 @@ struct RunArgs {
 }
 
 /// options of `visor check`
-#[derive(FromArgs, ArgsInfo, Debug)]
+#[expect(dead_code, reason = "describes the options")]
+#[derive(ArgsInfo)]
 struct CheckArgs {
     /// the configuration file (default: searched as Supervisor does)
     #[argh(option, short = 'c', arg_name = "FILE")]
@@ -113,10 +114,17 @@ pub fn parse(argv: &[OsString]) -> Result<VisorCommand, Exit> {
         Some(_) => return Err(Exit::success(format!("visor {VERSION}\n"))),
         None => {}
     }
-    if let Some(twice) = words.repeated_but(&["--rewrite", "--expect"]) {
-        return Err(wrong(format!("conflicting command line option '{twice}'")));
-    }
-    let run: RunArgs = command::parse(&words).map_err(wrong)?;
+    words.once(&["--rewrite", "--expect"]).map_err(wrong)?;
+    let run = RunArgs {
+        configuration: words.value("--configuration"),
+        strict: words.has("--strict"),
+        machine: words.has("--machine"),
+        group: words.has("--group"),
+        rewrite: words.values("--rewrite"),
+        expect: words.values("--expect"),
+        parent_death: words.value("--parent-death"),
+        version: words.has("--version"),
+    };
     if let Some(argv) = command.filter(|argv| !argv.is_empty()) {
         if let Some(word) = words.operands.first() {
             return Err(wrong(format!("no such command: `{}`", word.to_string_lossy())));
@@ -173,17 +181,18 @@ fn check(argv: &[OsString], rest: &[OsString], run: RunArgs) -> Result<VisorComm
     if words.first_of(&[HELP]).is_some() {
         return Err(Exit::success(check_page()));
     }
-    let check: CheckArgs = options(&words).map_err(wrong)?;
+    words.once(&[]).map_err(wrong)?;
+    let configuration = words.value("--configuration");
     if let Some(word) = words.operands.first() {
         return Err(wrong(format!("`check` takes no arguments: `{}`", word.to_string_lossy())));
     }
-    if run.configuration.is_some() && check.configuration.is_some() {
+    if run.configuration.is_some() && configuration.is_some() {
         return Err(wrong("conflicting command line option '-c'".to_owned()));
     }
     Ok(VisorCommand::Check {
-        config: check.configuration.or(run.configuration),
-        dump: check.dump,
-        strict: check.strict || run.strict,
+        config: configuration.or(run.configuration),
+        dump: words.has("--dump"),
+        strict: words.has("--strict") || run.strict,
     })
 }
 

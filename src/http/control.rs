@@ -9,17 +9,26 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::os::unix::net::UnixStream as StdStream;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
 use super::channel::{Channel, ChannelError};
 use crate::protocol::handover::Rights;
 use crate::protocol::{Code, Line, Reader, Request};
 
 /// Connections kept for the next request, of each kind of rights.
-const MAX_IDLE: usize = 4;
+const MAX_IDLE: usize = 32;
+/// Connections asked for in one second; visor takes more than twice as many for a flood, and ends its sender.
+const MAX_ASKED_PER_SECOND: u32 = 400;
+/// How long one waits who would ask for more, unless one comes back before.
+const ASK_PAUSE: Duration = Duration::from_millis(20);
+/// The same while visor has no more to give, and how long in all.
+const FULL_PAUSE: Duration = Duration::from_millis(200);
+const ROOM_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes asked of a connection at a time.
 const READ_BYTES: usize = 16 * 1024;
 /// Most bytes of one reply that is kept whole; what may be longer is read with [`Control::open`].
@@ -93,7 +102,10 @@ pub struct Control {
     idle: RefCell<Vec<Connection>>,
     /// Connections that are with somebody.
     lent: Cell<usize>,
+    /// Told when one comes back.
     returned: Notify,
+    /// How many were asked for since when.
+    asked: Cell<(Instant, u32)>,
 }
 
 #[derive(Debug)]
@@ -113,7 +125,13 @@ pub struct Stream {
 impl Control {
     /// None yet; they come over `channel`.
     pub fn new(channel: Rc<Channel>) -> Rc<Control> {
-        Rc::new(Control { channel, idle: RefCell::default(), lent: Cell::new(0), returned: Notify::new() })
+        Rc::new(Control {
+            channel,
+            idle: RefCell::default(),
+            lent: Cell::new(0),
+            returned: Notify::new(),
+            asked: Cell::new((Instant::now(), 0)),
+        })
     }
 
     /// Sends a request and waits for its whole reply.
@@ -160,14 +178,25 @@ impl Control {
     }
 
     async fn take(&self, rights: Rights) -> Result<Connection, AskError> {
+        let deadline = Instant::now() + ROOM_PATIENCE;
         loop {
             if let Some(connection) = self.take_idle(rights) {
                 return Ok(connection);
             }
             if !self.channel.is_closed() {
+                if !self.may_ask(Instant::now()) {
+                    let _ = timeout(ASK_PAUSE, self.returned.notified()).await;
+                    continue;
+                }
                 match self.channel.control(rights).await {
                     Ok(descriptor) => return Connection::new(descriptor.into(), rights).ok_or(AskError::Closed),
-                    Err(ChannelError::Refused(text)) => return Err(AskError::Refused(text)),
+                    Err(ChannelError::Refused(text)) if Instant::now() >= deadline => {
+                        return Err(AskError::Refused(text));
+                    }
+                    Err(ChannelError::Refused(_)) => {
+                        let _ = timeout(FULL_PAUSE, self.returned.notified()).await;
+                        continue;
+                    }
                     Err(ChannelError::Closed) => continue,
                 }
             }
@@ -177,6 +206,16 @@ impl Control {
             }
             self.returned.notified().await;
         }
+    }
+
+    /// Whether one more connection may be asked for now; counts it if so.
+    fn may_ask(&self, now: Instant) -> bool {
+        let (since, count) = self.asked.get();
+        let (since, count) =
+            if now.duration_since(since) >= Duration::from_secs(1) { (now, 0) } else { (since, count) };
+        let may = count < MAX_ASKED_PER_SECOND;
+        self.asked.set((since, count + u32::from(may)));
+        may
     }
 
     fn take_idle(&self, rights: Rights) -> Option<Connection> {
@@ -256,5 +295,160 @@ fn size(line: &Line) -> usize {
         Line::Data(pairs) => pairs.iter().map(|(key, value)| key.len() + value.len()).sum(),
         Line::Bytes(bytes) => bytes.len(),
         Line::Ok(text) | Line::Error(_, text) => text.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{IoSlice, Read as _, Write as _};
+    use std::os::fd::{AsRawFd as _, OwnedFd};
+
+    use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
+
+    use super::*;
+    use crate::protocol::handover::{FromGateway, ToGateway};
+
+    /// visor's end of a channel.
+    struct Visor(Option<OwnedFd>);
+
+    impl Visor {
+        fn pair() -> (Visor, Rc<Control>) {
+            let (ours, theirs) =
+                socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+            let channel = Rc::new(Channel::new(ours).unwrap());
+            let listening = Rc::clone(&channel);
+            tokio::task::spawn_local(async move {
+                while listening.next().await.is_ok_and(|m| !matches!(m, super::super::channel::Message::End)) {}
+            });
+            (Visor(Some(theirs)), Control::new(channel))
+        }
+
+        /// Takes one message and answers it; a connection when `give`.
+        fn answer(&self, give: bool) -> Option<StdStream> {
+            let socket = self.0.as_ref().unwrap();
+            let mut stream = StdStream::from(socket.try_clone().unwrap());
+            let mut packet = [0; 1024];
+            let length = stream.read(&mut packet).unwrap();
+            assert!(matches!(FromGateway::of_packet(&packet[..length]), Some(FromGateway::Control(_))));
+            if !give {
+                stream.write_all(&ToGateway::Refused { text: "full".to_owned() }.to_packet()).unwrap();
+                return None;
+            }
+            let (near, far) = StdStream::pair().unwrap();
+            let bytes = ToGateway::Control.to_packet();
+            let descriptors = [far.as_raw_fd()];
+            let rights = [ControlMessage::ScmRights(&descriptors)];
+            sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(&bytes)], &rights, MsgFlags::empty(), None).unwrap();
+            Some(near)
+        }
+    }
+
+    /// Runs a test with what its tasks need.
+    async fn local(test: impl Future<Output = ()>) {
+        tokio::task::LocalSet::new().run_until(test).await;
+    }
+
+    fn hello(stream: &mut StdStream) {
+        let mut line = [0; 6];
+        stream.read_exact(&mut line).unwrap();
+        assert_eq!(&line, b"hello\n");
+        stream.write_all(b" pid=7\nok\n").unwrap();
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn connection_is_asked_for_once_and_used_again() {
+        local(async {
+            let (visor, control) = Visor::pair();
+            let far = tokio::task::spawn_blocking(move || {
+                let mut stream = visor.answer(true).unwrap();
+                hello(&mut stream);
+                hello(&mut stream);
+                visor
+            });
+            for _ in 0..2 {
+                let answer = control.ask(Rights::All, &Request::Hello).await.unwrap();
+                assert_eq!((answer.get("pid"), answer.failure()), (Some("7"), None));
+            }
+            drop(far.await.unwrap());
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn connection_that_hung_up_meanwhile_is_not_used_again() {
+        local(async {
+            let (visor, control) = Visor::pair();
+            let far = tokio::task::spawn_blocking(move || {
+                hello(&mut visor.answer(true).unwrap());
+                visor
+            });
+            control.ask(Rights::All, &Request::Hello).await.unwrap();
+            let visor = far.await.unwrap();
+            // The runtime hears of the end when it next looks.
+            tokio::task::yield_now().await;
+            let far = tokio::task::spawn_blocking(move || hello(&mut visor.answer(true).unwrap()));
+            control.ask(Rights::All, &Request::Hello).await.unwrap();
+            far.await.unwrap();
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_may_look_gets_another_connection_than_who_may_do_all() {
+        local(async {
+            let (visor, control) = Visor::pair();
+            let far = tokio::task::spawn_blocking(move || {
+                let mut first = visor.answer(true).unwrap();
+                hello(&mut first);
+                let mut second = visor.answer(true).unwrap();
+                hello(&mut second);
+                (visor, first, second)
+            });
+            control.ask(Rights::All, &Request::Hello).await.unwrap();
+            control.ask(Rights::Observe, &Request::Hello).await.unwrap();
+            drop(far.await.unwrap());
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn refusal_is_outwaited_and_the_end_of_the_channel_is_not() {
+        local(async {
+            let (mut visor, control) = Visor::pair();
+            let far = tokio::task::spawn_blocking(move || {
+                visor.answer(false);
+                hello(&mut visor.answer(true).unwrap());
+                visor.0 = None;
+            });
+            control.ask(Rights::All, &Request::Hello).await.unwrap();
+            far.await.unwrap();
+            assert_eq!(control.ask(Rights::All, &Request::Hello).await, Err(AskError::Closed));
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn after_the_end_of_the_channel_connections_in_use_serve_who_waits() {
+        local(async {
+            let (mut visor, control) = Visor::pair();
+            let far = tokio::task::spawn_blocking(move || {
+                let mut stream = visor.answer(true).unwrap();
+                visor.0 = None;
+                stream
+            });
+            let mut first = control.open(Rights::All, &Request::Hello).await.unwrap();
+            let mut stream = far.await.unwrap();
+            let far = tokio::task::spawn_blocking(move || {
+                hello(&mut stream);
+                hello(&mut stream);
+            });
+            let waiting = Rc::clone(&control);
+            let second = tokio::task::spawn_local(async move { waiting.ask(Rights::All, &Request::Hello).await });
+            while !first.next().await.unwrap().is_end() {}
+            drop(first);
+            assert!(second.await.unwrap().is_ok());
+            far.await.unwrap();
+        })
+        .await;
     }
 }

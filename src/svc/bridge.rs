@@ -43,7 +43,8 @@ fn reach(target: &Target) -> Result<Client, Unreached> {
     let mut client = Client::over(socket);
     let mut trouble = Trouble::Other;
     let greeted = client.send_line(&target.to_line());
-    match greeted.and_then(|()| client.rest_of_reply(|line| trouble = Trouble::of_line(&line).unwrap_or(trouble))) {
+    match greeted.and_then(|()| client.rest_of_reply(&mut |line| trouble = Trouble::of_line(&line).unwrap_or(trouble)))
+    {
         Ok(End::Ok(_)) => Ok(client),
         Ok(End::Error(_, text)) => Err(Unreached::Trouble(trouble, text)),
         Err(error) => Err(Unreached::Broken(error)),

@@ -20,7 +20,7 @@ impl Session {
             return Ok(ExitCode::Failure);
         };
         let request = Request::Event { kind: (*kind).to_owned(), data: data.join(" ").into_bytes() };
-        self.ask(&request, |_, _| ())?;
+        self.ask(&request, &mut |_, _| ())?;
         Ok(ExitCode::Success)
     }
 

@@ -31,7 +31,8 @@ const CONF: &str = "[program:alive]\ncommand=sleep 1000\nstartsecs=0\n\
     [eventlistener:listens]\ncommand=cat\nevents=TICK_3600\nstartsecs=0\n\
     [fcgi-program:fast]\ncommand=sleep 1000\nsocket=unix://$DIR/fast.sock\nstartsecs=0\n";
 
-const TYPES: &str = "what is no string is no name: one answer for all methods, where the original answers HTTP 500 in others";
+const TYPES: &str =
+    "what is no string is no name: one answer for all methods, where the original answers HTTP 500 in others";
 const REFUSED: &[&str] = &["fault 2 'INCORRECT_PARAMETERS'"];
 /// Where visor differs on purpose, besides answering where the original fails inside: subject, what visor answers, why.
 const INTENDED: &[(&str, &[&str], &str)] = &[
@@ -60,7 +61,11 @@ const INTENDED: &[(&str, &[&str], &str)] = &[
     // Logs that are no text, which the original cannot send: what stands for them.
     ("supervisor.readProcessStdoutLog('bytes', 0, 0)", &["'a�b'"], "bytes that are no UTF-8"),
     ("supervisor.readProcessStdoutLog('controls', 0, 0)", &["'a␁␛[1mb\\r\\nc\\td'"], "characters that XML cannot hold"),
-    ("supervisor.tailProcessStdoutLog('controls', 0, 100)", &["['a␁␛[1mb\\r\\nc\\td', 12, False]"], "characters that XML cannot hold"),
+    (
+        "supervisor.tailProcessStdoutLog('controls', 0, 100)",
+        &["['a␁␛[1mb\\r\\nc\\td', 12, False]"],
+        "characters that XML cannot hold",
+    ),
     ("supervisor.readProcessStdoutLog('texts', -4, 0)", &["'�er\\n'"], "an offset inside a letter"),
     ("supervisor.readProcessStdoutLog('texts', 16, 2)", &["'��'"], "an offset inside a letter"),
     ("supervisor.getProcessInfo(1)", REFUSED, TYPES),

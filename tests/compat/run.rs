@@ -15,7 +15,9 @@ use super::dialog::{Dialog, free_port};
 use super::forks;
 use super::normal::{Places, is_about};
 use super::original;
-use super::support::{Connection, Foreground, SVC, TIMEOUT, VISOR, clean_command, descendants, in_directory, run, run_within};
+use super::support::{
+    Connection, Foreground, SVC, TIMEOUT, VISOR, clean_command, descendants, in_directory, run, run_within,
+};
 
 /// How long a program that does many things may take.
 const PROGRAM_TIMEOUT: Duration = Duration::from_secs(240);

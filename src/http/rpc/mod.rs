@@ -118,13 +118,10 @@ async fn admit(cx: &Context, method: &Method, params: Params<'_>) -> Result<(), 
     if method.changes() && !cx.may_change() {
         return Err(Fault::about(Kind::Failed, "this login may look and change nothing"));
     }
-    match method.deed {
-        Deed::ListMethods | Deed::MethodHelp | Deed::MethodSignature | Deed::Multicall | Deed::SendRemoteCommEvent => {
-            Ok(())
-        }
-        _ if ask(cx, &Request::State, "").await?.get("state") == Some(RUNNING) => Ok(()),
-        _ => Err(Fault::new(Kind::ShutdownState)),
+    if method.works_to_the_end() || ask(cx, &Request::State, "").await?.get("state") == Some(RUNNING) {
+        return Ok(());
     }
+    Err(Fault::new(Kind::ShutdownState))
 }
 
 /// visor's word for itself while it does what it is for.
