@@ -23,7 +23,7 @@ pub fn config(groups: Vec<Group>) -> Config {
         file: "/etc/supervisord.conf".to_string(),
         daemon: daemon(),
         visor: Visor {
-            shutdown_timeout: (groups.len() % 3 == 0).then_some(Duration::from_secs(4)),
+            shutdown_timeout: groups.len().is_multiple_of(3).then_some(Duration::from_secs(4)),
             ..Visor::default()
         },
         servers: Vec::new(),
