@@ -557,7 +557,7 @@ fn shell() -> Case {
             &[
                 PROMPT,
                 Type("stop pai\t"),
-                See("pair:"),
+                See("r:"),
                 Type("\t\t"),
                 See("half_1"),
                 PROMPT,
