@@ -63,7 +63,7 @@ fn it_leaves_after_a_minute_without_connections_and_not_before() {
     let pid = site.gateway();
     let begin = std::time::Instant::now();
     drop(patient);
-    crate::support::left_out("nothing; waiting a minute for the gateway to leave");
+    crate::client::tell("waiting a minute for the gateway to leave");
     let deadline = begin + Duration::from_secs(90);
     while gateways(&site).contains(&pid) {
         assert!(std::time::Instant::now() < deadline, "it leaves");
