@@ -28,10 +28,16 @@ impl Place {
             return Ok(Place::Unix(PathBuf::from(path)));
         }
         let uri: Uri = url.parse().map_err(|cause| format!("not a URL: {cause}"))?;
-        match (uri.scheme_str(), uri.host()) {
-            (Some("http"), Some(host)) if !host.is_empty() => {
-                let host = host.trim_start_matches('[').trim_end_matches(']');
-                Ok(Place::Inet(host.to_owned(), uri.port_u16().unwrap_or(DEFAULT_PORT)))
+        match (uri.scheme_str(), uri.authority()) {
+            (Some("http"), Some(authority)) if !authority.host().is_empty() => {
+                let has_port = !authority.as_str().ends_with(authority.host());
+                let port = match authority.port_u16() {
+                    Some(port) => port,
+                    None if has_port => return Err("its port is none".to_owned()),
+                    None => DEFAULT_PORT,
+                };
+                let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+                Ok(Place::Inet(host.to_owned(), port))
             }
             _ => Err("only http://HOST:PORT and unix://PATH can be reached".to_owned()),
         }
