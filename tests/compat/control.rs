@@ -546,7 +546,7 @@ fn shell() -> Case {
         .until("success: half_1 ")
         .until("success: echoes ")
         .pipe("", &[Type("status alone\n\nfoo bar\n?\nhelp tail\nversion\nstop idle\nquit\n")])
-        .pipe("", &[Type("pid alone"), Hangup])
+        .pipe("", &[Type("version"), Hangup])
         .pipe("-i", &[Type("open unix://$DIR/nothing.sock\nexit\n")])
         .terminal("", &[PROMPT, Type("star\t"), See("start "), Interrupt])
         .terminal(
