@@ -13,8 +13,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::case::Seat;
-use super::support::{TIMEOUT, clean_command, eventually};
+use super::support::{TIMEOUT, clean_command};
 
+/// Between two looks at whether a program has ended.
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
 
@@ -108,13 +110,21 @@ impl Dialog {
         kill(Pid::from_raw(pid), signal).expect("it can be signalled");
     }
 
+    fn text(&self) -> String {
+        let shown = self.screen.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&shown.text).into_owned()
+    }
+
     /// Waits for the program's end; everything it showed and its exit code.
     pub fn end(mut self) -> (String, Option<i32>) {
-        let mut child = None;
-        let exit = eventually(&format!("{} ends", self.what), || {
-            child = self.child.try_wait().expect("our own child");
-            child
-        });
+        let deadline = Instant::now() + TIMEOUT;
+        let exit = loop {
+            if let Some(exit) = self.child.try_wait().expect("our own child") {
+                break exit;
+            }
+            assert!(Instant::now() < deadline, "{} ends within {TIMEOUT:?}:\n{}", self.what, self.text());
+            std::thread::sleep(LOOK_PAUSE);
+        };
         let shown = self.screen.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let over = self.screen.changed.wait_timeout_while(shown, Duration::from_secs(5), |shown| !shown.over);
         let (shown, _) = over.unwrap_or_else(PoisonError::into_inner);
