@@ -5,8 +5,8 @@
 use std::ffi::OsStr;
 use std::io;
 
-use super::Session;
 use super::action::Action;
+use super::{Session, Speech};
 use crate::cli::ExitCode;
 use crate::client::{Client, ClientError, End};
 use crate::protocol::Code;
@@ -66,6 +66,18 @@ impl Session {
                 }
                 Err(unreached) => return Err(self.unreached(&target.url, unreached)),
             }
+        }
+    }
+
+    /// For who is nobody to visor, but may have a login for the HTTP that a server's socket speaks, too. If not, `refusal` is told.
+    pub(super) fn connect_refused(&mut self, refusal: &ClientError) -> Result<Client, ExitCode> {
+        match reach(&Target { url: self.server.url(), login: self.login.clone() }) {
+            Ok(client) => {
+                self.speech = Speech::Foreign;
+                Ok(client)
+            }
+            Err(Unreached::Trouble(Trouble::Unauthorized, _)) => self.connect_foreign(),
+            Err(_) => Err(self.not_understood(refusal)),
         }
     }
 

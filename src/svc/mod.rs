@@ -226,6 +226,7 @@ impl Session {
                 drop(client);
                 self.connect_foreign()
             }
+            Err(error @ ClientError::Failed(Code::NotPermitted, _)) => self.connect_refused(&error),
             Err(error) => Err(self.not_understood(&error)),
         }
     }

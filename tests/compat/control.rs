@@ -435,7 +435,7 @@ fn reconfigure() -> Case {
         .intended(
             "step 29: ctl reread",
             &[
-                "ERROR: CANT_REREAD: $DIR/supervisord.conf:16: [program:stays] startsecs: `soon`: \
+                "ERROR: CANT_REREAD: $DIR/supervisord.conf:14: [program:stays] startsecs: `soon`: \
                  invalid literal for int() with base 10: 'soon'",
                 "exit code: Some(1)",
             ],
@@ -444,8 +444,8 @@ fn reconfigure() -> Case {
         .intended(
             "step 30: ctl update",
             &[
-                "error: <class 'xmlrpc.client.Fault'>, <Fault 92: \"CANT_REREAD: $DIR/supervisord.conf:16: [program:stays] \
-                 startsecs: `soon`: invalid literal for int() with base 10: 'soon'\">: file: $PYTHON/xmlrpc/client.py line: 668",
+                "error: <class 'xmlrpc.client.Fault'>, <Fault 92: \"CANT_REREAD: $DIR/supervisord.conf:14: [program:stays] \
+                 startsecs: `soon`: invalid literal for int() with base 10: 'soon'\">: file: …",
                 "exit code: Some(1)",
             ],
             MISTAKES,

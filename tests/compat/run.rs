@@ -148,7 +148,7 @@ impl Bench {
         let port = self.port.to_string();
         let venv = original::programs().and_then(Path::parent).unwrap_or(Path::new("/")).to_string_lossy();
         let tidy = |line: &str| line.replace(&port, "$PORT").replace(&*venv, "$VENV").replace("$ABOVE", "$VENV");
-        lines.iter().map(|line| tidy(line)).collect()
+        lines.iter().map(|line| without_chance(&tidy(line))).collect()
     }
 
     /// What a program tells.
@@ -411,6 +411,16 @@ fn write_conf(side: Side, scene: &Scene, place: &Path, port: u16, sections: &str
     let text = in_directory(&text, place).replace("$VENV", &theirs.to_string_lossy());
     let text = text.replace("$PYTHON", &theirs.join("python3").to_string_lossy());
     std::fs::write(place.join("supervisord.conf"), text).expect("the configuration is written");
+}
+
+/// Without what the original's control program says of itself: the place in Python's own code, and where Ctrl-C met it.
+fn without_chance(line: &str) -> String {
+    if let Some((error, _)) = line.split_once(": file: ").filter(|_| line.starts_with("error: <class")) {
+        return format!("{error}: file: …");
+    }
+    let met = line.strip_suffix(" Cannot connect, error: <class 'KeyboardInterrupt'> ()");
+    let before = met.and_then(|met| met.find("http://").or(met.find("unix://")).and_then(|at| met.get(..at)));
+    before.unwrap_or(line).to_owned()
 }
 
 /// The servers, and where the control program finds one.
