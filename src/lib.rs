@@ -8,7 +8,7 @@
 //!               │  │          └──────▶ event, protocol
 //!               │  └──▶ logs, protocol                 bin/svc.rs ──▶ svc ──▶ client ──▶ protocol
 //!               ├─────▶ sys                                 └──▶ config, machine ([supervisorctl] only)
-//!               └─────▶ machine ──▶ config, sys
+//!               └─────▶ machine ──▶ config, sys       bin/visor-http.rs ──▶ http ──▶ protocol, sys
 //! ```
 
 // Command lines, help texts and exit codes of the binaries.

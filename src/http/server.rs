@@ -29,6 +29,7 @@ use super::control::Control;
 use super::gate;
 use super::meter::{Meter, Metered};
 use crate::protocol::handover::{Door, Rights};
+use crate::sys::process;
 
 /// Most connections at a time; each is a descriptor and a few KiB. One more closes the one that is unused for longest.
 const MAX_CONNECTIONS: usize = 512;
@@ -48,6 +49,10 @@ const LAST_LIMIT: Duration = Duration::from_secs(280);
 /// Runs the gateway on the descriptor visor has given it, to its end.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Others may run as the same user, and we are about to hear passwords.
+    if let Err(error) = process::keep_secrets() {
+        return fail(&format!("cannot keep passwords from other processes: {error}"));
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot make a runtime: {error}")),

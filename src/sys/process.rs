@@ -140,6 +140,24 @@ pub fn set_parent_death_signal(_signal: i32) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Lets no process without root look into our memory or descriptors, not even one of the same user, and dump no core.
+///
+/// # Errors
+/// As prctl(2).
+#[cfg(all(target_os = "linux", feature = "http"))]
+pub fn keep_secrets() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_dumpable(false)?)
+}
+
+/// Lets nobody look into our memory: not possible here.
+///
+/// # Errors
+/// None.
+#[cfg(all(not(target_os = "linux"), feature = "http"))]
+pub fn keep_secrets() -> io::Result<()> {
+    Ok(())
+}
+
 /// Pid of our parent; 0 when it is outside our namespace.
 #[must_use]
 pub fn parent() -> i32 {

@@ -4,8 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::client::{Site, post, post_body};
-use crate::support::left_out;
+use crate::client::{Site, post, post_body, tell};
 
 /// What the gateway may grow by, in KiB, whatever is done to it.
 const MAY_GROW: u64 = 24 * 1024;
@@ -21,7 +20,7 @@ fn warm() -> (Site, u64) {
 fn still_well(site: &Site, before: u64, gateway: i32, what: &str) {
     site.all_is_well();
     let after = site.memory();
-    left_out(&format!("nothing; {what}: the gateway took {before} KiB before and {after} KiB after"));
+    tell(&format!("{what}: the gateway took {before} KiB before and {after} KiB after"));
     assert_eq!(site.gateway(), gateway, "{what}: it is the same gateway");
     assert!(after < before + MAY_GROW, "{what}: {before} KiB, then {after} KiB");
 }
@@ -266,7 +265,7 @@ fn thousand_idle_connections_leave_room_for_the_next() {
     still_well(&site, before, gateway, "a thousand idle connections");
     patient.call("supervisor.getState", &[]);
     let descriptors = std::fs::read_dir(format!("/proc/{gateway}/fd")).map(Iterator::count).unwrap_or(0);
-    left_out(&format!("nothing; it holds {descriptors} descriptors for {} connections", idle.len()));
+    tell(&format!("it holds {descriptors} descriptors for {} connections", idle.len()));
     assert!(descriptors < 600, "{descriptors} descriptors");
 }
 
