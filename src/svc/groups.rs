@@ -50,7 +50,7 @@ impl Session {
             return self.misuse(Action::Config, "Error: config requires one process name", ExitCode::Failure);
         };
         let mut before = None;
-        let end = self.ask_whole(&Request::Settings((*name).to_owned()), |screen, line| {
+        let end = self.ask_whole(&Request::Settings((*name).to_owned()), &mut |screen, line| {
             let name = line.get("name").map(str::to_owned);
             if name != before {
                 let blank = if before.is_some() { "\n" } else { "" };
