@@ -54,6 +54,8 @@ pub mod signals;
 pub mod socket;
 // Start a child.
 pub mod spawn;
+// The steps of starting a child.
+mod stage;
 // Datagrams to the system log.
 pub mod syslog;
 // The terminal we run on, and who has it.
