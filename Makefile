@@ -15,7 +15,7 @@ RELEASE := target/release
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-build: ## build visor and svc, small, into target/release
+build: ## build visor, svc and visor-http, small, into target/release
 	$(CARGO) build --release --locked
 
 run: build ## start visor as PID 1 of a new namespace on examples/demo.conf
@@ -34,9 +34,18 @@ lint: ## check format, clippy with warnings denied, and the house rules
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	@tools/check-house
 
-install: build ## install under $(DESTDIR)$(prefix)
+# Names under which visor, and then svc, stand in for Supervisor's programs.
+ALIASES       ?=
+VISOR_ALIASES := supervisord pidproxy echo_supervisord_conf
+SVC_ALIASES   := supervisorctl
+
+install: build ## install under $(DESTDIR)$(prefix); ALIASES=1 links Supervisor's names, too
 	$(INSTALL) -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(docdir)/examples"
-	$(INSTALL) -m 755 $(RELEASE)/visor $(RELEASE)/svc "$(DESTDIR)$(bindir)"
+	$(INSTALL) -m 755 $(RELEASE)/visor $(RELEASE)/svc $(RELEASE)/visor-http "$(DESTDIR)$(bindir)"
+ifeq ($(ALIASES),1)
+	for name in $(VISOR_ALIASES); do ln -sf visor "$(DESTDIR)$(bindir)/$$name"; done
+	for name in $(SVC_ALIASES); do ln -sf svc "$(DESTDIR)$(bindir)/$$name"; done
+endif
 	$(INSTALL) -m 644 README.md CHANGELOG.md LICENSE "$(DESTDIR)$(docdir)"
 	$(INSTALL) -m 644 examples/*.conf "$(DESTDIR)$(docdir)/examples"
 

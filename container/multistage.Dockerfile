@@ -12,7 +12,7 @@ RUN mkdir -p src/bin && touch src/lib.rs \
  && cargo fetch --locked
 COPY src src
 # The target of this toolchain is musl already, so the binaries are static.
-RUN cargo build --release --locked --offline && install -D -t /out target/release/visor target/release/svc
+RUN cargo build --release --locked --offline --no-default-features && install -D -t /out target/release/visor target/release/svc
 
 FROM scratch
 COPY --from=build /out/ /

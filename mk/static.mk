@@ -5,11 +5,10 @@ TARGET ?= x86_64-unknown-linux-musl
 STATIC := target/static/$(TARGET)
 TINY   := target/tiny/$(TARGET)
 
-# What visor and svc may take together, in bytes; docs/size.md says why one limit is not its goal.
-STATIC_GOAL  := 1153433
-STATIC_LIMIT := $(STATIC_GOAL)
-TINY_GOAL    := 614400
-TINY_LIMIT   := 925000
+# What visor and svc may take together, and visor-http alone, in bytes; docs/size.md has the figures.
+STATIC_LIMIT  := 1153433
+GATEWAY_LIMIT := 2621440
+TINY_LIMIT    := 614400
 
 FOREIGN := aarch64-unknown-linux-musl armv7-unknown-linux-musleabihf riscv64gc-unknown-linux-musl
 
@@ -23,8 +22,9 @@ tiny: ## the same with a standard library built for size, into target/tiny/TARGE
 
 check-size: static tiny ## check that the static binaries are within their limits
 	@code=0; \
-	tools/check-size static $(STATIC) $(STATIC_LIMIT) $(STATIC_GOAL) || code=1; \
-	tools/check-size tiny $(TINY) $(TINY_LIMIT) $(TINY_GOAL) || code=1; \
+	tools/check-size static $(STATIC_LIMIT) $(STATIC)/visor $(STATIC)/svc || code=1; \
+	tools/check-size gateway $(GATEWAY_LIMIT) $(STATIC)/visor-http || code=1; \
+	tools/check-size tiny $(TINY_LIMIT) $(TINY)/visor $(TINY)/svc || code=1; \
 	exit $$code
 
 check-reproducible: static ## build the static binaries again elsewhere, and compare
@@ -35,12 +35,12 @@ check-static: static tiny ## run the static binaries in empty roots, with users 
 	@tools/check-static $(TINY)
 
 test-static: static tiny ## run the black-box tests against the static binaries
-	@tools/test-static $(STATIC) $(TINY)
+	@tools/test-static $(STATIC)/visor-http $(STATIC) $(TINY)
 
 smoke-cross: static ## build for the other processors, and run those binaries under qemu-user
 	@tools/prepare-cross
 	@code=0; for target in $(FOREIGN); do \
-		tools/build-static prebuilt $$target target/static/$$target; built=$$?; \
+		GATEWAY=no tools/build-static prebuilt $$target target/static/$$target; built=$$?; \
 		[ $$built = 3 ] && continue; \
 		[ $$built = 0 ] && tools/smoke-cross $$target target/static/$$target $(STATIC)/visor || code=1; \
 	done; exit $$code

@@ -102,7 +102,7 @@ impl Client {
     }
 
     fn end_of_reply(&mut self) -> Result<End, ClientError> {
-        self.rest_of_reply(|_| {})
+        self.rest_of_reply(&mut |_| {})
     }
 
     /// Sends a line that is no request.
@@ -179,7 +179,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::send`] and [`Client::next_line`].
-    pub fn ask(&mut self, request: &Request, each: impl FnMut(Line)) -> Result<End, ClientError> {
+    pub fn ask(&mut self, request: &Request, each: &mut dyn FnMut(Line)) -> Result<End, ClientError> {
         self.send(request)?;
         self.rest_of_reply(each)
     }
@@ -188,7 +188,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::next_line`].
-    pub fn rest_of_reply(&mut self, mut each: impl FnMut(Line)) -> Result<End, ClientError> {
+    pub fn rest_of_reply(&mut self, each: &mut dyn FnMut(Line)) -> Result<End, ClientError> {
         loop {
             match self.next_line()? {
                 Line::Ok(text) => return Ok(End::Ok(text)),
@@ -283,7 +283,7 @@ mod tests {
     fn reply_comes_line_by_line_then_its_end() {
         let (_folder, mut client, server) = serve(1, b" pid=7\n bytes=2\nhi\nok fine\n");
         let mut lines = Vec::new();
-        let end = client.ask(&Request::Hello, |line| lines.push(line)).unwrap();
+        let end = client.ask(&Request::Hello, &mut |line| lines.push(line)).unwrap();
         assert_eq!(end, End::Ok("fine".to_owned()));
         assert_eq!(lines.len(), 2);
         assert_eq!(server.join().unwrap(), b"hello\n");
@@ -292,9 +292,9 @@ mod tests {
     #[test]
     fn hang_up_in_mid_reply_is_closed_and_foreign_speech_is_protocol() {
         let (_folder, mut client, _server) = serve(1, b" pid=7\n");
-        assert!(matches!(client.ask(&Request::Hello, |_| {}), Err(ClientError::Closed)));
+        assert!(matches!(client.ask(&Request::Hello, &mut |_| {}), Err(ClientError::Closed)));
         let (_folder, mut client, _server) = serve(1, b"HTTP/1.1 400 Bad Request\r\n\r\n");
-        assert!(matches!(client.ask(&Request::Hello, |_| {}), Err(ClientError::Protocol(_))));
+        assert!(matches!(client.ask(&Request::Hello, &mut |_| {}), Err(ClientError::Protocol(_))));
     }
 
     #[test]
@@ -318,15 +318,15 @@ mod tests {
         let _listener = UnixListener::bind(&path).unwrap();
         let mut client = Client::connect(&path).unwrap();
         client.set_timeout(Some(Duration::from_millis(10))).unwrap();
-        assert!(matches!(client.ask(&Request::Hello, |_| {}), Err(ClientError::TimedOut)));
+        assert!(matches!(client.ask(&Request::Hello, &mut |_| {}), Err(ClientError::TimedOut)));
     }
 
     #[test]
     fn unspeakable_request_is_told_before_anything_is_sent() {
         let (_folder, mut client, server) = serve(1, b"ok\n");
-        let error = client.ask(&Request::Restart(Vec::new()), |_| {}).unwrap_err();
+        let error = client.ask(&Request::Restart(Vec::new()), &mut |_| {}).unwrap_err();
         assert!(matches!(error, ClientError::Request(_)));
-        client.ask(&Request::Reopen, |_| {}).unwrap();
+        client.ask(&Request::Reopen, &mut |_| {}).unwrap();
         assert_eq!(server.join().unwrap(), b"reopen\n");
     }
 }

@@ -17,8 +17,7 @@ impl Host for Machine {
     }
 
     fn glob(&self, pattern: &str) -> Vec<String> {
-        let found = sys::host::glob(pattern).unwrap_or_default();
-        found.into_iter().filter_map(|path| path.into_os_string().into_string().ok()).collect()
+        sys::glob::glob(pattern)
     }
 
     fn is_directory(&self, path: &str) -> bool {

@@ -4,9 +4,9 @@
 
 use std::ffi::{OsStr, OsString};
 
-use argh::{ArgsInfo, FromArgs};
+use argh::ArgsInfo;
 
-use super::normalise::{HELP, Words, normalise};
+use super::normalise::{Flags, HELP, Words, flags_of, normalise};
 use super::{Exit, VERSION, help, usage_error};
 use crate::config::Signal;
 
@@ -31,14 +31,14 @@ pub struct CommandArgs {
 }
 
 /// options of `tini`
-#[derive(FromArgs, ArgsInfo, Debug)]
+#[expect(dead_code, reason = "describes the options")]
+#[derive(ArgsInfo)]
 struct TiniArgs {
     /// send signals to the command's process group
     #[argh(switch, short = 'g')]
     group: bool,
     /// become a subreaper (visor always does)
     #[argh(switch, short = 's')]
-    #[expect(dead_code, reason = "always done")]
     subreaper: bool,
     /// signal to get when the parent process dies
     #[argh(option, short = 'p', arg_name = "SIGNAL")]
@@ -48,24 +48,21 @@ struct TiniArgs {
     expect: Vec<String>,
     /// verbosity (taken, visor has nothing to say)
     #[argh(switch, short = 'v')]
-    #[expect(dead_code, reason = "accepted for compatibility")]
     verbose: bool,
     /// warn when processes are reaped (taken)
     #[argh(switch, short = 'w')]
-    #[expect(dead_code, reason = "accepted for compatibility")]
     warn: bool,
     /// print the licence and leave
     #[argh(switch, short = 'l')]
-    #[expect(dead_code, reason = "acts before the values are made")]
     licence: bool,
     /// print the version and leave
     #[argh(switch)]
-    #[expect(dead_code, reason = "acts before the values are made")]
     version: bool,
 }
 
 /// options of `dumb-init`
-#[derive(FromArgs, ArgsInfo, Debug)]
+#[expect(dead_code, reason = "describes the options")]
+#[derive(ArgsInfo)]
 struct DumbInitArgs {
     /// send signals to the command only, not to its session
     #[argh(switch, short = 'c')]
@@ -75,11 +72,9 @@ struct DumbInitArgs {
     rewrite: Vec<String>,
     /// verbosity (taken, visor has nothing to say)
     #[argh(switch, short = 'v')]
-    #[expect(dead_code, reason = "accepted for compatibility")]
     verbose: bool,
     /// print the version and leave
     #[argh(switch, short = 'V')]
-    #[expect(dead_code, reason = "acts before the values are made")]
     version: bool,
 }
 
@@ -101,21 +96,20 @@ pub fn as_small_init(
 /// What to print and the code to leave with: help, version, or wrong use.
 pub fn tini(argv: &[OsString], environment: impl Fn(&str) -> Option<OsString>) -> Result<CommandArgs, Exit> {
     let wrong = |message: String| usage_error(argv, "tini", &message);
-    let words = normalise::<TiniArgs>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    let words = normalise(flags_of::<TiniArgs>(), argv.get(1..).unwrap_or_default()).map_err(wrong)?;
     match words.first_of(&[HELP, "--version", "--licence"]) {
-        Some(HELP) => return Err(Exit::success(page::<TiniArgs>("tini"))),
+        Some(HELP) => return Err(Exit::success(page(flags_of::<TiniArgs>(), "tini"))),
         Some("--version") => return Err(Exit::success(format!("tini (visor {VERSION})\n"))),
         Some(_) => return Err(Exit::success("visor is licensed under the MIT license\n".to_owned())),
         None => {}
     }
-    let args: TiniArgs = parse(&words).map_err(wrong)?;
     Ok(CommandArgs {
         argv: command(&words).map_err(wrong)?,
-        group: args.group || environment("TINI_KILL_PROCESS_GROUP").is_some(),
+        group: words.has("--group") || environment("TINI_KILL_PROCESS_GROUP").is_some(),
         session: false,
         rewrites: Vec::new(),
-        forgiven: codes(&args.expect).map_err(wrong)?,
-        parent_death: args.parent_death.as_deref().map(Signal::parse).transpose().map_err(wrong)?,
+        forgiven: codes(&words.values("--expect")).map_err(wrong)?,
+        parent_death: words.value("--parent-death").as_deref().map(Signal::parse).transpose().map_err(wrong)?,
     })
 }
 
@@ -125,38 +119,30 @@ pub fn tini(argv: &[OsString], environment: impl Fn(&str) -> Option<OsString>) -
 /// What to print and the code to leave with: help, version, or wrong use.
 pub fn dumb_init(argv: &[OsString], environment: impl Fn(&str) -> Option<OsString>) -> Result<CommandArgs, Exit> {
     let wrong = |message: String| usage_error(argv, "dumb-init", &message);
-    let words = normalise::<DumbInitArgs>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    let words = normalise(flags_of::<DumbInitArgs>(), argv.get(1..).unwrap_or_default()).map_err(wrong)?;
     match words.first_of(&[HELP, "--version"]) {
-        Some(HELP) => return Err(Exit::success(page::<DumbInitArgs>("dumb-init"))),
+        Some(HELP) => return Err(Exit::success(page(flags_of::<DumbInitArgs>(), "dumb-init"))),
         Some(_) => return Err(Exit::success(format!("dumb-init (visor {VERSION})\n"))),
         None => {}
     }
-    let args: DumbInitArgs = parse(&words).map_err(wrong)?;
-    let session = !args.single_child && environment("DUMB_INIT_SETSID").as_deref() != Some(OsStr::new("0"));
+    let session = !words.has("--single-child") && environment("DUMB_INIT_SETSID").as_deref() != Some(OsStr::new("0"));
     Ok(CommandArgs {
         argv: command(&words).map_err(wrong)?,
         group: session,
         session,
-        rewrites: rewrites(&args.rewrite).map_err(wrong)?,
+        rewrites: rewrites(&words.values("--rewrite")).map_err(wrong)?,
         ..CommandArgs::default()
     })
-}
-
-/// The words of options that may be repeated are not a conflict here.
-pub(super) fn parse<T: FromArgs>(words: &Words) -> Result<T, String> {
-    let canonical = words.canonical();
-    let canonical: Vec<&str> = canonical.iter().map(String::as_str).collect();
-    T::from_args(&[""], &canonical).map_err(|exit| exit.output.trim_end().to_owned())
 }
 
 fn command(words: &Words) -> Result<Vec<OsString>, String> {
     if words.operands.is_empty() { Err("no command is given".to_owned()) } else { Ok(words.operands.clone()) }
 }
 
-fn page<T: ArgsInfo>(name: &str) -> String {
+fn page(flags: Flags, name: &str) -> String {
     let usage = format!("{name} [options] COMMAND [ARGUMENT…]");
     let title = format!("{name} -- run one command as its init (this is visor).");
-    help::of_visor::<T>(&title, &[&usage], "")
+    help::of_visor(flags, &title, &[&usage], "")
 }
 
 /// `15:3` and the like, by number or name.

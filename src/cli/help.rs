@@ -1,16 +1,16 @@
 //! Help texts, made from the same structures that are parsed.
 
-use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
+use argh::{FlagInfo, FlagInfoKind};
 
-use super::normalise::HELP;
+use super::normalise::{Flags, HELP};
 
 /// Widest left column of [`of_visor`]'s list of options.
 const OPTION_COLUMN: usize = 26;
 
 /// The page of one of Supervisor's programs: `-l/--logfile FILENAME -- use FILENAME as logfile path`, a line per option.
-pub(super) fn of_supervisor<T: ArgsInfo>(headline: &str, usage: &str) -> String {
+pub(super) fn of_supervisor(flags: Flags, headline: &str, usage: &str) -> String {
     let mut page = format!("{headline}\n\nUsage: {usage}\n\nOptions:\n");
-    for flag in T::get_args_info().flags {
+    for flag in flags {
         let long = flag.long.replace('-', "_").replacen("__", "--", 1);
         let value = value_name(flag).map(|name| format!(" {name}")).unwrap_or_default();
         let short = match flag.short {
@@ -24,9 +24,9 @@ pub(super) fn of_supervisor<T: ArgsInfo>(headline: &str, usage: &str) -> String 
 }
 
 /// The page of one of our own binaries; `after` is put below the options.
-pub(super) fn of_visor<T: ArgsInfo>(headline: &str, usage: &[&str], after: &str) -> String {
+pub(super) fn of_visor(flags: Flags, headline: &str, usage: &[&str], after: &str) -> String {
     let mut page = format!("{headline}\n\nUsage: {}\n\nOptions:\n", usage.join("\n       "));
-    for flag in T::get_args_info().flags {
+    for flag in flags {
         let value = value_name(flag).map(|name| format!(" {name}")).unwrap_or_default();
         let short = match flag.short {
             Some(letter) => format!("-{letter}, "),

@@ -2,8 +2,8 @@
 //!
 //! Owns: options, help texts, usage errors, exit codes. Does not own: behaviour, files, the environment.
 //!
-//! The options of a binary are one `argh` structure whose doc comments are its help. Before `argh` sees the words they are
-//! brought into the one spelling it knows (`normalise`), so that Supervisor's habits work: clusters of short options,
+//! The options of a binary are one structure whose doc comments are its help; `argh` makes a list of them. The words are
+//! taken apart by that list here (`normalise`), so that Supervisor's habits work: clusters of short options,
 //! `--option=value`, `_` in long names, unique prefixes.
 
 // One command in the foreground: `visor -- CMD`, `tini`, `dumb-init`.
@@ -25,10 +25,7 @@ pub mod visor;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use argh::{ArgsInfo, FromArgs};
-
 pub use exit::{Exit, ExitCode};
-use normalise::Words;
 
 /// visor's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -75,16 +72,6 @@ pub(crate) fn usage_error(argv: &[OsString], default_name: &str, message: &str) 
         stdout: String::new(),
         stderr: format!("Error: {message}\nFor help, use {invoked} -h\n"),
     }
-}
-
-/// Words in one spelling → the options' values.
-fn options<T: FromArgs + ArgsInfo>(words: &Words) -> Result<T, String> {
-    if let Some(spelled) = words.repeated() {
-        return Err(format!("conflicting command line option '{spelled}'"));
-    }
-    let canonical = words.canonical();
-    let canonical: Vec<&str> = canonical.iter().map(String::as_str).collect();
-    T::from_args(&[""], &canonical).map_err(|exit| exit.output.trim_end().to_owned())
 }
 
 /// All operands as text.

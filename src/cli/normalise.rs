@@ -1,4 +1,4 @@
-//! Words as people and scripts write them → the one spelling `argh` knows.
+//! Words as people and scripts write them → options with their values, and operands.
 //!
 //! Owns: clusters (`-nc FILE`), `--option=value`, `_` for `-`, unique prefixes, where options end. Does not own: what options
 //! there are (it asks `argh`) and what their values mean.
@@ -34,23 +34,34 @@ pub(super) struct Found {
 }
 
 impl Words {
-    /// The options as `argh` wants them.
-    pub fn canonical(&self) -> Vec<String> {
-        self.options.iter().flat_map(|found| [Some(found.long.clone()), found.value.clone()]).flatten().collect()
+    /// Whether an option was given.
+    pub fn has(&self, long: &str) -> bool {
+        self.options.iter().any(|found| found.long == long)
     }
 
-    /// The spelling of the first option that was given before.
-    pub fn repeated(&self) -> Option<&str> {
-        self.repeated_but(&[])
+    /// The values of an option in the order written.
+    pub fn values(&self, long: &str) -> Vec<String> {
+        self.options.iter().filter(|found| found.long == long).filter_map(|found| found.value.clone()).collect()
     }
 
-    /// As [`Words::repeated`], but `several` may be given several times.
-    pub fn repeated_but(&self, several: &[&str]) -> Option<&str> {
+    /// The value of an option, the last one.
+    pub fn value(&self, long: &str) -> Option<String> {
+        self.values(long).pop()
+    }
+
+    /// Refuses an option that was given before, unless it is one that may be given `several` times.
+    ///
+    /// # Errors
+    /// Supervisor's sentence.
+    pub fn once(&self, several: &[&str]) -> Result<(), String> {
         let is_repeated = |(index, found): &(usize, &Found)| {
             !several.contains(&found.long.as_str())
                 && self.options.iter().take(*index).any(|earlier| earlier.long == found.long)
         };
-        self.options.iter().enumerate().find(is_repeated).map(|(_, found)| found.spelled.as_str())
+        match self.options.iter().enumerate().find(is_repeated) {
+            Some((_, found)) => Err(format!("conflicting command line option '{}'", found.spelled)),
+            None => Ok(()),
+        }
     }
 
     /// The first option that is one of `longs`: such options act at once, whatever comes after.
@@ -59,12 +70,19 @@ impl Words {
     }
 }
 
-/// Takes the words after `argv[0]` apart by the options of `T`. Options end at the first operand or `--`.
+/// The options a command line has. Values, not a type: what reads them is compiled once.
+pub(super) type Flags = &'static [FlagInfo<'static>];
+
+/// The options that a structure describes.
+pub(super) fn flags_of<T: ArgsInfo>() -> Flags {
+    T::get_args_info().flags
+}
+
+/// Takes the words after `argv[0]` apart by these options. Options end at the first operand or `--`.
 ///
 /// # Errors
 /// Supervisor's sentence.
-pub(super) fn normalise<T: ArgsInfo>(arguments: &[OsString]) -> Result<Words, String> {
-    let info = T::get_args_info();
+pub(super) fn normalise(flags: Flags, arguments: &[OsString]) -> Result<Words, String> {
     let mut rest: VecDeque<&OsString> = arguments.iter().collect();
     let mut options = Vec::new();
     while let Some(word) = rest.pop_front() {
@@ -77,9 +95,9 @@ pub(super) fn normalise<T: ArgsInfo>(arguments: &[OsString]) -> Result<Words, St
         }
         let word = as_text(word)?;
         if let Some(long) = word.strip_prefix("--") {
-            options.push(take_long(long, info.flags, &mut rest)?);
+            options.push(take_long(long, flags, &mut rest)?);
         } else {
-            take_cluster(word, info.flags, &mut rest, &mut options)?;
+            take_cluster(word, flags, &mut rest, &mut options)?;
         }
     }
     Ok(Words { options, operands: rest.into_iter().cloned().collect() })

@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 
-use argh::{ArgsInfo, FromArgs};
+use argh::ArgsInfo;
 
-use super::normalise::{HELP, normalise};
-use super::{Exit, help, operands_as_text, options, usage_error};
+use super::normalise::{HELP, flags_of, normalise};
+use super::{Exit, help, operands_as_text, usage_error};
 
 /// Options of `supervisorctl`, and the action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,8 @@ pub struct SupervisorctlArgs {
 }
 
 /// options of `supervisorctl`
-#[derive(FromArgs, ArgsInfo, Debug)]
+#[expect(dead_code, reason = "describes the options")]
+#[derive(ArgsInfo)]
 struct Options {
     /// read FILENAME (default: search the usual places)
     #[argh(option, short = 'c', arg_name = "FILENAME")]
@@ -57,21 +58,22 @@ const NAME: &str = "supervisorctl";
 /// What to print and the code to leave with: help or wrong use.
 pub fn parse(argv: &[OsString]) -> Result<SupervisorctlArgs, Exit> {
     let wrong = |message: String| usage_error(argv, NAME, &message);
-    let words = normalise::<Options>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    let words = normalise(flags_of::<Options>(), argv.get(1..).unwrap_or_default()).map_err(wrong)?;
     if words.first_of(&[HELP]).is_some() {
         return Err(Exit::success(page(argv)));
     }
-    let options: Options = options(&words).map_err(wrong)?;
-    if let Some(url) = options.serverurl.as_ref().filter(|url| !is_url(url)) {
+    words.once(&[]).map_err(wrong)?;
+    let serverurl = words.value("--serverurl");
+    if let Some(url) = serverurl.as_ref().filter(|url| !is_url(url)) {
         return Err(wrong(format!("invalid value for -s '{url}': value '{url}' is not a URL")));
     }
     Ok(SupervisorctlArgs {
-        configuration: options.configuration,
-        interactive: options.interactive,
-        serverurl: options.serverurl,
-        username: options.username,
-        password: options.password,
-        history_file: options.history_file,
+        configuration: words.value("--configuration"),
+        interactive: words.has("--interactive"),
+        serverurl,
+        username: words.value("--username"),
+        password: words.value("--password"),
+        history_file: words.value("--history-file"),
         action: operands_as_text(&words.operands).map_err(wrong)?.join(" "),
     })
 }
@@ -85,7 +87,8 @@ fn is_url(text: &str) -> bool {
 fn page(argv: &[OsString]) -> String {
     let invoked = argv.first().map_or(NAME.into(), |name| name.to_string_lossy());
     let headline = "supervisorctl -- control applications run by supervisord from the cmd line.";
-    let mut page = help::of_supervisor::<Options>(headline, &format!("{invoked} [options] [action [arguments]]"));
+    let mut page =
+        help::of_supervisor(flags_of::<Options>(), headline, &format!("{invoked} [options] [action [arguments]]"));
     page.push_str("\nWithout an action an interactive shell is started; the action help lists the others.\n");
     page
 }

@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 
-use argh::{ArgsInfo, FromArgs};
+use argh::ArgsInfo;
 
-use super::normalise::{HELP, normalise};
-use super::{Exit, VERSION, help, operands_as_text, options, usage_error};
+use super::normalise::{HELP, flags_of, normalise};
+use super::{Exit, VERSION, help, operands_as_text, usage_error};
 
 /// Options of `supervisord`; a `None` or `false` leaves the configuration's word. Values are as written: who knows the option
 /// checks them.
-#[derive(FromArgs, ArgsInfo, Debug, Clone, PartialEq, Eq, Default)]
+#[derive(ArgsInfo, Debug, Clone, PartialEq, Eq, Default)]
 pub struct SupervisordArgs {
     /// read FILENAME (default: search the usual places)
     #[argh(option, short = 'c', arg_name = "FILENAME")]
@@ -78,7 +78,7 @@ const NAME: &str = "supervisord";
 /// What to print and the code to leave with: help, version, or wrong use.
 pub fn parse(argv: &[OsString]) -> Result<SupervisordArgs, Exit> {
     let wrong = |message: String| usage_error(argv, NAME, &message);
-    let words = normalise::<SupervisordArgs>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    let words = normalise(flags_of::<SupervisordArgs>(), argv.get(1..).unwrap_or_default()).map_err(wrong)?;
     if !words.operands.is_empty() {
         let operands = operands_as_text(&words.operands).map_err(wrong)?;
         let quoted: Vec<String> = operands.iter().map(|word| format!("'{word}'")).collect();
@@ -89,13 +89,35 @@ pub fn parse(argv: &[OsString]) -> Result<SupervisordArgs, Exit> {
         Some(_) => return Err(Exit::success(format!("{VERSION}\n"))),
         None => {}
     }
-    options(&words).map_err(wrong)
+    words.once(&[]).map_err(wrong)?;
+    let (value, has) = (|long| words.value(long), |long| words.has(long));
+    Ok(SupervisordArgs {
+        configuration: value("--configuration"),
+        nodaemon: has("--nodaemon"),
+        silent: has("--silent"),
+        version: has("--version"),
+        user: value("--user"),
+        umask: value("--umask"),
+        directory: value("--directory"),
+        logfile: value("--logfile"),
+        logfile_maxbytes: value("--logfile-maxbytes"),
+        logfile_backups: value("--logfile-backups"),
+        loglevel: value("--loglevel"),
+        pidfile: value("--pidfile"),
+        identifier: value("--identifier"),
+        childlogdir: value("--childlogdir"),
+        minfds: value("--minfds"),
+        minprocs: value("--minprocs"),
+        profile_options: value("--profile-options"),
+        nocleanup: has("--nocleanup"),
+        strip_ansi: has("--strip-ansi"),
+    })
 }
 
 fn page(argv: &[OsString]) -> String {
     let invoked = argv.first().map_or(NAME.into(), |name| name.to_string_lossy());
     let usage = format!("{invoked} [options]");
-    help::of_supervisor::<SupervisordArgs>("supervisord -- run a set of applications as daemons.", &usage)
+    help::of_supervisor(flags_of::<SupervisordArgs>(), "supervisord -- run a set of applications as daemons.", &usage)
 }
 
 #[cfg(test)]

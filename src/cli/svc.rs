@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 
-use argh::{ArgsInfo, FromArgs};
+use argh::ArgsInfo;
 
-use super::normalise::{HELP, Words, normalise};
-use super::{Exit, VERSION, help, operands_as_text, options, usage_error};
+use super::normalise::{HELP, Words, flags_of, normalise};
+use super::{Exit, VERSION, help, operands_as_text, usage_error};
 
 /// Options of `svc`, and the action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,8 @@ impl Host {
 }
 
 /// options of `svc`
-#[derive(FromArgs, ArgsInfo, Debug)]
+#[expect(dead_code, reason = "describes the options")]
+#[derive(ArgsInfo)]
 struct Options {
     /// visor's control socket, or unix:///path or http://host:port of a supervisord (default: $SVC_SOCKET, then the place where visor puts it)
     #[argh(option, short = 's', arg_name = "PATH")]
@@ -87,7 +88,6 @@ struct Options {
     host: Option<String>,
     /// print the version and leave
     #[argh(switch, short = 'V')]
-    #[expect(dead_code, reason = "acts before the values are made")]
     version: bool,
 }
 
@@ -123,19 +123,19 @@ Examples: svc restart web
 /// What to print and the code to leave with: help, version, or wrong use.
 pub fn parse(argv: &[OsString]) -> Result<SvcArgs, Exit> {
     let wrong = |message: String| usage_error(argv, NAME, &message);
-    let words = normalise::<Options>(argv.get(1..).unwrap_or_default()).map_err(wrong)?;
+    let words = normalise(flags_of::<Options>(), argv.get(1..).unwrap_or_default()).map_err(wrong)?;
     match words.first_of(&[HELP, "--version"]) {
         Some(HELP) => return Err(Exit::success(page())),
         Some(_) => return Err(Exit::success(format!("svc {VERSION}\n"))),
         None => {}
     }
-    let options: Options = options(&words).map_err(wrong)?;
+    words.once(&[]).map_err(wrong)?;
     let operands = operands_as_text(&words.operands).map_err(wrong)?;
     Ok(SvcArgs {
-        socket: options.socket,
-        username: options.username,
-        password: options.password,
-        host: options.host.as_deref().map(Host::parse).transpose().map_err(wrong)?,
+        socket: words.value("--socket"),
+        username: words.value("--username"),
+        password: words.value("--password"),
+        host: words.value("--host").as_deref().map(Host::parse).transpose().map_err(wrong)?,
         action: operands.join(" "),
         words: elsewhere(&words, operands),
     })
@@ -150,7 +150,7 @@ fn elsewhere(words: &Words, operands: Vec<String>) -> Vec<String> {
 }
 
 fn page() -> String {
-    help::of_visor::<Options>("svc -- talk to visor.", &["svc [options] [ACTION [ARGUMENTS]]"], AFTER)
+    help::of_visor(flags_of::<Options>(), "svc -- talk to visor.", &["svc [options] [ACTION [ARGUMENTS]]"], AFTER)
 }
 
 #[cfg(test)]

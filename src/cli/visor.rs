@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 
-use argh::{ArgsInfo, FromArgs};
+use argh::ArgsInfo;
 
 use super::command::{self, CommandArgs};
-use super::normalise::{HELP, normalise};
-use super::{Exit, VERSION, help, options, usage_error};
+use super::normalise::{HELP, flags_of, normalise};
+use super::{Exit, VERSION, help, usage_error};
 use crate::config::Signal;
 
 /// What the init is asked to do.
@@ -42,7 +42,7 @@ pub enum VisorCommand {
 }
 
 /// options of `visor`
-#[derive(FromArgs, ArgsInfo, Debug)]
+#[derive(ArgsInfo, Debug)]
 struct RunArgs {
     /// the configuration file (default: searched as Supervisor does)
     #[argh(option, short = 'c', arg_name = "FILE")]
@@ -72,7 +72,8 @@ struct RunArgs {
 }
 
 /// options of `visor check`
-#[derive(FromArgs, ArgsInfo, Debug)]
+#[expect(dead_code, reason = "describes the options")]
+#[derive(ArgsInfo)]
 struct CheckArgs {
     /// the configuration file (default: searched as Supervisor does)
     #[argh(option, short = 'c', arg_name = "FILE")]
@@ -107,16 +108,23 @@ pub fn parse(argv: &[OsString]) -> Result<VisorCommand, Exit> {
         Some(at) => (ours.get(..at).unwrap_or_default(), ours.get(at.saturating_add(1)..)),
         None => (ours, None),
     };
-    let words = normalise::<RunArgs>(ours).map_err(wrong)?;
+    let words = normalise(flags_of::<RunArgs>(), ours).map_err(wrong)?;
     match words.first_of(&[HELP, "--version"]) {
         Some(HELP) => return Err(Exit::success(page())),
         Some(_) => return Err(Exit::success(format!("visor {VERSION}\n"))),
         None => {}
     }
-    if let Some(twice) = words.repeated_but(&["--rewrite", "--expect"]) {
-        return Err(wrong(format!("conflicting command line option '{twice}'")));
-    }
-    let run: RunArgs = command::parse(&words).map_err(wrong)?;
+    words.once(&["--rewrite", "--expect"]).map_err(wrong)?;
+    let run = RunArgs {
+        configuration: words.value("--configuration"),
+        strict: words.has("--strict"),
+        machine: words.has("--machine"),
+        group: words.has("--group"),
+        rewrite: words.values("--rewrite"),
+        expect: words.values("--expect"),
+        parent_death: words.value("--parent-death"),
+        version: words.has("--version"),
+    };
     if let Some(argv) = command.filter(|argv| !argv.is_empty()) {
         if let Some(word) = words.operands.first() {
             return Err(wrong(format!("no such command: `{}`", word.to_string_lossy())));
@@ -169,21 +177,22 @@ fn in_foreground(run: RunArgs, argv: &[OsString]) -> Result<VisorCommand, String
 /// Options before the word `check` count as well.
 fn check(argv: &[OsString], rest: &[OsString], run: RunArgs) -> Result<VisorCommand, Exit> {
     let wrong = |message: String| usage_error(argv, NAME, &message);
-    let words = normalise::<CheckArgs>(rest).map_err(wrong)?;
+    let words = normalise(flags_of::<CheckArgs>(), rest).map_err(wrong)?;
     if words.first_of(&[HELP]).is_some() {
         return Err(Exit::success(check_page()));
     }
-    let check: CheckArgs = options(&words).map_err(wrong)?;
+    words.once(&[]).map_err(wrong)?;
+    let configuration = words.value("--configuration");
     if let Some(word) = words.operands.first() {
         return Err(wrong(format!("`check` takes no arguments: `{}`", word.to_string_lossy())));
     }
-    if run.configuration.is_some() && check.configuration.is_some() {
+    if run.configuration.is_some() && configuration.is_some() {
         return Err(wrong("conflicting command line option '-c'".to_owned()));
     }
     Ok(VisorCommand::Check {
-        config: check.configuration.or(run.configuration),
-        dump: check.dump,
-        strict: check.strict || run.strict,
+        config: configuration.or(run.configuration),
+        dump: words.has("--dump"),
+        strict: words.has("--strict") || run.strict,
     })
 }
 
@@ -193,12 +202,22 @@ fn page() -> String {
         "visor [-c FILE] [-g] [-e CODE] [--rewrite S:R] [-p SIGNAL] -- COMMAND [ARGUMENT…]",
         "visor check [-c FILE] [--dump] [--strict]",
     ];
-    help::of_visor::<RunArgs>("visor -- run the programs of a supervisord.conf, as PID 1 or not.", &usage, AFTER)
+    help::of_visor(
+        flags_of::<RunArgs>(),
+        "visor -- run the programs of a supervisord.conf, as PID 1 or not.",
+        &usage,
+        AFTER,
+    )
 }
 
 fn check_page() -> String {
     let usage = ["visor check [-c FILE] [--dump] [--strict]"];
-    help::of_visor::<CheckArgs>("visor check -- read a configuration, list its mistakes and leave.", &usage, "")
+    help::of_visor(
+        flags_of::<CheckArgs>(),
+        "visor check -- read a configuration, list its mistakes and leave.",
+        &usage,
+        "",
+    )
 }
 
 #[cfg(test)]

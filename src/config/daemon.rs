@@ -83,14 +83,18 @@ impl Source<'_, '_> {
         match parse(self.reader.host, typed) {
             Ok(value) => value,
             Err(reason) => {
-                self.reader.mistakes.push(Mistake {
-                    key: Some(format!("--{key}")),
-                    text: Some(typed.clone()),
-                    ..Mistake::of_file(COMMAND_LINE, format!("invalid value for --{key} '{typed}': {reason}"))
-                });
+                self.mistyped(key, typed, &reason);
                 default
             }
         }
+    }
+
+    fn mistyped(&mut self, key: &str, typed: &str, reason: &str) {
+        self.reader.mistakes.push(Mistake {
+            key: Some(format!("--{key}")),
+            text: Some(typed.to_owned()),
+            ..Mistake::of_file(COMMAND_LINE, format!("invalid value for --{key} '{typed}': {reason}"))
+        });
     }
 
     fn flag(&mut self, key: &str, typed: bool) -> bool {

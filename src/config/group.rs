@@ -167,7 +167,7 @@ fn events<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Vec<String> {
     }
     let mut events = Vec::new();
     for word in words {
-        let event = word.to_uppercase();
+        let event = word.to_ascii_uppercase();
         if !EVENTS.contains(&event.as_str()) {
             let reason = format!("Unknown event type {event} in [{name}] events");
             reader.refuse(section, "events", reason);

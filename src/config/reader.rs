@@ -57,16 +57,25 @@ impl<'a> Reader<'a> {
         names: &Names,
         parse: impl FnOnce(&dyn Host, &str) -> Result<T, String>,
     ) -> Option<T> {
-        let entry = self.entry(section, key)?;
-        let label = format!("{}.{key}", section.name);
-        let text = self.expand(section, key, entry, &entry.value, &label, names)?;
+        let (entry, text) = self.written(section, key, names)?;
         match parse(self.host, &text) {
             Ok(value) => Some(value),
             Err(reason) => {
-                self.mistakes.push(entry.mistake(&section.name, key, reason));
+                self.misunderstood(section, key, entry, reason);
                 None
             }
         }
+    }
+
+    /// The key's entry and its text, expanded.
+    fn written(&mut self, section: &'a Section, key: &str, names: &Names) -> Option<(&'a Entry, String)> {
+        let entry = self.entry(section, key)?;
+        let label = format!("{}.{key}", section.name);
+        Some((entry, self.expand(section, key, entry, &entry.value, &label, names)?))
+    }
+
+    fn misunderstood(&mut self, section: &Section, key: &str, entry: &Entry, reason: String) {
+        self.mistakes.push(entry.mistake(&section.name, key, reason));
     }
 
     /// Expands a text of an entry; `label` is what messages call it.

@@ -179,9 +179,10 @@ fn rpc_interface<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Rp
 }
 
 /// A reference to a Python object, `package.module:name`. None is ever loaded here, so nothing but the
-/// shape is checked.
+/// shape is checked; what is not ASCII counts as a letter.
 pub(super) fn plugin(text: &str, section: &str) -> Result<String, String> {
-    let dotted = |part: &str| part.trim().chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+    let dotted =
+        |part: &str| part.trim().chars().all(|c| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
     let (module, object) = text.split_once(':').unwrap_or((text, ""));
     if module.trim().is_empty() || !dotted(module) || !dotted(object) {
         return Err(format!("{text} cannot be resolved within [{section}]"));

@@ -173,7 +173,7 @@ fn is_signal(number: i32) -> bool {
 }
 
 fn signal_by_name(text: &str) -> Option<i32> {
-    let upper = text.trim().to_uppercase();
+    let upper = text.trim().to_ascii_uppercase();
     let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
     match name.as_str() {
         "SIGRTMIN" => return Some(RTMIN),

@@ -328,8 +328,7 @@ fn lookup(word: &str, why: &Lookup) -> Refusal {
 }
 
 fn failure(word: &str, error: &SpawnError) -> Refusal {
-    let errno = Errno::from_raw(error.errno);
-    let code = match (error.stage, errno) {
+    let code = match (error.stage, Errno::from_raw(error.errno)) {
         (Stage::Exec, Errno::ENOENT) => NOT_FOUND,
         (Stage::Exec, _) => NOT_EXECUTABLE,
         (Stage::Prepare | Stage::Pipes | Stage::Fork | Stage::Group | Stage::Terminal | Stage::Descriptors, _)
@@ -337,5 +336,5 @@ fn failure(word: &str, error: &SpawnError) -> Refusal {
         | (Stage::Cgroup | Stage::OomScore | Stage::Nice | Stage::IoPriority | Stage::Rlimit(_), _)
         | (Stage::Bounding | Stage::Capabilities | Stage::NoNewPrivs, _) => 1,
     };
-    (format!("cannot execute `{word}`: {}", errno.desc()), code)
+    (format!("cannot execute `{word}`: {}", crate::sys::errno_text(error.errno)), code)
 }

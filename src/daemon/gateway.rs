@@ -271,7 +271,7 @@ impl Daemon {
         self.poll.remove(Token::GatewayErrors(pid));
         let Some(mut process) = self.gateway.processes.remove(&pid) else { return true };
         let mut last = Vec::new();
-        process.lines.flush(|piece| last.push(piece.text.to_vec()));
+        process.lines.flush(&mut |piece| last.push(piece.text.to_vec()));
         self.tell_gateway_errors(&last);
         if self.gateway.link.as_ref().is_some_and(|link| link.pid == pid) {
             self.gateway.link = None;
@@ -302,7 +302,9 @@ impl Daemon {
         match fds::read(errors, &mut chunk) {
             Ok(Read::Bytes(count)) => {
                 let mut lines = Vec::new();
-                process.lines.push(chunk.get(..count).unwrap_or_default(), |piece| lines.push(piece.text.to_vec()));
+                process
+                    .lines
+                    .push(chunk.get(..count).unwrap_or_default(), &mut |piece| lines.push(piece.text.to_vec()));
                 self.tell_gateway_errors(&lines);
                 true
             }

@@ -223,3 +223,60 @@ impl Daemon {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Now {
+        Now { mono: Duration::from_millis(millis), wall: Duration::ZERO }
+    }
+
+    #[test]
+    fn gateway_that_reads_in_time_is_not_stuck_and_one_that_does_not_is() {
+        let (ours, theirs) = channel::packets().unwrap();
+        let mut link = Link::new(7, ours);
+        assert_eq!(link.deadline(), None);
+        link.send(b"one", None, at(1000)).unwrap();
+        link.send(b"two", None, at(3000)).unwrap();
+        assert_eq!(link.deadline(), Some(at(6000).mono), "the first one counts");
+        assert!(!link.is_stuck(at(5999)));
+        let mut packet = [0; 8];
+        assert_eq!(fds::read(&theirs, &mut packet).unwrap(), Read::Bytes(3));
+        assert!(!link.is_stuck(at(6000)), "it has read something");
+        assert_eq!(link.deadline(), Some(at(11_000).mono));
+        assert!(link.is_stuck(at(11_000)));
+    }
+
+    #[test]
+    fn channel_that_is_read_empty_is_looked_at_no_more() {
+        let (ours, theirs) = channel::packets().unwrap();
+        let mut link = Link::new(7, ours);
+        link.send(b"one", None, at(1000)).unwrap();
+        assert_eq!(fds::read(&theirs, &mut [0; 8]).unwrap(), Read::Bytes(3));
+        assert!(!link.is_stuck(at(6000)));
+        assert_eq!(link.deadline(), None);
+    }
+
+    #[test]
+    fn thousand_questions_a_second_are_enough() {
+        let (ours, _theirs) = channel::packets().unwrap();
+        let mut link = Link::new(7, ours);
+        let asked = |link: &mut Link, now: Now| (0..MAX_ASKED_PER_SECOND).all(|_| !link.asks_too_often(now));
+        assert!(asked(&mut link, at(1000)));
+        assert!(link.asks_too_often(at(1999)));
+        assert!(asked(&mut link, at(2000)));
+    }
+
+    #[test]
+    fn whom_nobody_serves_is_told_when_to_come_back() {
+        let text = |unable: Unable| String::from_utf8(unable.answer()).unwrap();
+        assert!(text(Unable::Resting(Duration::from_millis(1001))).contains("\r\nRetry-After: 2\r\n"));
+        assert!(text(Unable::Resting(Duration::ZERO)).contains("\r\nRetry-After: 1\r\n"));
+        for unable in [Unable::NotInstalled, Unable::Busy, Unable::Resting(Duration::from_secs(60))] {
+            let answer = text(unable);
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{answer}");
+        }
+    }
+}

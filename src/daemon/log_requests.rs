@@ -106,7 +106,7 @@ impl Daemon {
 
     pub(super) fn clear(&mut self, client: ClientId, names: &[String]) {
         let mut failure = None;
-        self.each(client, names, &mut failure, |daemon, id| match daemon.outputs.clear(id) {
+        self.each(client, names, &mut failure, &mut |daemon, id| match daemon.outputs.clear(id) {
             Ok(()) => Ok(Some(("result", "cleared".to_string()))),
             Err(text) => Err((Code::Failed, text)),
         });

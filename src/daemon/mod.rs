@@ -53,7 +53,7 @@ use listeners::Doors;
 use outputs::Outputs;
 
 /// What a descriptor in the poll set is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Token {
     Signals,
     Listener(usize),

@@ -212,7 +212,7 @@ impl Outputs {
             && let Some(lines) = &mut outlet.lines
         {
             let (process, syslog) = (&outlet.process, &mut self.syslog);
-            lines.flush(|piece| send_line(syslog, process, piece.text));
+            lines.flush(&mut |piece| send_line(syslog, process, piece.text));
         }
         happenings
     }
@@ -260,7 +260,7 @@ impl Outputs {
         }
         if let Some(lines) = &mut outlet.lines {
             let (process, syslog) = (&outlet.process, &mut self.syslog);
-            lines.push(chunk, |piece| send_line(syslog, process, piece.text));
+            lines.push(chunk, &mut |piece| send_line(syslog, process, piece.text));
         }
         if self.voice.hears(LogLevel::Debug) {
             let mut text = Vec::with_capacity(chunk.len().saturating_add(outlet.process.len()));

@@ -155,7 +155,7 @@ impl Daemon {
             return self.done(client);
         }
         let mut failure = None;
-        self.each(client, names, &mut failure, |daemon, id| {
+        self.each(client, names, &mut failure, &mut |daemon, id| {
             let pid = daemon.supervisor.entry(id).and_then(|entry| entry.life.state.pid()).unwrap_or(0);
             Ok(Some(("pid", pid.to_string())))
         });
@@ -167,7 +167,7 @@ impl Daemon {
             return self.refuse(client, Code::BadSignal, &format!("no such signal `{word}`"));
         };
         let mut failure = None;
-        self.each(client, names, &mut failure, |daemon, id| daemon.signal_one(id, signal));
+        self.each(client, names, &mut failure, &mut |daemon, id| daemon.signal_one(id, signal));
         self.end(client, failure);
     }
 
@@ -192,7 +192,7 @@ impl Daemon {
         client: ClientId,
         names: &[String],
         failure: &mut Option<(Code, String)>,
-        mut act: impl FnMut(&mut Daemon, ProcessId) -> ItemResult,
+        act: &mut dyn FnMut(&mut Daemon, ProcessId) -> ItemResult,
     ) {
         for target in self.supervisor.resolve(names) {
             let (ids, named) = match target {

@@ -9,17 +9,26 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::os::unix::net::UnixStream as StdStream;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
 use super::channel::{Channel, ChannelError};
 use crate::protocol::handover::Rights;
 use crate::protocol::{Code, Line, Reader, Request};
 
 /// Connections kept for the next request, of each kind of rights.
-const MAX_IDLE: usize = 4;
+const MAX_IDLE: usize = 32;
+/// Connections asked for in one second; visor takes more than twice as many for a flood, and ends its sender.
+const MAX_ASKED_PER_SECOND: u32 = 400;
+/// How long one waits who would ask for more, unless one comes back before.
+const ASK_PAUSE: Duration = Duration::from_millis(20);
+/// The same while visor has no more to give, and how long in all.
+const FULL_PAUSE: Duration = Duration::from_millis(200);
+const ROOM_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes asked of a connection at a time.
 const READ_BYTES: usize = 16 * 1024;
 /// Most bytes of one reply that is kept whole; what may be longer is read with [`Control::open`].
@@ -93,7 +102,10 @@ pub struct Control {
     idle: RefCell<Vec<Connection>>,
     /// Connections that are with somebody.
     lent: Cell<usize>,
+    /// Told when one comes back.
     returned: Notify,
+    /// How many were asked for since when.
+    asked: Cell<(Instant, u32)>,
 }
 
 #[derive(Debug)]
@@ -113,7 +125,13 @@ pub struct Stream {
 impl Control {
     /// None yet; they come over `channel`.
     pub fn new(channel: Rc<Channel>) -> Rc<Control> {
-        Rc::new(Control { channel, idle: RefCell::default(), lent: Cell::new(0), returned: Notify::new() })
+        Rc::new(Control {
+            channel,
+            idle: RefCell::default(),
+            lent: Cell::new(0),
+            returned: Notify::new(),
+            asked: Cell::new((Instant::now(), 0)),
+        })
     }
 
     /// Sends a request and waits for its whole reply.
@@ -160,14 +178,25 @@ impl Control {
     }
 
     async fn take(&self, rights: Rights) -> Result<Connection, AskError> {
+        let deadline = Instant::now() + ROOM_PATIENCE;
         loop {
             if let Some(connection) = self.take_idle(rights) {
                 return Ok(connection);
             }
             if !self.channel.is_closed() {
+                if !self.may_ask(Instant::now()) {
+                    let _ = timeout(ASK_PAUSE, self.returned.notified()).await;
+                    continue;
+                }
                 match self.channel.control(rights).await {
                     Ok(descriptor) => return Connection::new(descriptor.into(), rights).ok_or(AskError::Closed),
-                    Err(ChannelError::Refused(text)) => return Err(AskError::Refused(text)),
+                    Err(ChannelError::Refused(text)) if Instant::now() >= deadline => {
+                        return Err(AskError::Refused(text));
+                    }
+                    Err(ChannelError::Refused(_)) => {
+                        let _ = timeout(FULL_PAUSE, self.returned.notified()).await;
+                        continue;
+                    }
                     Err(ChannelError::Closed) => continue,
                 }
             }
@@ -177,6 +206,16 @@ impl Control {
             }
             self.returned.notified().await;
         }
+    }
+
+    /// Whether one more connection may be asked for now; counts it if so.
+    fn may_ask(&self, now: Instant) -> bool {
+        let (since, count) = self.asked.get();
+        let (since, count) =
+            if now.duration_since(since) >= Duration::from_secs(1) { (now, 0) } else { (since, count) };
+        let may = count < MAX_ASKED_PER_SECOND;
+        self.asked.set((since, count + u32::from(may)));
+        may
     }
 
     fn take_idle(&self, rights: Rights) -> Option<Connection> {
@@ -258,3 +297,7 @@ fn size(line: &Line) -> usize {
         Line::Ok(text) | Line::Error(_, text) => text.len(),
     }
 }
+
+#[cfg(test)]
+#[path = "control_tests.rs"]
+mod tests;

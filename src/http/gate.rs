@@ -36,6 +36,10 @@ const LARGE_BODIES: usize = 8;
 /// For a whole body.
 const BODY_LIMIT: Duration = Duration::from_secs(30);
 
+/// Most bytes of a body that is read for nothing, and how long that may take.
+const MAX_DISCARDED_BYTES: usize = 64 * 1024;
+const DISCARD_LIMIT: Duration = Duration::from_secs(2);
+
 /// Who is at the other end of a connection.
 #[derive(Debug)]
 pub(super) struct Visitor {
@@ -47,7 +51,10 @@ pub(super) struct Visitor {
 /// Answers one request.
 pub(super) async fn answer(shared: &Shared, visitor: &Visitor, request: Request<Incoming>) -> Response<Body> {
     let mut response = match admit(shared, visitor, &request).await {
-        Err(refusal) => refusal,
+        Err(refusal) => {
+            discard(request.into_body()).await;
+            refusal
+        }
         Ok(rights) => {
             let (head, incoming) = request.into_parts();
             match shared.bodies.read(incoming).await {
@@ -69,6 +76,21 @@ pub(super) async fn answer(shared: &Shared, visitor: &Visitor, request: Request<
     };
     response.headers_mut().entry(SERVER).or_insert(PRODUCT);
     response
+}
+
+/// Reads what comes with a request that is refused: who sends it after the head, as Python's client does, would find the
+/// connection broken and never read why.
+async fn discard(mut incoming: Incoming) {
+    let reading = async {
+        let mut left = MAX_DISCARDED_BYTES;
+        while let Some(Ok(frame)) = incoming.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    let _ = timeout(DISCARD_LIMIT, reading).await;
 }
 
 /// Lets a request in, or says why not.

@@ -102,128 +102,101 @@ pub fn exposition(facts: &Facts) -> String {
     let mut out = Writer(String::new());
     own(&mut out, facts);
     processes(&mut out, facts);
-    listeners(&mut out, facts);
     out.0.push_str("# EOF\n");
     out.0
 }
 
 fn own(out: &mut Writer, facts: &Facts) {
+    use Kind::{Counter, Gauge, Info};
     let own = facts.metrics.iter().find(|line| line.get("name").is_none());
     let fact = |key: &str| own.and_then(|line| line.get(key)).and_then(number);
-    out.family("visor", Kind::Info, "", "Which visor this is.");
-    out.sample("visor_info", &[("version", &facts.version), ("identifier", &facts.identifier)], 1);
-    out.family("visor_start_time_seconds", Kind::Gauge, "seconds", "When visor was started, in seconds since 1970.");
-    out.maybe("visor_start_time_seconds", &[], fact("started"));
-    out.family("visor_clients", Kind::Gauge, "", "Connections to the control socket, those of the gateway included.");
-    out.maybe("visor_clients", &[], fact("clients"));
-    out.family("visor_events_lost", Kind::Counter, "", "Events that were lost because a pool of listeners was full.");
-    out.maybe("visor_events_lost_total", &[], fact("events_lost"));
     let usage = facts.usage.get(&facts.pid);
-    out.family("visor_cpu_seconds", Kind::Counter, "seconds", "CPU time that visor has used.");
-    out.maybe("visor_cpu_seconds_total", &[], usage.map(|usage| usage.cpu));
-    out.family("visor_resident_memory_bytes", Kind::Gauge, "bytes", "Memory of visor that is resident.");
-    out.maybe("visor_resident_memory_bytes", &[], usage.map(|usage| usage.resident));
+    out.family("visor", Info, "", "Which visor this is.");
+    out.sample("visor_info", &[("version", &facts.version), ("identifier", &facts.identifier)], 1);
+    let name = "visor_start_time_seconds";
+    out.one(name, Gauge, "seconds", "When visor was started, in seconds since 1970.", fact("started"));
+    let help = "Connections to the control socket, those of the gateway included.";
+    out.one("visor_clients", Gauge, "", help, fact("clients"));
+    let help = "Events that were lost because a pool of listeners was full.";
+    out.one("visor_events_lost", Counter, "", help, fact("events_lost"));
+    let help = "CPU time that visor has used.";
+    out.one("visor_cpu_seconds", Counter, "seconds", help, usage.map(|usage| usage.cpu));
+    let help = "Memory of visor that is resident.";
+    out.one("visor_resident_memory_bytes", Gauge, "bytes", help, usage.map(|usage| usage.resident));
+}
+
+/// A process: what is shown of it, its line of `status`, and that of `metrics`.
+struct Process<'a> {
+    row: Row,
+    status: &'a Line,
+    counted: Option<&'a Line>,
+    usage: Option<&'a Usage>,
+}
+
+impl Process<'_> {
+    fn labels(&self) -> [(&str, &str); 2] {
+        [("group", &self.row.group), ("process", &self.row.process)]
+    }
+
+    fn count(&self, key: &str) -> Option<i64> {
+        self.counted?.get(key).and_then(number)
+    }
 }
 
 fn processes(out: &mut Writer, facts: &Facts) {
-    let rows = Row::all(&facts.status);
+    use Kind::{Counter, Gauge, StateSet};
     let counted: BTreeMap<&str, &Line> =
         facts.metrics.iter().filter_map(|line| Some((line.get("name")?, line))).collect();
-    let lines: BTreeMap<&str, &Line> = facts.status.iter().filter_map(|line| Some((line.get("name")?, line))).collect();
-    let each = |out: &mut Writer, write: &dyn Fn(&mut Writer, &Row, [(&str, &str); 2])| {
-        for row in &rows {
-            write(out, row, [("group", &row.group), ("process", &row.process)]);
-        }
+    let of_line = |status| {
+        let row = Row::of(status)?;
+        let usage = facts.usage.get(&row.pid).filter(|_| row.pid != 0);
+        Some(Process { counted: counted.get(row.name.as_str()).copied(), usage, row, status })
     };
-    let status = |row: &Row, key: &str| lines.get(row.name.as_str()).and_then(|line| line.get(key)).and_then(number);
-    let count = |row: &Row, key: &str| counted.get(row.name.as_str()).and_then(|line| line.get(key)).and_then(number);
-    let usage = |row: &Row| if row.pid == 0 { None } else { facts.usage.get(&row.pid) };
+    let all: Vec<Process<'_>> = facts.status.iter().filter_map(of_line).collect();
 
-    out.family("visor_process_state", Kind::StateSet, "", "The state a process is in.");
-    each(out, &|out, row, [group, process]| {
+    out.family("visor_process_state", StateSet, "", "The state a process is in.");
+    for process in &all {
+        let [group, name] = process.labels();
         for state in STATES {
-            let labels = [group, process, ("visor_process_state", state)];
-            out.sample("visor_process_state", &labels, u8::from(row.state == state));
+            let labels = [group, name, ("visor_process_state", state)];
+            out.sample("visor_process_state", &labels, u8::from(process.row.state == state));
         }
-    });
-    out.family("visor_process_up", Kind::Gauge, "", "Whether a process is RUNNING.");
-    each(out, &|out, row, labels| out.sample("visor_process_up", &labels, u8::from(row.state == "RUNNING")));
-    out.family("visor_process_wanted", Kind::Gauge, "", "Whether a process is meant to run.");
-    each(out, &|out, row, labels| {
-        let wanted = lines.get(row.name.as_str()).and_then(|line| line.get("wanted"));
-        out.maybe("visor_process_wanted", &labels, wanted.map(|wanted| u8::from(wanted == "up")));
-    });
-    out.family(
-        "visor_process_starts",
-        Kind::Counter,
-        "",
-        "How often a process was started; all but the first are restarts.",
-    );
-    each(out, &|out, row, labels| out.maybe("visor_process_starts_total", &labels, count(row, "starts")));
-    out.family(
-        "visor_process_start_time_seconds",
-        Kind::Gauge,
-        "seconds",
-        "When a process was last started, in seconds since 1970.",
-    );
-    each(out, &|out, row, labels| {
-        out.maybe("visor_process_start_time_seconds", &labels, Some(row.start).filter(|start| *start > 0));
-    });
-    out.family("visor_process_uptime_seconds", Kind::Gauge, "seconds", "For how long a process is RUNNING.");
-    each(out, &|out, row, labels| out.maybe("visor_process_uptime_seconds", &labels, row.uptime));
-    out.family(
-        "visor_process_exit_status",
-        Kind::Gauge,
-        "",
-        "How a process last ended: its exit code, -1 when a signal killed it.",
-    );
-    each(out, &|out, row, labels| out.maybe("visor_process_exit_status", &labels, status(row, "exit")));
-    out.family(
-        "visor_process_cpu_seconds",
-        Kind::Counter,
-        "seconds",
-        "CPU time of a process and of its process group.",
-    );
-    each(out, &|out, row, labels| {
-        out.maybe("visor_process_cpu_seconds_total", &labels, usage(row).map(|usage| usage.cpu))
-    });
-    out.family(
-        "visor_process_resident_memory_bytes",
-        Kind::Gauge,
-        "bytes",
-        "Resident memory of a process and of its process group.",
-    );
-    each(out, &|out, row, labels| {
-        out.maybe("visor_process_resident_memory_bytes", &labels, usage(row).map(|usage| usage.resident));
-    });
-    out.family("visor_process_output_bytes", Kind::Counter, "bytes", "Bytes that a process has written.");
-    each(out, &|out, row, [group, process]| {
+    }
+    let help = "Whether a process is RUNNING.";
+    out.each("visor_process_up", Gauge, "", help, &all, |one| Some(u8::from(one.row.state == "RUNNING")));
+    let help = "Whether a process is meant to run.";
+    out.each("visor_process_wanted", Gauge, "", help, &all, |one| Some(u8::from(one.status.get("wanted")? == "up")));
+    let help = "How often a process was started; all but the first are restarts.";
+    out.each("visor_process_starts", Counter, "", help, &all, |one| one.count("starts"));
+    let (name, help) = ("visor_process_start_time_seconds", "When a process was last started, in seconds since 1970.");
+    out.each(name, Gauge, "seconds", help, &all, |one| Some(one.row.start).filter(|start| *start > 0));
+    let help = "For how long a process is RUNNING.";
+    out.each("visor_process_uptime_seconds", Gauge, "seconds", help, &all, |one| one.row.uptime);
+    let help = "How a process last ended: its exit code, -1 when a signal killed it.";
+    out.each("visor_process_exit_status", Gauge, "", help, &all, |one| one.status.get("exit").and_then(number));
+    let help = "CPU time of a process and of its process group.";
+    out.each("visor_process_cpu_seconds", Counter, "seconds", help, &all, |one| Some(one.usage?.cpu));
+    let (name, help) =
+        ("visor_process_resident_memory_bytes", "Resident memory of a process and of its process group.");
+    out.each(name, Gauge, "bytes", help, &all, |one| Some(one.usage?.resident));
+    out.family("visor_process_output_bytes", Counter, "bytes", "Bytes that a process has written.");
+    for process in &all {
+        let [group, name] = process.labels();
         for (stream, key) in STREAMS {
-            out.maybe("visor_process_output_bytes_total", &[group, process, ("stream", stream)], count(row, key));
+            let labels = [group, name, ("stream", stream)];
+            out.maybe("visor_process_output_bytes_total", &labels, process.count(key));
         }
-    });
-    out.family(
-        "visor_process_lost_bytes",
-        Kind::Counter,
-        "bytes",
-        "Bytes of a process' output that could not be logged.",
-    );
-    each(out, &|out, row, labels| out.maybe("visor_process_lost_bytes_total", &labels, count(row, "lost_bytes")));
-}
+    }
+    let help = "Bytes of a process' output that could not be logged.";
+    out.each("visor_process_lost_bytes", Counter, "bytes", help, &all, |one| one.count("lost_bytes"));
 
-fn listeners(out: &mut Writer, facts: &Facts) {
-    let listeners: Vec<&Line> = facts.status.iter().filter(|line| line.get("listener").is_some()).collect();
-    let mut each = |name: &str, sample: &str, kind, help: &str, key: &str| {
-        out.family(name, kind, "", help);
-        for line in &listeners {
-            let label = |key| line.get(key).unwrap_or_default();
-            let labels = [("group", label("group")), ("process", label("process"))];
-            out.maybe(sample, &labels, line.get(key).and_then(number));
-        }
-    };
-    let (waiting, lost) = ("visor_listener_events_waiting", "visor_listener_events_lost");
-    each(waiting, waiting, Kind::Gauge, "Events that wait for a listener's pool.", "waiting");
-    each(lost, "visor_listener_events_lost_total", Kind::Counter, "Events that a listener's pool has lost.", "lost");
+    let listeners: Vec<Process<'_>> = all.into_iter().filter(|one| one.status.get("listener").is_some()).collect();
+    let help = "Events that wait for a listener's pool.";
+    let waiting = |one: &Process<'_>| one.status.get("waiting").and_then(number);
+    out.each("visor_listener_events_waiting", Gauge, "", help, &listeners, waiting);
+    let help = "Events that a listener's pool has lost.";
+    let lost = |one: &Process<'_>| one.status.get("lost").and_then(number);
+    out.each("visor_listener_events_lost", Counter, "", help, &listeners, lost);
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -237,6 +210,16 @@ enum Kind {
     Gauge,
     Info,
     StateSet,
+}
+
+impl Kind {
+    /// The name of a family's samples.
+    fn sample(self, family: &str) -> String {
+        match self {
+            Kind::Counter => format!("{family}_total"),
+            Kind::Gauge | Kind::Info | Kind::StateSet => family.to_owned(),
+        }
+    }
 }
 
 /// OpenMetrics, line by line. A family is one block, its head first.
@@ -256,6 +239,28 @@ impl Writer {
             let _ = writeln!(self.0, "# UNIT {name} {unit}");
         }
         let _ = writeln!(self.0, "# HELP {name} {help}");
+    }
+
+    /// A family of one sample, or of none.
+    fn one(&mut self, name: &str, kind: Kind, unit: &str, help: &str, value: Option<impl Display>) {
+        self.family(name, kind, unit, help);
+        self.maybe(&kind.sample(name), &[], value);
+    }
+
+    /// A family with at most one sample for each process.
+    fn each<T: Display>(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        unit: &str,
+        help: &str,
+        processes: &[Process<'_>],
+        value: impl Fn(&Process<'_>) -> Option<T>,
+    ) {
+        self.family(name, kind, unit, help);
+        for process in processes {
+            self.maybe(&kind.sample(name), &process.labels(), value(process));
+        }
     }
 
     fn maybe(&mut self, name: &str, labels: &[(&str, &str)], value: Option<impl Display>) {
@@ -352,7 +357,8 @@ mod tests {
     fn what_is_not_known_has_no_sample() {
         let text =
             exposition(&Facts { status: vec![line(&[("name", "x"), ("state", "STOPPED")])], ..Facts::default() });
-        assert!(!text.contains("visor_process_uptime_seconds{") && !text.contains("visor_clients "));
+        let has = |name: &str| text.lines().any(|line| line.starts_with(name));
+        assert!(!has("visor_process_uptime_seconds") && !has("visor_clients"));
         assert!(text.contains("visor_process_up{group=\"\",process=\"\"} 0"));
     }
 

@@ -47,7 +47,7 @@ pub async fn logtail(cx: &Context, method: &Method, path: &str, query: &str) -> 
         return body::failure(StatusCode::BAD_REQUEST, "");
     }
     let Some(log) = Log::of_path(path) else { return body::failure(StatusCode::NOT_FOUND, "") };
-    if let Err(refusal) = find(cx, &log).await {
+    if let Some(refusal) = lacks(cx, &log).await {
         return refusal;
     }
     let Log { name, stream } = log;
@@ -76,7 +76,7 @@ pub async fn last(cx: &Context, method: &Method, path: &str, query: &str) -> Res
         return body::failure(StatusCode::BAD_REQUEST, "");
     }
     let Some(log) = Log::of_path(path) else { return body::failure(StatusCode::NOT_FOUND, "") };
-    if let Err(refusal) = find(cx, &log).await {
+    if let Some(refusal) = lacks(cx, &log).await {
         return refusal;
     }
     let Log { name, stream } = log;
@@ -103,19 +103,20 @@ fn whole_lines(text: Vec<u8>, asked: u64) -> Vec<u8> {
     }
 }
 
-/// Whether there is such a log; else the answer that says so.
-async fn find(cx: &Context, log: &Log) -> Result<(), Response<Body>> {
-    let missing = |text: &str| Err(body::failure(StatusCode::NOT_FOUND, text));
+/// The answer that says that there is no such log, if there is none.
+async fn lacks(cx: &Context, log: &Log) -> Option<Response<Body>> {
     let request = Request::Read { name: log.name.clone(), stream: log.stream, offset: 0, length: 0 };
-    match cx.ask(&request).await {
-        Err(error) => Err(unavailable(&error)),
-        Ok(answer) => match answer.failure() {
-            None => Ok(()),
-            Some((Code::BadName, _)) => missing(&format!("no such process {}", log.name)),
-            Some((Code::NoFile, _)) => missing(&format!("no {} log of {}", log.stream.word(), log.name)),
-            Some((_, text)) => Err(body::failure(StatusCode::INTERNAL_SERVER_ERROR, text)),
-        },
-    }
+    let answer = match cx.ask(&request).await {
+        Err(error) => return Some(unavailable(&error)),
+        Ok(answer) => answer,
+    };
+    let (code, text) = answer.failure()?;
+    let (status, text) = match code {
+        Code::BadName => (StatusCode::NOT_FOUND, format!("no such process {}", log.name)),
+        Code::NoFile => (StatusCode::NOT_FOUND, format!("no {} log of {}", log.stream.word(), log.name)),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, text.to_owned()),
+    };
+    Some(body::failure(status, &text))
 }
 
 /// Passes on what visor sends. The request at visor ends with the peer: nothing is left behind.

@@ -25,7 +25,7 @@ pub struct Lines {
 
 impl Lines {
     /// Takes a chunk and hands each line that is now whole to `each`.
-    pub fn push(&mut self, chunk: &[u8], mut each: impl FnMut(Piece<'_>)) {
+    pub fn push(&mut self, chunk: &[u8], each: &mut dyn FnMut(Piece<'_>)) {
         let mut rest = chunk;
         let mut blanks = 0_usize;
         while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
@@ -35,18 +35,18 @@ impl Lines {
                 blanks = blanks.saturating_add(1);
                 continue;
             }
-            hand_out_blanks(&mut blanks, &mut each);
-            self.end_line(line, &mut each);
+            hand_out_blanks(&mut blanks, each);
+            self.end_line(line, each);
         }
         if !rest.is_empty() {
-            hand_out_blanks(&mut blanks, &mut each);
-            self.keep(rest, &mut each);
+            hand_out_blanks(&mut blanks, each);
+            self.keep(rest, each);
         }
     }
 
     /// Hands out the line that has no newline, if there is one: the stream has ended, or nobody wants
     /// to wait longer. What comes next begins a new line.
-    pub fn flush(&mut self, mut each: impl FnMut(Piece<'_>)) {
+    pub fn flush(&mut self, each: &mut dyn FnMut(Piece<'_>)) {
         if !self.partial.is_empty() {
             each(Piece { text: &self.partial, continues: self.continues });
         }
@@ -64,7 +64,7 @@ impl Lines {
     }
 
     /// The current line ends with `line`.
-    fn end_line(&mut self, line: &[u8], each: &mut impl FnMut(Piece<'_>)) {
+    fn end_line(&mut self, line: &[u8], each: &mut dyn FnMut(Piece<'_>)) {
         if self.is_amid_line() {
             self.keep(line, each);
             self.flush(each);
@@ -79,7 +79,7 @@ impl Lines {
     }
 
     /// Adds to the current line, handing out what exceeds the limit.
-    fn keep(&mut self, text: &[u8], each: &mut impl FnMut(Piece<'_>)) {
+    fn keep(&mut self, text: &[u8], each: &mut dyn FnMut(Piece<'_>)) {
         let mut rest = text;
         loop {
             let room = LINE_LIMIT.saturating_sub(self.partial.len());
@@ -96,7 +96,7 @@ impl Lines {
     }
 }
 
-fn hand_out_blanks(blanks: &mut usize, each: &mut impl FnMut(Piece<'_>)) {
+fn hand_out_blanks(blanks: &mut usize, each: &mut dyn FnMut(Piece<'_>)) {
     for _ in 0..std::mem::take(blanks) {
         each(Piece { text: b"", continues: false });
     }
@@ -109,9 +109,9 @@ mod tests {
     fn split(chunks: &[&[u8]]) -> Vec<(Vec<u8>, bool)> {
         let (mut lines, mut pieces) = (Lines::default(), Vec::new());
         for chunk in chunks {
-            lines.push(chunk, |piece| pieces.push((piece.text.to_vec(), piece.continues)));
+            lines.push(chunk, &mut |piece| pieces.push((piece.text.to_vec(), piece.continues)));
         }
-        lines.flush(|piece| pieces.push((piece.text.to_vec(), piece.continues)));
+        lines.flush(&mut |piece| pieces.push((piece.text.to_vec(), piece.continues)));
         pieces
     }
 
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(texts(&[b"a\nb\n"]), ["a", "b"]);
         assert_eq!(texts(&[b"a\nbe", b"gin", b"ning\nend"]), ["a", "beginning", "end"]);
         let mut lines = Lines::default();
-        lines.push(b"half", |_| panic!("not a line yet"));
+        lines.push(b"half", &mut |_| panic!("not a line yet"));
         assert!(lines.has_partial());
     }
 

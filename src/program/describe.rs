@@ -45,7 +45,8 @@ fn uptime(time: Duration) -> String {
 
 /// Seconds with one digit after the point.
 fn tenths(time: Duration) -> String {
-    let tenths = time.as_millis().saturating_add(50) / 100;
+    let tenths =
+        time.as_secs().saturating_mul(10).saturating_add(u64::from(time.subsec_millis().saturating_add(50) / 100));
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 

@@ -89,7 +89,7 @@ fn parse_arguments(arguments: &mut Arguments<'_>) -> Result<Request, RequestErro
         "mainclear" => Request::Mainclear,
         "metrics" => Request::Metrics,
         unknown => {
-            let text = format!("unknown verb `{}`", unknown.escape_debug());
+            let text = format!("unknown verb `{}`", unknown.as_bytes().escape_ascii());
             return Err(RequestError { code: Code::UnknownVerb, text });
         }
     })
@@ -183,7 +183,11 @@ impl<'a> Arguments<'a> {
         let digits = text(word)?;
         let number = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
         number.ok_or_else(|| {
-            bad_arguments(format!("`{}` takes a number of bytes, not `{}`", self.verb, digits.escape_debug()))
+            bad_arguments(format!(
+                "`{}` takes a number of bytes, not `{}`",
+                self.verb,
+                digits.as_bytes().escape_ascii()
+            ))
         })
     }
 

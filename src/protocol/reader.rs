@@ -160,8 +160,8 @@ fn text(bytes: Vec<u8>) -> Option<String> {
 
 /// The beginning of a line for a message.
 fn excerpt(line: &[u8]) -> String {
-    const EXCERPT_CHARACTERS: usize = 60;
-    String::from_utf8_lossy(line).chars().take(EXCERPT_CHARACTERS).flat_map(char::escape_debug).collect()
+    const EXCERPT_BYTES: usize = 60;
+    line.get(..EXCERPT_BYTES).unwrap_or(line).escape_ascii().to_string()
 }
 
 #[cfg(test)]

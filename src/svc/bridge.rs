@@ -2,11 +2,11 @@
 //!
 //! Owns: where that program is, the greeting, how trouble with the server is told. Does not own: HTTP, of which svc knows nothing.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 
-use super::Session;
 use super::action::Action;
+use super::{Session, Speech};
 use crate::cli::ExitCode;
 use crate::client::{Client, ClientError, End};
 use crate::protocol::Code;
@@ -33,8 +33,7 @@ enum Unreached {
 /// Starts a bridge and waits until it has looked at the server.
 fn reach(target: &Target) -> Result<Client, Unreached> {
     let beside = std::env::current_exe().ok().map(|own| own.with_file_name(PROGRAM).into_os_string());
-    let programs: Vec<&OsStr> =
-        beside.as_ref().map(OsString::as_os_str).into_iter().chain([OsStr::new(PROGRAM)]).collect();
+    let programs: Vec<&OsStr> = beside.as_deref().into_iter().chain([OsStr::new(PROGRAM)]).collect();
     // A prompt that lives long starts many; the kernel forgets each as it ends.
     signals::ignore(libc::SIGCHLD).map_err(Unreached::NotStarted)?;
     let socket = another::start(&programs, BRIDGE).map_err(|error| match error.kind() {
@@ -44,7 +43,8 @@ fn reach(target: &Target) -> Result<Client, Unreached> {
     let mut client = Client::over(socket);
     let mut trouble = Trouble::Other;
     let greeted = client.send_line(&target.to_line());
-    match greeted.and_then(|()| client.rest_of_reply(|line| trouble = Trouble::of_line(&line).unwrap_or(trouble))) {
+    match greeted.and_then(|()| client.rest_of_reply(&mut |line| trouble = Trouble::of_line(&line).unwrap_or(trouble)))
+    {
         Ok(End::Ok(_)) => Ok(client),
         Ok(End::Error(_, text)) => Err(Unreached::Trouble(trouble, text)),
         Err(error) => Err(Unreached::Broken(error)),
@@ -66,6 +66,18 @@ impl Session {
                 }
                 Err(unreached) => return Err(self.unreached(&target.url, unreached)),
             }
+        }
+    }
+
+    /// For who is nobody to visor, but may have a login for the HTTP that a server's socket speaks, too. If not, `refusal` is told.
+    pub(super) fn connect_refused(&mut self, refusal: &ClientError) -> Result<Client, ExitCode> {
+        match reach(&Target { url: self.server.url(), login: self.login.clone() }) {
+            Ok(client) => {
+                self.speech = Speech::Foreign;
+                Ok(client)
+            }
+            Err(Unreached::Trouble(Trouble::Unauthorized, _)) => self.connect_foreign(),
+            Err(_) => Err(self.not_understood(refusal)),
         }
     }
 

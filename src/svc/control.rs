@@ -30,7 +30,7 @@ impl Session {
             Action::Restart => Request::Restart(names),
             _ => Request::Clear(names),
         };
-        self.each_result(&request, |line| words::process_result(action, line))
+        self.each_result(&request, &|line| words::process_result(action, line))
     }
 
     /// `signal SIGNAL NAME…`
@@ -42,7 +42,7 @@ impl Session {
         let request = Request::Signal { signal: (*signal).to_owned(), names: everything_or(rest) };
         let mut exit = ExitCode::Success;
         let mut told = false;
-        let end = self.ask_whole(&request, |screen, line| {
+        let end = self.ask_whole(&request, &mut |screen, line| {
             let said = words::process_result(Action::Signal, &line);
             exit = said.code.unwrap_or(exit);
             told |= said.code.is_some();
@@ -63,7 +63,7 @@ impl Session {
     pub(super) fn pid(&mut self, arguments: &[&str]) -> Answer {
         let names = everything_or(arguments);
         let everything = names.iter().any(|name| name == ALL);
-        self.each_result(&Request::Pid(names), |line| {
+        self.each_result(&Request::Pid(names), &|line| {
             if words::failure(line).is_some() {
                 let group = || line.get("group").map(|group| format!("{group}:*"));
                 let name = line.get("name").map(str::to_owned).or_else(group).unwrap_or_default();
@@ -81,7 +81,7 @@ impl Session {
             return self.misuse(Action::Why, "Error: why requires one process name", ExitCode::Failure);
         };
         let mut sentence = None;
-        let end = self.ask_whole(&Request::Why((*name).to_owned()), |_, line| {
+        let end = self.ask_whole(&Request::Why((*name).to_owned()), &mut |_, line| {
             sentence = line.get("text").map(str::to_owned);
         })?;
         match (end, sentence) {
@@ -101,7 +101,7 @@ impl Session {
     pub(super) fn healthy(&mut self, arguments: &[&str]) -> Answer {
         let request = Request::Ready(names(arguments.iter().copied().filter(|word| *word != ALL)));
         let mut lines = 0;
-        let end = self.ask_whole(&request, |screen, line| {
+        let end = self.ask_whole(&request, &mut |screen, line| {
             lines += 1;
             let text = match words::failure(&line) {
                 Some(_) => words::process_result(Action::Healthy, &line).text,

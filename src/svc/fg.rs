@@ -62,7 +62,7 @@ impl Session {
     /// Tells, and gives the exit code, unless the name is that of one running process.
     fn not_running(&mut self, name: &str) -> Result<Option<ExitCode>, ExitCode> {
         let mut states = Vec::new();
-        self.ask(&Request::Status(vec![name.to_owned()]), |_, line| {
+        self.ask(&Request::Status(vec![name.to_owned()]), &mut |_, line| {
             let known = words::failure(&line).is_none();
             states.push(line.get("state").filter(|_| known).unwrap_or_default().to_owned());
         })?;
@@ -108,7 +108,7 @@ impl Session {
         line.push(b'\n');
         for piece in line.chunks(SEND_BYTES) {
             let request = Request::Send { name: name.to_owned(), data: piece.to_vec() };
-            match sender.ask(&request, |_| {}) {
+            match sender.ask(&request, &mut |_| {}) {
                 Ok(End::Ok(_)) => {}
                 Ok(End::Error(Code::NotRunning, _)) => return Err(Left::ProcessEnded),
                 Ok(End::Error(code, text)) => {

@@ -12,7 +12,7 @@ impl Session {
     /// `reread`
     pub(super) fn reread(&mut self) -> Answer {
         let mut changes = Vec::new();
-        self.ask(&Request::Reread, |_, line| changes.extend(words::change(&line)))?;
+        self.ask(&Request::Reread, &mut |_, line| changes.extend(words::change(&line)))?;
         order::sort(&mut changes);
         if changes.is_empty() {
             self.screen.line("No config updates to processes");
@@ -31,13 +31,13 @@ impl Session {
             _ if arguments.contains(&"all") => Request::Update(Vec::new()),
             _ => Request::Update(groups),
         };
-        self.each_result(&request, |line| words::group_result(action, line))
+        self.each_result(&request, &|line| words::group_result(action, line))
     }
 
     /// `avail`
     pub(super) fn avail(&mut self) -> Answer {
         let mut lines: Vec<Line> = Vec::new();
-        self.ask(&Request::Config, |_, line| lines.push(line))?;
+        self.ask(&Request::Config, &mut |_, line| lines.push(line))?;
         let name = |line: &Line| line.get("process").or(line.get("name")).unwrap_or_default().to_owned();
         order::sort_by(&mut lines, |one, other| name(one).cmp(&name(other)));
         lines.iter().for_each(|line| self.screen.line(&words::available(line)));
@@ -51,7 +51,7 @@ impl Session {
         }
         let shows_groups = self.is_own();
         let mut code = ExitCode::Success;
-        self.ask(&Request::Reload, |screen, line| {
+        self.ask(&Request::Reload, &mut |screen, line| {
             let said = words::group_result(Action::Reload, &line);
             code = said.code.unwrap_or(code);
             if shows_groups || said.code.is_some() {
@@ -70,7 +70,7 @@ impl Session {
         if !self.confirms("Really shut the remote supervisord process down y/N? ") {
             return Ok(ExitCode::Success);
         }
-        self.ask(&Request::Shutdown, |_, _| {})?;
+        self.ask(&Request::Shutdown, &mut |_, _| {})?;
         self.screen.line("Shut down");
         Ok(ExitCode::Success)
     }
@@ -85,14 +85,14 @@ impl Session {
         if !self.confirms(question) {
             return Ok(ExitCode::Success);
         }
-        self.ask(&Request::End(ending), |_, _| {})?;
+        self.ask(&Request::End(ending), &mut |_, _| {})?;
         self.screen.line(told);
         Ok(ExitCode::Success)
     }
 
     /// `version`
     pub(super) fn version(&mut self) -> Answer {
-        self.ask(&Request::Hello, |screen, line| {
+        self.ask(&Request::Hello, &mut |screen, line| {
             if let Some(version) = line.get("version") {
                 screen.line(version);
             }
@@ -102,7 +102,7 @@ impl Session {
 
     /// `reopen`
     pub(super) fn reopen(&mut self) -> Answer {
-        self.ask(&Request::Reopen, |_, _| {})?;
+        self.ask(&Request::Reopen, &mut |_, _| {})?;
         self.screen.line("Reopened logs");
         Ok(ExitCode::Success)
     }

@@ -41,7 +41,7 @@ pub fn of(action: Action) -> &'static [&'static str] {
             "maintail -100\tThe last 100 *bytes*",
             "maintail -f\tGo on with what is added (Ctrl-C to leave)",
         ],
-        Action::Open => &["open <url>\tTalk to the visor at unix:///path from now on"],
+        Action::Open => &["open <url>\tTalk to the server at unix:///path or http://host:port from now on"],
         Action::Pid => &[
             "pid\t\t\tThe process id of visor",
             "pid <name>\t\tThe process id of a process",

@@ -94,7 +94,7 @@ impl Session {
 
     /// Shows a piece of a log and, as the original does, a line's end after it.
     fn show(&mut self, name: &str, request: &Request) -> Answer {
-        let end = self.ask_whole(request, |screen, line| {
+        let end = self.ask_whole(request, &mut |screen, line| {
             if let Line::Bytes(bytes) = line {
                 screen.bytes(&bytes);
             }
@@ -160,7 +160,7 @@ impl Session {
         let mut sources: Vec<Source> = Vec::new();
         let mut exit = ExitCode::Success;
         let mut index = 0;
-        self.ask(&Request::Status(names), |screen, line| {
+        self.ask(&Request::Status(names), &mut |screen, line| {
             if words::failure(&line).is_some() {
                 let said = words::process_result(Action::Logs, &line);
                 screen.line(&said.text);
@@ -182,7 +182,7 @@ impl Session {
         for source in sources {
             let request = Request::Tail { name: source.name.clone(), stream: source.stream, bytes: DEFAULT_TAIL_BYTES };
             let mut lines = Vec::new();
-            let end = self.ask_whole(&request, |_, line| {
+            let end = self.ask_whole(&request, &mut |_, line| {
                 if let Line::Bytes(bytes) = line {
                     lines.extend(source.take(&bytes));
                 }

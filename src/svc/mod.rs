@@ -226,6 +226,7 @@ impl Session {
                 drop(client);
                 self.connect_foreign()
             }
+            Err(error @ ClientError::Failed(Code::NotPermitted, _)) => self.connect_refused(&error),
             Err(error) => Err(self.not_understood(&error)),
         }
     }
@@ -282,7 +283,7 @@ impl Session {
     }
 
     /// Asks, gives the reply's lines to `each`; a failed end is told.
-    fn ask(&mut self, request: &Request, each: impl FnMut(&mut Screen, Line)) -> Result<String, ExitCode> {
+    fn ask(&mut self, request: &Request, each: &mut dyn FnMut(&mut Screen, Line)) -> Result<String, ExitCode> {
         self.ask_whole(request, each)?.map_err(|(code, text)| self.end_failure(code, &text))
     }
 
@@ -290,11 +291,11 @@ impl Session {
     fn ask_whole(
         &mut self,
         request: &Request,
-        mut each: impl FnMut(&mut Screen, Line),
+        each: &mut dyn FnMut(&mut Screen, Line),
     ) -> Result<Result<String, (Code, String)>, ExitCode> {
         let mut client = self.connect()?;
         let screen = &mut self.screen;
-        match client.ask(request, |line| each(screen, line)) {
+        match client.ask(request, &mut |line| each(screen, line)) {
             Ok(End::Ok(text)) => Ok(Ok(text)),
             Ok(End::Error(code, text)) => Ok(Err((code, text))),
             Err(error) => Err(self.broken(&error)),
@@ -302,10 +303,10 @@ impl Session {
     }
 
     /// Asks for something whose reply has a line per item, and shows each as it comes.
-    fn each_result(&mut self, request: &Request, say: impl Fn(&Line) -> Said) -> Answer {
+    fn each_result(&mut self, request: &Request, say: &dyn Fn(&Line) -> Said) -> Answer {
         let mut exit = ExitCode::Success;
         let mut told = false;
-        let end = self.ask_whole(request, |screen, line| {
+        let end = self.ask_whole(request, &mut |screen, line| {
             let said = say(&line);
             exit = said.code.unwrap_or(exit);
             told |= words::failure(&line).is_some();

@@ -89,7 +89,7 @@ impl Session {
         let everything = names.is_empty() || names.iter().any(|name| name == "all");
         let request = Request::Status(if everything { Vec::new() } else { names });
         let mut lines = Vec::new();
-        self.ask(&request, |_, line| lines.push(line))?;
+        self.ask(&request, &mut |_, line| lines.push(line))?;
         if everything {
             order::sort_by(&mut lines, |one, other| place(one).cmp(&place(other)));
         }

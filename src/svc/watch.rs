@@ -20,7 +20,7 @@ impl Session {
             return Ok(ExitCode::Failure);
         };
         let request = Request::Event { kind: (*kind).to_owned(), data: data.join(" ").into_bytes() };
-        self.ask(&request, |_, _| ())?;
+        self.ask(&request, &mut |_, _| ())?;
         Ok(ExitCode::Success)
     }
 
@@ -32,13 +32,13 @@ impl Session {
             match (option, option.strip_prefix("--type=")) {
                 ("--json", _) => json = true,
                 ("--type", _) => match rest.next() {
-                    Some(kind) => kinds.push(kind.to_uppercase()),
+                    Some(kind) => kinds.push(kind.to_ascii_uppercase()),
                     None => {
                         self.screen.line("Error: --type requires a type of event");
                         return Ok(ExitCode::Failure);
                     }
                 },
-                (_, Some(kind)) => kinds.push(kind.to_uppercase()),
+                (_, Some(kind)) => kinds.push(kind.to_ascii_uppercase()),
                 (unknown, None) => {
                     self.screen.line(&format!("Error: bad argument {unknown}"));
                     return Ok(ExitCode::Failure);

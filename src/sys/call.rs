@@ -32,6 +32,12 @@ pub fn errno_name(errno: i32) -> String {
     format!("{:?}", Errno::from_raw(errno))
 }
 
+/// What the C library says an error number means, such as `No such file or directory`.
+pub fn errno_text(errno: i32) -> String {
+    let text = io::Error::from_raw_os_error(errno).to_string();
+    text.strip_suffix(&format!(" (os error {errno})")).unwrap_or(&text).to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +65,10 @@ mod tests {
     #[test]
     fn errno_has_its_symbol() {
         assert_eq!(errno_name(libc::ENOENT), "ENOENT");
+    }
+
+    #[test]
+    fn errno_has_its_meaning() {
+        assert_eq!(errno_text(libc::ENOENT), "No such file or directory");
     }
 }

@@ -1,14 +1,10 @@
-//! The machine's name, its files by pattern, its limits.
+//! The machine's name, the hosts it knows, its limits.
 
-use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::call::{c_string, check};
-
-use crate::order;
+use super::call::check;
 
 /// The machine's network name; `localhost` when the kernel has none.
 pub fn node_name() -> String {
@@ -46,44 +42,6 @@ fn listed(name: &str, hosts: &str) -> Option<IpAddr> {
 /// ENOENT when the directory was removed, EACCES when it cannot be followed upwards.
 pub fn current_directory() -> io::Result<PathBuf> {
     std::env::current_dir()
-}
-
-/// The paths that match a shell pattern, sorted by their bytes; none is fine. A backslash means itself. A relative
-/// pattern is seen from the current directory; unreadable directories are passed over.
-///
-/// # Errors
-/// ENOMEM when the C library ran out of memory, EIO for its other troubles, EINVAL for a NUL inside.
-pub fn glob(pattern: &str) -> io::Result<Vec<PathBuf>> {
-    let pattern = c_string(pattern)?;
-    // SAFETY: all zeros is the empty result that glob expects.
-    let mut found: libc::glob_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the pattern is a C string; without an error callback unreadable directories are skipped.
-    let outcome = unsafe { libc::glob(pattern.as_ptr(), libc::GLOB_NOESCAPE, None, &raw mut found) };
-    let paths = match outcome {
-        // SAFETY: on success `found` describes `gl_pathc` C strings.
-        0 => Ok(unsafe { paths(&found) }),
-        libc::GLOB_NOMATCH => Ok(Vec::new()),
-        libc::GLOB_NOSPACE => Err(io::Error::from_raw_os_error(libc::ENOMEM)),
-        _ => Err(io::Error::from_raw_os_error(libc::EIO)),
-    };
-    // SAFETY: `found` was filled by glob (or is still all zeros) and is not used afterwards.
-    unsafe { libc::globfree(&raw mut found) };
-    paths
-}
-
-/// # Safety
-/// `found` must come from a successful glob.
-unsafe fn paths(found: &libc::glob_t) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = (0..found.gl_pathc as usize)
-        .map(|at| {
-            // SAFETY: the caller vouches for `gl_pathc` pointers to C strings.
-            let text = unsafe { std::ffi::CStr::from_ptr(*found.gl_pathv.add(at)) };
-            PathBuf::from(OsStr::from_bytes(text.to_bytes()))
-        })
-        .collect();
-    // The C library sorts by the locale's rules.
-    order::sort_by(&mut paths, |a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
-    paths
 }
 
 /// Something the kernel limits per process or user.
@@ -149,34 +107,6 @@ mod tests {
     #[test]
     fn node_has_a_name() {
         assert!(!node_name().is_empty());
-    }
-
-    #[test]
-    fn pattern_finds_files_sorted_by_bytes() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["b.conf", "a.conf", "B.conf", "a.ini", ".hidden.conf"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
-        }
-        let found = glob(&format!("{}/*.conf", folder.path().display())).unwrap();
-        let names: Vec<_> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["B.conf", "a.conf", "b.conf"]);
-    }
-
-    #[test]
-    fn pattern_without_match_finds_nothing() {
-        assert_eq!(glob("/nowhere/*.conf").unwrap(), Vec::<PathBuf>::new());
-    }
-
-    #[test]
-    fn pattern_with_backslash_means_the_backslash() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("a\\b.conf"), "").unwrap();
-        assert_eq!(glob(&format!("{}/a\\b.*", folder.path().display())).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn pattern_with_nul_is_refused() {
-        assert_eq!(glob("a\0b").unwrap_err().raw_os_error(), Some(libc::EINVAL));
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub mod another;
 mod call;
 // Packets between us and one child, with descriptors beside them.
 pub mod channel;
+// Groups of processes that the kernel keeps account of.
+pub mod cgroup;
 // What a forked child does before it becomes the program.
 mod child;
 // Monotonic time, wall time, local time.
@@ -22,18 +24,18 @@ pub mod clock;
 pub mod command;
 // Write to an inherited descriptor without ever blocking.
 pub mod console;
+// Who descends from whom.
+pub mod descent;
 // Packets with descriptors beside them.
 #[cfg(feature = "http")]
 pub mod descriptors;
 // Descriptors: pipes, flags, limits, plain reads and writes.
 pub mod fds;
-// Groups of processes that the kernel keeps account of.
-pub mod cgroup;
-// Who descends from whom.
-pub mod descent;
+// Files by pattern.
+pub mod glob;
 // Execute ourselves anew rather than die of a fault.
 pub mod guard;
-// The machine's name, its files by pattern, its limits.
+// The machine's name, the hosts it knows, its limits.
 pub mod host;
 // Limits and rights a child takes on.
 pub mod limits;
@@ -69,4 +71,4 @@ mod unwind;
 // Users and groups of the machine.
 pub mod users;
 
-pub use call::errno_name;
+pub use call::{errno_name, errno_text};

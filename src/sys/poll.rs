@@ -1,14 +1,14 @@
 //! Wait for descriptors. Each is registered with a token that says what it is; what to do about it is the daemon's
 //! business. Nothing is allocated while waiting.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
 use libc::{c_short, pollfd};
 use nix::errno::Errno;
+
+use crate::sorted::Map;
 
 /// The longest single wait. Whoever asks for more is woken once in between, for nothing; old interfaces count
 /// milliseconds in 31 bits and wrap after that.
@@ -66,16 +66,16 @@ pub struct Poll<T> {
     fds: Vec<pollfd>,
     /// The token at the same position of `fds`.
     tokens: Vec<T>,
-    positions: HashMap<T, usize>,
+    positions: Map<T, usize>,
 }
 
-impl<T: Copy + Eq + Hash> Default for Poll<T> {
+impl<T: Copy + Ord> Default for Poll<T> {
     fn default() -> Self {
-        Poll { fds: Vec::new(), tokens: Vec::new(), positions: HashMap::new() }
+        Poll { fds: Vec::new(), tokens: Vec::new(), positions: Map::new() }
     }
 }
 
-impl<T: Copy + Eq + Hash> Poll<T> {
+impl<T: Copy + Ord> Poll<T> {
     /// An empty set.
     pub fn new() -> Self {
         Self::default()

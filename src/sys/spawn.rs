@@ -55,7 +55,7 @@ pub enum Stdin<'a> {
 pub enum Output {
     /// A pipe that we read from.
     Pipe,
-    /// `/dev/null`.
+    /// `/dev/null`, or without it a pipe that nobody reads.
     Null,
     /// Our own.
     Inherit,
@@ -331,7 +331,10 @@ fn open_output<'a>(output: Output, number: RawFd) -> io::Result<End<'a>> {
             let (reader, writer) = fds::pipe()?;
             piped(writer, reader)
         }
-        Output::Null => Ok(End { child: ChildSide::Owned(fds::null()?), ours: None }),
+        Output::Null => {
+            let end = fds::null().or_else(|_| fds::pipe().map(|(_closed, writer)| writer))?;
+            Ok(End { child: ChildSide::Owned(end), ours: None })
+        }
         Output::Inherit => Ok(End { child: ChildSide::Inherited(number), ours: None }),
         Output::Terminal => Ok(End { child: ChildSide::Terminal, ours: None }),
     }

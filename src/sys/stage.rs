@@ -132,7 +132,7 @@ impl SpawnError {
 
 impl std::fmt::Display for SpawnError {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "cannot {}: {}", self.stage.describe(), nix::errno::Errno::from_raw(self.errno).desc())
+        write!(f, "cannot {}: {}", self.stage.describe(), super::errno_text(self.errno))
     }
 }
 

@@ -42,12 +42,12 @@ fn ansible(words: &'static [&'static str], door: Door) {
 
 #[test]
 fn ansible_with_the_original_control_program() {
-    ansible(&["$PYTHON", "$DIR/ansible.py", "$TOOLS/ansible", "$VENV/supervisorctl", "$DIR"], Inet);
+    ansible(&["$PYTHON", "$DIR/ansible.py", "$TOOLS/ansible", "$VENV/supervisorctl", "$DIR", "all"], Inet);
 }
 
 #[test]
 fn ansible_with_our_control_program() {
-    ansible(&["$PYTHON", "$DIR/ansible.py", "$TOOLS/ansible", "$BIN/supervisorctl", "$DIR"], Unix);
+    ansible(&["$PYTHON", "$DIR/ansible.py", "$TOOLS/ansible", "$BIN/supervisorctl", "$DIR", "short"], Unix);
 }
 
 #[test]
@@ -95,6 +95,7 @@ fn dependent_startup() {
         .process("zz_first")
         .process("mm_second")
         .process("aa_third")
+        .except("unknown key", "visor tells of keys it does not know; they are this listener's")
         .until("success: aa_third ")
         .until("exited: order ")
         .ctl("status");

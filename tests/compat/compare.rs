@@ -77,7 +77,7 @@ pub fn differences(case: &Case, truth: &Seen, ours: &Seen) -> Vec<String> {
 
 /// Whether an answer of the server tells of a mistake of its own.
 fn failed(lines: &[String]) -> bool {
-    let wrong = |line: &str| line.starts_with("HTTP 5") || line.starts_with("no answer");
+    let wrong = |line: &str| line.starts_with("HTTP 5") || line.starts_with("no answer") || line == "TimeoutError";
     lines.is_empty() || lines.iter().any(|line| wrong(line))
 }
 

@@ -79,6 +79,11 @@ fn start() -> Case {
         .ctl("status sa_plain")
         .ctl("status sa_fails")
         .ctl("status sa_nodir")
+        .intended(
+            "step 22: ctl status sa_nodir",
+            &["sa_nodir                         FATAL     couldn't chdir to /nowhere: ENOENT", "exit code: Some(3)"],
+            "visor tells why; the original's child says it in its own log only",
+        )
 }
 
 fn stop() -> Case {
@@ -111,7 +116,7 @@ fn stop() -> Case {
 
 fn aborted() -> Case {
     Case::new("a start that is stopped before it is done")
-        .section("[program:ab_slow]\ncommand=sleep 1000\nstartsecs=20\nautostart=false")
+        .section("[program:ab_slow]\ncommand=sleep 1000\nstartsecs=1000\nautostart=false")
         .step(Step::Background("start ab_slow"))
         .until("spawned: 'ab_slow'")
         .ctl("status ab_slow")
@@ -354,14 +359,14 @@ fn everything() -> Case {
         .ctl("avail")
         .ctl("pid all")
         .ctl("status g:*")
-        .ctl_sorted("signal CONT all")
+        .ctl("signal CONT all")
         .ctl_sorted("stop all")
         .ctl("stop all")
         .ctl("status")
         .ctl_sorted("start all")
         .ctl("start all")
         .ctl_sorted("restart all")
-        .ctl("signal NOSUCH all")
+        .ctl_sorted("signal NOSUCH all")
         .ctl("clear all")
         .ctl("signal CONT all nobody")
         .ctl("status")
@@ -427,7 +432,27 @@ fn reconfigure() -> Case {
         .ctl("reread")
         .ctl("update")
         .ctl("status")
+        .intended(
+            "step 29: ctl reread",
+            &[
+                "ERROR: CANT_REREAD: $DIR/supervisord.conf:14: [program:stays] startsecs: `soon`: \
+                 invalid literal for int() with base 10: 'soon'",
+                "exit code: Some(1)",
+            ],
+            MISTAKES,
+        )
+        .intended(
+            "step 30: ctl update",
+            &[
+                "error: <class 'xmlrpc.client.Fault'>, <Fault 92: \"CANT_REREAD: $DIR/supervisord.conf:14: [program:stays] \
+                 startsecs: `soon`: invalid literal for int() with base 10: 'soon'\">: file: …",
+                "exit code: Some(1)",
+            ],
+            MISTAKES,
+        )
 }
+
+const MISTAKES: &str = "every mistake is told, with its file and line";
 
 #[test]
 fn changes_over_unix() {
@@ -522,7 +547,7 @@ fn shell() -> Case {
         .pipe("", &[Type("status alone\n\nfoo bar\n?\nhelp tail\nversion\nstop idle\nquit\n")])
         .pipe("", &[Type("pid alone"), Hangup])
         .pipe("-i", &[Type("open unix://$DIR/nothing.sock\nexit\n")])
-        .terminal("", &[PROMPT, Type("sta\t"), See("star"), Interrupt])
+        .terminal("", &[PROMPT, Type("star\t"), See("start "), Interrupt])
         .terminal(
             "",
             &[PROMPT, Type("sta\t\t"), See("status"), PROMPT, Type("rt idle\n"), See("idle: started"), PROMPT, Hangup],
@@ -610,6 +635,8 @@ fn reload() -> Case {
         .until_count("success: one ", 2)
         .until("success: three ")
         .ctl("status")
+        // visor would let live what has not changed.
+        .rewrite("[program:one]\ncommand=sleep 1002\nstartsecs=0\n[program:three]\ncommand=sleep 1001\nstartsecs=0\n")
         .terminal(
             "",
             &[

@@ -13,6 +13,7 @@ mod compare;
 mod control;
 mod dialog;
 mod events;
+mod forks;
 mod life;
 mod normal;
 mod original;

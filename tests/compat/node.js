@@ -8,7 +8,8 @@ function tell(what, value) {
     if (key === 'pid' && member) return 'PID';
     if (['start', 'stop', 'now'].includes(key) && member) return 'TIME';
     if (typeof member !== 'string') return member;
-    return member.replace(/pid \d+, uptime [\d:]+/, 'pid PID, uptime TIME').replace(/---supervisor-\w+/, '---supervisor-X');
+    return member.replace(/pid \d+, uptime [\d:]+/, 'pid PID, uptime TIME').replace(/---supervisor-\w+/, '---supervisor-X')
+      .replace(/^\w{3} \d\d \d\d:\d\d [AP]M$/, 'DATE');
   });
   console.log(`${what} => ${text}`);
 }
@@ -18,11 +19,11 @@ const calls = [
   ['getProcessInfo', 'alive'], ['getProcessInfo', 'nobody'], ['startProcess', 'idle'], ['startProcess', 'idle'],
   ['stopProcess', 'idle'], ['startProcessGroup', 'pair'], ['sendProcessStdin', 'echoes', 'größer\n'], ['getAllConfigInfo'],
   ['readProcessStdoutLog', 'texts', 0, 0], ['tailProcessStdoutLog', 'texts', 0, 5], ['signalProcess', 'alive', 'CONT'],
-  ['reloadConfig'], ['clearProcessLogs', 'idle'], ['nothing'],
+  ['clearProcessLogs', 'idle'], ['nothing'],
 ];
 
-async function play(name, call) {
-  for (const [method, ...parameters] of calls) {
+async function play(name, call, of = calls) {
+  for (const [method, ...parameters] of of) {
     let result;
     try {
       result = await call(method, parameters);
@@ -48,6 +49,7 @@ function callFirst(client) {
     if (!second[method]) throw new Error('no such method of the client');
     return second[method](...parameters);
   });
+  await play('node-supervisord', (method, parameters) => second[method](...parameters), [['reloadConfig']]);
   const stranger = new SupervisordClient(`http://127.0.0.1:${port}`, { username: user, password: 'wrong' });
   try {
     tell('a wrong password', await stranger.getState());

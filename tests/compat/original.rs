@@ -96,7 +96,7 @@ fn make_ansible() -> Result<(), String> {
     let [core, collections] = ANSIBLE;
     let pip = |arguments: &[&str]| {
         let mut command = Command::new(place.join("bin/pip"));
-        command.args(arguments).args(["--quiet", "--disable-pip-version-check"]);
+        command.args(["--quiet", "--disable-pip-version-check"]).args(arguments);
         command
     };
     run(Command::new("python3").args(["-m", "venv"]).arg(&place))?;

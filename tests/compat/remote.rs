@@ -53,6 +53,7 @@ stdout_logfile=NONE
 [program:missing]
 command=/no/such/program
 autostart=false
+startretries=0
 [program:quick]
 command=true
 autostart=false
@@ -126,7 +127,7 @@ const STEPS: &[Step] = &[
     Step::Ctl("add nope"),
     Step::Ctl("remove one"),
     Step::Ctl("remove nope"),
-    Step::Ctl("remove quick"),
+    Step::Ctl("remove quick missing"),
     Step::Ctl("add quick"),
     Step::Ctl("reread"),
     Step::Ctl("update"),
@@ -151,6 +152,9 @@ const STEPS: &[Step] = &[
 
 /// Steps that change nothing, for the wrong password.
 const LOCKED_OUT: &[&str] = &["status", "start one", "reread", "shutdown"];
+
+/// What each step showed.
+type Shown = Vec<(String, Vec<String>)>;
 
 /// A daemon of one side, and a client of another.
 struct Bench {
@@ -193,7 +197,7 @@ impl Bench {
     }
 
     /// What every step showed.
-    fn play(&self) -> Vec<(String, Vec<String>)> {
+    fn play(&self) -> Shown {
         let mut seen = Vec::new();
         for (at, step) in STEPS.iter().enumerate() {
             match step {
@@ -205,7 +209,7 @@ impl Bench {
         seen
     }
 
-    fn play_locked_out(&self) -> Vec<(String, Vec<String>)> {
+    fn play_locked_out(&self) -> Shown {
         let play = |arguments: &&str| ((*arguments).to_owned(), self.ctl(&["-u", "me", "-p", "wrong"], arguments));
         LOCKED_OUT.iter().map(play).collect()
     }
@@ -231,51 +235,68 @@ fn sorted(arguments: &str, lines: &[String]) -> Vec<String> {
     lines
 }
 
-/// Plays on both sides at the same time; a panic with every difference that is not in `intended`.
-fn compare(
-    truth: (Side, Side, By),
-    ours: (Side, Side, By),
-    play: fn(&Bench) -> Vec<(String, Vec<String>)>,
-    intended: &[(&str, &[&str])],
-) {
+/// What may look different, by step: its action and the lines.
+type Intended = [(&'static str, &'static [&'static str])];
+
+/// Plays with the original's client and daemon and with our client at these daemons, all at the same time; a panic with every difference
+/// that is not intended.
+fn compare(by: By, daemons: &[(Side, &Intended)], play: fn(&Bench) -> Shown) {
     if original::programs().is_none() {
         return;
     }
-    let one = |(daemon, client, by): (Side, Side, By)| play(&Bench::start(daemon, client, by));
-    let [truth, ours] = thread::scope(|scope| {
-        let players = [truth, ours].map(|side| scope.spawn(move || one(side)));
-        players.map(|player| player.join().expect("it is played"))
+    let (truth, ours) = thread::scope(|scope| {
+        let start = |daemon, client| scope.spawn(move || play(&Bench::start(daemon, client, by)));
+        let truth = start(Side::Original, Side::Original);
+        let ours: Vec<_> = daemons.iter().map(|(daemon, _)| start(*daemon, Side::Visor)).collect();
+        let ours: Vec<_> = ours.into_iter().map(|player| player.join().expect("it is played")).collect();
+        (truth.join().expect("it is played"), ours)
     });
     let mut faults = Vec::new();
-    for ((what, truth), (_, ours)) in truth.iter().zip(&ours) {
-        let action = what.split_once(": ").map_or(what.as_str(), |(_, action)| action);
-        let (truth, ours) = (sorted(action, truth), sorted(action, ours));
-        let wanted = intended.iter().find(|(of, _)| *of == action).map(|(_, lines)| *lines);
-        match wanted {
-            None if truth == ours => {}
-            Some(wanted) if ours == wanted && ours != truth => {}
-            Some(_) | None => faults.push(format!("{what}\n{}", side_by_side(&truth, &ours))),
-        }
+    for ((daemon, intended), ours) in daemons.iter().zip(&ours) {
+        let faulty = differences(&truth, ours, intended);
+        faults.extend(faulty.into_iter().map(|fault| format!("our client, daemon of {daemon:?}, {by:?}, {fault}")));
     }
     assert!(faults.is_empty(), "{} differences\n\n{}", faults.len(), faults.join("\n"));
 }
 
+fn differences(truth: &[(String, Vec<String>)], ours: &[(String, Vec<String>)], intended: &Intended) -> Vec<String> {
+    let mut faults = Vec::new();
+    for ((what, truth), (_, ours)) in truth.iter().zip(ours) {
+        let action = what.split_once(": ").map_or(what.as_str(), |(_, action)| action);
+        let (truth, ours) = (sorted(action, truth), sorted(action, ours));
+        match intended.iter().find(|(of, _)| *of == what) {
+            None if truth == ours => {}
+            Some((_, wanted)) if ours == *wanted && ours != truth => {}
+            Some(_) | None => faults.push(format!("{what}\n{}", side_by_side(&truth, &ours))),
+        }
+    }
+    faults
+}
+
+/// Where our daemon differs on purpose.
+const VISOR: &Intended = &[
+    // Every mistake of a file is told, with its line.
+    (
+        "step 55: reread",
+        &[
+            "ERROR: CANT_REREAD: $DIR/supervisord.conf:21: [program:bad] autostart: `maybe`: not a valid boolean value: 'maybe'",
+            "exit code: Some(1)",
+        ],
+    ),
+];
+
 #[test]
-fn our_client_with_the_originals_daemon_over_a_unix_socket() {
-    let truth = (Side::Original, Side::Original, By::Unix);
-    compare(truth, (Side::Original, Side::Visor, By::Unix), Bench::play, &[]);
+fn our_client_over_a_unix_socket() {
+    compare(By::Unix, &[(Side::Original, &[])], Bench::play);
 }
 
 #[test]
-fn our_client_with_the_originals_daemon_over_tcp() {
-    let truth = (Side::Original, Side::Original, By::Inet);
-    compare(truth, (Side::Original, Side::Visor, By::Inet), Bench::play, &[]);
+fn our_client_over_tcp() {
+    compare(By::Inet, &[(Side::Original, &[]), (Side::Visor, VISOR)], Bench::play);
 }
 
 #[test]
 fn wrong_password_looks_the_same_with_either_client() {
-    for by in [By::Unix, By::Inet] {
-        let truth = (Side::Original, Side::Original, by);
-        compare(truth, (Side::Original, Side::Visor, by), Bench::play_locked_out, &[]);
-    }
+    compare(By::Unix, &[(Side::Original, &[])], Bench::play_locked_out);
+    compare(By::Inet, &[(Side::Original, &[]), (Side::Visor, &[])], Bench::play_locked_out);
 }

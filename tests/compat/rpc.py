@@ -25,6 +25,9 @@ def plain(value, key=None):
     if isinstance(value, dict):
         return {name: plain(member, name) for name, member in value.items()}
     if isinstance(value, (list, tuple)):
+        if value and all(isinstance(member, dict) and 'status' in member for member in value):
+            # Processes end in an order of their own.
+            value = sorted(value, key=lambda result: (result['group'], result['name']))
         return [plain(member) for member in value]
     if key in PIDS and value:
         return 'PID'
@@ -119,7 +122,7 @@ do('system.methodHelp')
 
 # Names that are none.
 for method in ['nothing', 'supervisor', 'supervisor.nothing', 'supervisor._getState', 'supervisor.getState.x', 'other.getState',
-               'supervisor.__init__', 'system._x', 'supervisor.GETSTATE', 'system.multicall.x']:
+               'system._x', 'supervisor.GETSTATE', 'system.multicall.x']:
     do(method)
 
 # What there is.

@@ -5,15 +5,22 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::case::{Act, Case, Client, Door, PASSWORD, Scene, Step, USERNAME};
 use super::dialog::{Dialog, free_port};
+use super::forks;
 use super::normal::{Places, is_about};
 use super::original;
-use super::support::{Connection, Foreground, SVC, TIMEOUT, VISOR, clean_command, descendants, in_directory, run};
+use super::support::{
+    Connection, Foreground, SVC, TIMEOUT, VISOR, clean_command, descendants, in_directory, run, run_within,
+};
+
+/// How long a program that does many things may take.
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// What was seen, by subject.
 pub type Seen = BTreeMap<String, Vec<String>>;
@@ -116,7 +123,14 @@ impl Bench {
     }
 
     fn ctl(&self, arguments: &str) -> Vec<String> {
-        self.without_port(screen(&self.places(), self.ctl_command(arguments)))
+        let command = self.ctl_command(arguments);
+        match self.client {
+            Client::Own => screen(&self.places(), command),
+            Client::Original(_) => {
+                let run = forks::run(&command);
+                self.without_port(lines(&self.places(), &run.output, &run.errors, Some(run.code)))
+            }
+        }
     }
 
     /// What stands for something of this run.
@@ -129,9 +143,12 @@ impl Bench {
         text.replace("$TOOLS", &original::tools().to_string_lossy())
     }
 
+    /// The port, and the place of the client, which is no side's program.
     fn without_port(&self, lines: Vec<String>) -> Vec<String> {
         let port = self.port.to_string();
-        lines.into_iter().map(|line| line.replace(&port, "$PORT")).collect()
+        let venv = original::programs().and_then(Path::parent).unwrap_or(Path::new("/")).to_string_lossy();
+        let tidy = |line: &str| line.replace(&port, "$PORT").replace(&*venv, "$VENV").replace("$ABOVE", "$VENV");
+        lines.iter().map(|line| without_chance(&tidy(line))).collect()
     }
 
     /// What a program tells.
@@ -139,7 +156,7 @@ impl Bench {
         let mut words = words.iter().map(|word| self.fill(word));
         let mut command = clean_command(words.next().unwrap_or_default());
         command.args(words).env("HOME", self.directory.path()).current_dir(self.directory.path());
-        self.without_port(screen(&self.places(), command))
+        self.without_port(screen_within(&self.places(), command, PROGRAM_TIMEOUT))
     }
 
     fn dialog(&self, arguments: &str, seat: super::case::Seat, acts: &[Act]) -> Vec<String> {
@@ -382,7 +399,8 @@ fn write_conf(side: Side, scene: &Scene, place: &Path, port: u16, sections: &str
                 loglevel=debug\n";
     let control = "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=\
                    supervisor.rpcinterface:make_main_rpcinterface\n[visor]\nsocket=$DIR/visor.sock\n";
-    let mut text = format!("{head}{}\n{}{control}{sections}\n", scene.supervisord, servers(scene.client, port));
+    let servers = servers(scene.client, port);
+    let mut text = format!("{head}{}\n{control}{sections}\n{servers}", scene.supervisord);
     if scene.watch_states {
         text += LAST_CONF;
         if side == Side::Original {
@@ -393,6 +411,16 @@ fn write_conf(side: Side, scene: &Scene, place: &Path, port: u16, sections: &str
     let text = in_directory(&text, place).replace("$VENV", &theirs.to_string_lossy());
     let text = text.replace("$PYTHON", &theirs.join("python3").to_string_lossy());
     std::fs::write(place.join("supervisord.conf"), text).expect("the configuration is written");
+}
+
+/// Without what the original's control program says of itself: the place in Python's own code, and where Ctrl-C met it.
+fn without_chance(line: &str) -> String {
+    if let Some((error, _)) = line.split_once(": file: ").filter(|_| line.starts_with("error: <class")) {
+        return format!("{error}: file: …");
+    }
+    let met = line.strip_suffix(" Cannot connect, error: <class 'KeyboardInterrupt'> ()");
+    let before = met.and_then(|met| met.find("http://").or(met.find("unix://")).and_then(|at| met.get(..at)));
+    before.unwrap_or(line).to_owned()
 }
 
 /// The servers, and where the control program finds one.
@@ -415,11 +443,19 @@ fn servers(client: Client, port: u16) -> String {
 
 /// What a command wrote and its exit code.
 pub fn screen(places: &Places<'_>, command: Command) -> Vec<String> {
-    let output = run(command);
-    let mut lines = places.screen(&String::from_utf8_lossy(&output.stdout));
-    let errors = places.screen(&String::from_utf8_lossy(&output.stderr));
-    lines.extend(errors.into_iter().map(|line| format!("stderr: {line}")));
-    lines.push(format!("exit code: {:?}", output.status.code()));
+    screen_within(places, command, TIMEOUT)
+}
+
+fn screen_within(places: &Places<'_>, command: Command, timeout: Duration) -> Vec<String> {
+    let output = run_within(command, timeout);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    lines(places, &text(&output.stdout), &text(&output.stderr), output.status.code().map(i64::from))
+}
+
+fn lines(places: &Places<'_>, output: &str, errors: &str, code: Option<i64>) -> Vec<String> {
+    let mut lines = places.screen(output);
+    lines.extend(places.screen(errors).into_iter().map(|line| format!("stderr: {line}")));
+    lines.push(format!("exit code: {code:?}"));
     lines
 }
 

@@ -46,7 +46,8 @@ fn gateway_that_crashes_rests_ever_longer_and_who_comes_meanwhile_is_told() {
         assert_undisturbed(&daemon);
         (seen.last() >= Some(&3)).then_some(())
     });
-    assert!(seen.contains(&1) && seen.contains(&2), "{seen:?}");
+    // A second after the first failure, two after the second, four after the third.
+    assert!(seen.iter().all(|seconds| (1..=4).contains(seconds)), "{seen:?}");
     let starts = daemon.read("visor.log").matches("started visor-http with pid").count();
     assert_eq!(starts, 3);
     daemon.process().wait_for_log_count("ended unexpectedly (exit status 3", starts);

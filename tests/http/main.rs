@@ -8,6 +8,7 @@ mod client;
 
 mod calls;
 mod hostile;
+mod life;
 mod login;
 mod logs;
 mod names;

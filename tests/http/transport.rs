@@ -69,7 +69,7 @@ fn body_may_come_in_chunks_and_after_being_asked_for() {
         body.len()
     );
     let mut http = site.inet();
-    assert_eq!(http.exchange(format!("{head}").as_bytes()).status, 100);
+    assert_eq!(http.exchange(head.as_bytes()).status, 100);
     assert_eq!(reply(&http.exchange(body)), Reply::Value(text("3.0")));
 }
 

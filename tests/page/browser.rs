@@ -168,13 +168,18 @@ fn options(screen: Screen) -> Value {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            let name = std::thread::current().name().unwrap_or("failed").replace("::", "-");
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.picture(&name)));
-        } else if !self.session.is_empty() {
-            self.call("DELETE", &self.session, &Value::Null);
-        }
-        // The driver's end takes a browser along that was not told to go.
+        // A browser that is not told to go would outlive its driver; what fails here must not hide why the test failed.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if std::thread::panicking() {
+                let name = std::thread::current().name().unwrap_or("failed").replace("::", "-");
+                self.picture(&name);
+            }
+        }));
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if !self.session.is_empty() {
+                self.call("DELETE", &self.session, &Value::Null);
+            }
+        }));
         let _ = nix::sys::signal::kill(
             nix::unistd::Pid::from_raw(i32::try_from(self.driver.id()).unwrap_or(0)),
             nix::sys::signal::Signal::SIGTERM,

@@ -105,6 +105,7 @@ fn log_is_live(screen: Screen) {
     // The process can be handled from here.
     browser.click("#log button[data-verb=stop]");
     browser.until("document.querySelector('#log').dataset.state === 'STOPPED'");
+    browser.until("document.querySelector('#log-said').textContent === 'Process talker stopped'");
     browser.picture(if screen == Screen::Phone { "phone-log" } else { "desk-log" });
     browser.click("#log-close");
     browser.until("!document.querySelector('#log').open");

@@ -83,7 +83,7 @@ impl Fake {
         thread::spawn(move || {
             for peer in listener.incoming().flatten() {
                 let (reader, answers, sender) = (peer.try_clone().unwrap(), answers.clone(), sender.clone());
-                thread::spawn(move || serve(reader, peer, &answers, &sender));
+                thread::spawn(move || serve(reader, peer, &answers, &sender, ""));
             }
         });
         Fake { url, came, folder: tempfile::tempdir().unwrap() }
@@ -91,6 +91,11 @@ impl Fake {
 
     /// Over a Unix socket.
     pub fn unix(answers: &[(&str, Answer)]) -> Fake {
+        Self::unix_that_tells_others(answers, "")
+    }
+
+    /// The same, with an answer for who does not speak HTTP.
+    pub fn unix_that_tells_others(answers: &[(&str, Answer)], others: &'static str) -> Fake {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("s")).unwrap();
         let url = format!("unix://{}", folder.path().join("s").display());
@@ -98,7 +103,7 @@ impl Fake {
         thread::spawn(move || {
             for peer in listener.incoming().flatten() {
                 let (reader, answers, sender) = (peer.try_clone().unwrap(), answers.clone(), sender.clone());
-                thread::spawn(move || serve(reader, peer, &answers, &sender));
+                thread::spawn(move || serve(reader, peer, &answers, &sender, others));
             }
         });
         Fake { url, came, folder }
@@ -168,9 +173,12 @@ pub fn response(status: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-fn serve(reader: impl Read, mut writer: impl Write, answers: &Answers, sender: &Sender<Came>) {
+fn serve(reader: impl Read, mut writer: impl Write, answers: &Answers, sender: &Sender<Came>, others: &str) {
     let mut reader = BufReader::new(reader);
-    let Some((head, body)) = read_request(&mut reader) else { return };
+    let Some((head, body)) = read_request(&mut reader) else {
+        let _ = writer.write_all(others.as_bytes());
+        return;
+    };
     let request_line = head.first().cloned().unwrap_or_default();
     let came = match parse_call(&body) {
         Ok(call) => Came { what: call.method, params: call.params, headers: head },

@@ -204,6 +204,21 @@ fn socket_of_something_that_speaks_neither_language_is_told() {
 }
 
 #[test]
+fn who_is_nobody_to_visor_may_come_in_with_a_login() {
+    let refusal = "error not-permitted uid 7 is not visor's user\n";
+    let pid = ("supervisor.getPID", Answer::Value(Value::Int(5)));
+    let fake = Fake::unix_that_tells_others(&[pid], refusal);
+    expect(&fake.run(&["-u", "me", "-p", "x", "pid"]), "5\n", 0);
+    let locked = (VERSION, Answer::Raw(response("401 Unauthorized", b"")));
+    let fake = Fake::unix_that_tells_others(&[locked], refusal);
+    let output = fake.run(&["pid"]);
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("Server requires authentication\n"));
+    let shut = (VERSION, Answer::Raw(Vec::new()));
+    let fake = Fake::unix_that_tells_others(&[shut], refusal);
+    expect(&fake.run(&["pid"]), "error: uid 7 is not visor's user\n", 1);
+}
+
+#[test]
 fn without_the_bridge_svc_says_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let alone = folder.path().join("svc");

@@ -189,18 +189,23 @@ fn read_lines(pipe: impl Read, mut each: impl FnMut(String)) {
 }
 
 /// Runs a command to its end and collects what it wrote; a panic when it takes longer than [`TIMEOUT`].
-pub fn run(mut command: Command) -> Output {
+pub fn run(command: Command) -> Output {
+    run_within(command, TIMEOUT)
+}
+
+/// As [`run`], for one that may take longer.
+pub fn run_within(mut command: Command, timeout: Duration) -> Output {
     let what = format!("{command:?}");
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child: Child = command.spawn().unwrap_or_else(|error| panic!("{what} starts: {error}"));
     let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(child.wait_with_output()));
-    match receiver.recv_timeout(TIMEOUT) {
+    match receiver.recv_timeout(timeout) {
         Ok(output) => output.unwrap_or_else(|error| panic!("{what} is read: {error}")),
         Err(_) => {
             let _ = kill(pid, Signal::SIGKILL);
-            panic!("{what} ends within {TIMEOUT:?}")
+            panic!("{what} ends within {timeout:?}")
         }
     }
 }

@@ -9,7 +9,7 @@ mod connection;
 mod foreground;
 
 pub use connection::{Connection, Reply};
-pub use foreground::{Foreground, TIMEOUT, descendants, run};
+pub use foreground::{Foreground, TIMEOUT, descendants, run, run_within};
 
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -156,7 +156,7 @@ fn table(view: &View<'_>) -> Markup {
                         (head("description", "description", "Description"))
                         (head("cpu", "number cpu js-only", "CPU"))
                         (head("memory", "number memory", "Memory"))
-                        th.actions scope="col" role="columnheader" { "Action" }
+                        th.actions scope="col" role="columnheader" { (if may_act { "Action" } else { "Log" }) }
                     }
                 }
                 tbody role="rowgroup" {
@@ -251,7 +251,7 @@ fn log_dialog(may_act: bool) -> Markup {
                 button #log-close type="button" { "Close" }
             }
             div #log-box tabindex="0" role="region" aria-label="Log lines" { pre #log-lines {} }
-            div #log-foot role="status" {}
+            div #log-foot role="status" { span #log-link {} span #log-said {} }
         }
     }
 }

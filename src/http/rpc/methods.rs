@@ -316,6 +316,11 @@ impl Method {
         self.changes
     }
 
+    /// Whether it is answered as ever while visor goes down.
+    pub fn works_to_the_end(&self) -> bool {
+        self.name.starts_with("system.") || self.deed == Deed::SendRemoteCommEvent
+    }
+
     /// Whether it can be called with so many parameters.
     pub fn takes(&self, count: usize) -> bool {
         let most = self.params.len();

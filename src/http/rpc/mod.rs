@@ -14,6 +14,7 @@ mod processes;
 mod system;
 
 use hyper::body::Bytes;
+use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::{Method as HttpMethod, Request as HttpRequest, Response, StatusCode};
 
 use super::body::{self, Body};
@@ -35,6 +36,9 @@ type Outcome = Result<Value, Fault>;
 pub async fn handle(request: HttpRequest<Bytes>, cx: &Context) -> Response<Body> {
     if request.method() != HttpMethod::POST {
         return body::failure(StatusCode::BAD_REQUEST, "");
+    }
+    if !request.headers().contains_key(CONTENT_LENGTH) && !request.headers().contains_key(TRANSFER_ENCODING) {
+        return body::failure(StatusCode::LENGTH_REQUIRED, "");
     }
     let parsed = xml::parse_call(request.body());
     // A body may be long, and some calls take long.
@@ -114,13 +118,10 @@ async fn admit(cx: &Context, method: &Method, params: Params<'_>) -> Result<(), 
     if method.changes() && !cx.may_change() {
         return Err(Fault::about(Kind::Failed, "this login may look and change nothing"));
     }
-    match method.deed {
-        Deed::ListMethods | Deed::MethodHelp | Deed::MethodSignature | Deed::Multicall | Deed::SendRemoteCommEvent => {
-            Ok(())
-        }
-        _ if ask(cx, &Request::State, "").await?.get("state") == Some(RUNNING) => Ok(()),
-        _ => Err(Fault::new(Kind::ShutdownState)),
+    if method.works_to_the_end() || ask(cx, &Request::State, "").await?.get("state") == Some(RUNNING) {
+        return Ok(());
     }
+    Err(Fault::new(Kind::ShutdownState))
 }
 
 /// visor's word for itself while it does what it is for.
