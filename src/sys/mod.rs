@@ -14,6 +14,8 @@ pub mod another;
 mod call;
 // Packets between us and one child, with descriptors beside them.
 pub mod channel;
+// Groups of processes that the kernel keeps account of.
+pub mod cgroup;
 // What a forked child does before it becomes the program.
 mod child;
 // Monotonic time, wall time, local time.
@@ -22,6 +24,8 @@ pub mod clock;
 pub mod command;
 // Write to an inherited descriptor without ever blocking.
 pub mod console;
+// Who descends from whom.
+pub mod descent;
 // Packets with descriptors beside them.
 #[cfg(feature = "http")]
 pub mod descriptors;
@@ -29,10 +33,6 @@ pub mod descriptors;
 pub mod fds;
 // Files by pattern.
 pub mod glob;
-// Groups of processes that the kernel keeps account of.
-pub mod cgroup;
-// Who descends from whom.
-pub mod descent;
 // Execute ourselves anew rather than die of a fault.
 pub mod guard;
 // The machine's name, the hosts it knows, its limits.
@@ -56,6 +56,8 @@ pub mod signals;
 pub mod socket;
 // Start a child.
 pub mod spawn;
+// The steps of starting a child.
+mod stage;
 // Datagrams to the system log.
 pub mod syslog;
 // The terminal we run on, and who has it.
