@@ -177,6 +177,8 @@ impl Daemon {
                 Some(FromGateway::Control(rights)) => self.give_control(rights),
             }
         }
+        // The last one's answer: the gateway may have nothing more to say before it comes.
+        self.pay_gateway(now);
     }
 
     fn give_control(&mut self, rights: Rights) {
