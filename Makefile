@@ -23,7 +23,8 @@ run: build ## start visor as PID 1 of a new namespace on examples/demo.conf
 
 test: ## run every test; what they need is installed first where that is possible
 	@tools/prepare-tests
-	$(CARGO) test --locked --no-fail-fast
+	@# Some press Ctrl-C, which is ignored by what a shell without job control starts in the background.
+	env --default-signal=INT,QUIT $(CARGO) test --locked --no-fail-fast
 
 test-load: build ## 10,000 events a second through the release binary, alone, with the figures
 	VISOR_BIN=$(CURDIR)/$(RELEASE)/visor SVC_BIN=$(CURDIR)/$(RELEASE)/svc \

@@ -132,6 +132,12 @@ pub fn parse(argv: &[OsString]) -> Result<SvcArgs, Exit> {
     }
     words.once(&[]).map_err(wrong)?;
     let operands = operands_as_text(&words.operands).map_err(wrong)?;
+    if words.value("--host").is_some() && words.value("--password").is_some() {
+        return Err(wrong(
+            "--password with --host would be seen by everybody over there: put it into [supervisorctl] there"
+                .to_owned(),
+        ));
+    }
     Ok(SvcArgs {
         socket: words.value("--socket"),
         username: words.value("--username"),

@@ -30,8 +30,8 @@ pub(super) struct Clients {
     next: u64,
     /// Those who are not, or not yet, let in: of other users and without a word so far, or turned away. The oldest are first.
     pub(super) strangers: Set<ClientId>,
-    /// Those whom the gateway asked for.
-    pub(super) of_gateway: Set<ClientId>,
+    /// Those whom a gateway asked for, with its pid: they end with it.
+    pub(super) of_gateway: Map<ClientId, i32>,
     /// Clients whose buffer may be written.
     pub(super) dirty: Set<ClientId>,
     /// Clients that have more to do, in the next turn: nobody starves the others.
@@ -61,9 +61,9 @@ impl Clients {
     }
 
     /// The gateway has one more connection.
-    pub fn add_of_gateway(&mut self, fd: OwnedFd, rights: Rights, poll: &mut Poll) {
+    pub fn add_of_gateway(&mut self, pid: i32, fd: OwnedFd, rights: Rights, poll: &mut Poll) {
         let id = self.add(Client::new(fd, Mode::Idle, rights), poll);
-        self.of_gateway.insert(id);
+        self.of_gateway.insert(id, pid);
     }
 
     /// Somebody gets this answer and nothing else. It is listened to until it goes, or a connection that has not sent all it has to say

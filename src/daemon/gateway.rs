@@ -74,6 +74,8 @@ struct Process {
     /// Its end is wanted, or was counted already.
     asked: bool,
     kill_at: Option<Duration>,
+    /// Its failure was counted already.
+    counted: bool,
     /// Whether it could be executed.
     status: OwnedFd,
     errors: Option<OwnedFd>,
@@ -120,6 +122,9 @@ impl Daemon {
         if self.gateway.link.is_some() {
             return Ok(());
         }
+        if self.leaving {
+            return Err(Unable::Busy);
+        }
         let rest = self.gateway.rest_until.saturating_sub(now.mono);
         if !rest.is_zero() {
             return Err(Unable::Resting(rest));
@@ -159,7 +164,7 @@ impl Daemon {
             env: &[],
             directory: Some("/"),
             umask: Some(UMASK),
-            lead: Lead::Group,
+            lead: Lead::Alone,
             signals: Signals::Default,
             limits: None,
             credentials: credentials.as_ref(),
@@ -181,6 +186,7 @@ impl Daemon {
             since: now.mono,
             asked: false,
             kill_at: None,
+            counted: false,
             status: child.status,
             errors: child.stderr,
             lines: Lines::default(),
@@ -232,7 +238,13 @@ impl Daemon {
 
     /// It has closed its channel; if it does not end on its own it is made to.
     pub(super) fn lose_gateway(&mut self, now: Now) {
-        self.gateway.close(&mut self.poll, false, now.mono.saturating_add(LOST_PATIENCE));
+        let lost = self.gateway.close(&mut self.poll, false, now.mono.saturating_add(LOST_PATIENCE));
+        let Some(process) = lost.and_then(|pid| self.gateway.processes.get_mut(&pid)) else { return };
+        // One that crashes says so here first: the next one rests already.
+        if !process.asked && now.mono.saturating_sub(process.since) < YOUNG {
+            process.counted = true;
+            self.gateway.fail(now);
+        }
     }
 
     /// Ends one that cannot be used.
@@ -277,6 +289,7 @@ impl Daemon {
             self.gateway.link = None;
             self.poll.remove(Token::Gateway);
         }
+        self.lose_controls(Some(pid), now);
         if let ExecStatus::Failed(error) = spawn::read_status(&process.status) {
             self.complain(&format!("cannot start visor-http: {error}"));
         } else if process.asked {
@@ -284,7 +297,9 @@ impl Daemon {
         } else {
             self.log(LogLevel::Warn, &format!("visor-http (pid {pid}) ended unexpectedly ({exit})"));
         }
-        if !process.asked {
+        if process.counted {
+            self.gateway.rest_until = now.mono.saturating_add(rest(self.gateway.failures));
+        } else if !process.asked {
             if now.mono.saturating_sub(process.since) < YOUNG {
                 self.gateway.fail(now);
             } else {
@@ -292,6 +307,14 @@ impl Daemon {
             }
         }
         true
+    }
+
+    /// Control connections end with the gateway that asked for them, whoever has them by now; `None` = all.
+    fn lose_controls(&mut self, of: Option<i32>, now: Now) {
+        let theirs = self.clients.of_gateway.iter().filter(|(_, pid)| of.is_none_or(|of| of == **pid));
+        for client in theirs.map(|(client, _)| *client).collect::<Vec<_>>() {
+            self.lose_client(client, now);
+        }
     }
 
     /// What it says on its stderr is in visor's log. Whether there may be more.
@@ -328,9 +351,7 @@ impl Daemon {
     /// The end of the run: everybody was answered, and nobody is served any more.
     pub(super) fn end_gateway(&mut self) {
         let now = super::clock::now();
-        for client in self.clients.of_gateway.iter().copied().collect::<Vec<_>>() {
-            self.lose_client(client, now);
-        }
+        self.lose_controls(None, now);
         self.gateway.close(&mut self.poll, true, now.mono);
         let mut left: Set<i32> = Set::new();
         left.extend(self.gateway.processes.keys().copied());
@@ -357,8 +378,9 @@ impl Daemon {
 
 /// It leads a group of its own, and its children are its own affair.
 fn kill(pid: i32, signal: Number) {
-    // It may be gone already; its end is on the way to us.
+    // It may be gone already; its end is on the way to us. Before it has its group there is only itself.
     let _ = reap::kill_group(pid, signal as i32);
+    let _ = reap::kill(pid, signal as i32);
 }
 
 #[cfg(test)]

@@ -177,16 +177,19 @@ impl Daemon {
                 Some(FromGateway::Control(rights)) => self.give_control(rights),
             }
         }
+        // The last one's answer: the gateway may have nothing more to say before it comes.
+        self.pay_gateway(now);
     }
 
     fn give_control(&mut self, rights: Rights) {
+        let Some(pid) = self.gateway.link.as_ref().map(|link| link.pid) else { return };
         let refused = |text: String| (ToGateway::Refused { text }.to_packet(), None);
         let answer = if self.clients.of_gateway.len() >= MAX_CONTROLS {
             refused(format!("{MAX_CONTROLS} control connections are open"))
         } else {
             match channel::streams() {
                 Ok((ours, theirs)) => {
-                    self.clients.add_of_gateway(ours, rights, &mut self.poll);
+                    self.clients.add_of_gateway(pid, ours, rights, &mut self.poll);
                     (ToGateway::Control.to_packet(), Some(theirs))
                 }
                 Err(error) => refused(format!("no control connection can be made: {error}")),

@@ -4,8 +4,8 @@ use super::client::{ENOUGH_BYTES, Mode};
 use super::clients::Clients;
 use crate::event::{Event, Kind, Output};
 use crate::program::Now;
-use crate::protocol::{Code, DataLine, Line, Stream};
-use crate::supervisor::{ClientId, ProcessId, display_name};
+use crate::protocol::{Code, DataLine, Line, Stream, display_name};
+use crate::supervisor::{ClientId, ProcessId};
 
 impl Clients {
     pub fn follow(&mut self, id: ClientId, process: ProcessId, stream: Stream) {

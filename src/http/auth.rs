@@ -109,8 +109,16 @@ struct Guesser {
 }
 
 impl Guessers {
-    /// Counts a failure of `peer`; how long its answer is to be held back.
-    pub fn failed(&self, peer: &str, now: Instant) -> Duration {
+    /// How long a peer waits for what comes of its next try, be it right or wrong: who does not wait for the answer learns nothing.
+    pub fn pause(&self, peer: &str, now: Instant) -> Duration {
+        match self.known.borrow().get(&network(peer)) {
+            Some(guesser) if now.duration_since(guesser.last) <= FORGIVEN_AFTER => delay(guesser.failures),
+            Some(_) | None => Duration::ZERO,
+        }
+    }
+
+    /// Counts a failure of `peer`.
+    pub fn failed(&self, peer: &str, now: Instant) {
         let mut known = self.known.borrow_mut();
         let name = network(peer);
         if !known.contains_key(&name) && known.len() >= MAX_GUESSERS {
@@ -125,7 +133,6 @@ impl Guessers {
         }
         guesser.failures = guesser.failures.saturating_add(1);
         guesser.last = now;
-        delay(guesser.failures)
     }
 
     /// Forgets the failures of a peer who has shown the right credentials.
@@ -232,27 +239,35 @@ mod tests {
     fn delays_grow_to_a_limit_and_are_forgiven() {
         let guessers = Guessers::default();
         let start = Instant::now();
-        let delays: Vec<u64> = (0..12).map(|_| guessers.failed("1.2.3.4", start).as_millis() as u64).collect();
+        let fails = |peer: &str, at: Instant| {
+            guessers.failed(peer, at);
+            guessers.pause(peer, at).as_millis()
+        };
+        let delays: Vec<u128> = (0..12).map(|_| fails("1.2.3.4", start)).collect();
         assert_eq!(delays, [0, 0, 0, 250, 500, 1000, 2000, 4000, 8000, 8000, 8000, 8000]);
-        assert_eq!(guessers.failed("1.2.3.5", start), Duration::ZERO, "others do not pay");
+        assert_eq!(guessers.pause("1.2.3.5", start), Duration::ZERO, "others do not pay");
         assert_eq!(delay(u32::MAX), LONGEST_DELAY);
         guessers.succeeded("1.2.3.4");
-        assert_eq!(guessers.failed("1.2.3.4", start), Duration::ZERO);
+        assert_eq!(fails("1.2.3.4", start), 0);
         for _ in 0..9 {
             guessers.failed("1.2.3.4", start);
         }
         let later = start + FORGIVEN_AFTER + Duration::from_secs(1);
-        assert_eq!(guessers.failed("1.2.3.4", later), Duration::ZERO);
+        assert_eq!(guessers.pause("1.2.3.4", later), Duration::ZERO);
+        assert_eq!(fails("1.2.3.4", later), 0);
     }
 
     #[test]
     fn neighbours_of_one_ipv6_network_count_together() {
         let guessers = Guessers::default();
         let now = Instant::now();
-        let last = (0..6).map(|n| guessers.failed(&format!("2001:db8::{n}"), now)).last();
-        assert!(last.is_some_and(|last| last > Duration::ZERO));
-        assert_eq!(guessers.failed("::ffff:1.2.3.4", now), Duration::ZERO);
-        assert_eq!(guessers.failed("::ffff:1.2.3.5", now), Duration::ZERO);
+        for n in 0..6 {
+            guessers.failed(&format!("2001:db8::{n}"), now);
+            guessers.failed(&format!("::ffff:1.2.3.{n}"), now);
+        }
+        assert!(guessers.pause("2001:db8::7", now) > Duration::ZERO);
+        assert_eq!(guessers.pause("2001:db9::7", now), Duration::ZERO);
+        assert_eq!(guessers.pause("::ffff:1.2.3.4", now), Duration::ZERO);
     }
 
     #[test]

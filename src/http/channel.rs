@@ -105,6 +105,7 @@ impl Channel {
     pub async fn next(&self) -> io::Result<Message> {
         // On the heap: 64 KiB are much for a future that lives for ever.
         let mut buffer = vec![0; MAX_PACKET_BYTES];
+        let mut was_reset = false;
         loop {
             let packet = self.socket.async_io(Interest::READABLE, || descriptors::receive(&self.socket, &mut buffer));
             let (bytes, descriptor) = match packet.await {
@@ -113,6 +114,11 @@ impl Channel {
                 Ok(Packet::End) => {
                     self.close();
                     return Ok(Message::End);
+                }
+                // visor has closed its end with something of ours unread. What it sent before that is still to be had.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset && !was_reset => {
+                    was_reset = true;
+                    continue;
                 }
                 Err(error) => {
                     self.close();
@@ -198,5 +204,25 @@ impl Channel {
             // Who asked may have left; the connection is then closed.
             let _ = waiter.send(answer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::channel::{packets, send};
+
+    /// The kernel says that the connection was reset before it gives what is queued.
+    #[tokio::test(flavor = "current_thread")]
+    async fn channel_closed_with_something_unread_still_gives_what_was_sent_before() {
+        let (ours, theirs) = packets().unwrap();
+        let channel = Channel::new(theirs).unwrap();
+        let settings =
+            ToGateway::Settings { identifier: "x".to_owned(), allowed_hosts: Vec::new(), version: "1".to_owned() };
+        send(&ours, &settings.to_packet(), None).unwrap();
+        channel.leave().await;
+        drop(ours);
+        assert!(matches!(channel.next().await, Ok(Message::Settings(_))));
+        assert!(matches!(channel.next().await, Ok(Message::End)));
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
-use hyper::header::{CONNECTION, HeaderValue, SERVER, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, CONNECTION, HeaderValue, SERVER, WWW_AUTHENTICATE};
 use hyper::{Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -52,6 +52,8 @@ pub(super) struct Visitor {
 pub(super) async fn answer(shared: &Shared, visitor: &Visitor, request: Request<Incoming>) -> Response<Body> {
     let mut response = match admit(shared, visitor, &request).await {
         Err(refusal) => {
+            // It is nobody's guest: who comes may have its place.
+            visitor.meter.hold();
             discard(request.into_body()).await;
             refusal
         }
@@ -105,18 +107,24 @@ async fn admit(shared: &Shared, visitor: &Visitor, request: &Request<Incoming>) 
         unix: visitor.door.kind != "inet",
     };
     hosts::check(caller, &shared.node, &shared.settings().allowed_hosts).map_err(|stranger| refuse(&stranger))?;
+    let guards = visitor.door.login.is_some() && request.headers().contains_key(AUTHORIZATION);
+    let pause = shared.guessers.pause(&visitor.peer, Instant::now());
+    if guards && !pause.is_zero() {
+        let before = visitor.meter.hold();
+        sleep(pause).await;
+        visitor.meter.go_on(before);
+    }
     match auth::judge(&visitor.door, request.headers()) {
         Verdict::Welcome(rights) => {
-            shared.guessers.succeeded(&visitor.peer);
+            // Who may only look, or comes where nobody is asked, has not shown that it knows the password.
+            if guards && rights == Rights::All {
+                shared.guessers.succeeded(&visitor.peer);
+            }
             Ok(rights)
         }
         Verdict::Missing => Err(unauthorized()),
         Verdict::Wrong => {
-            let pause = shared.guessers.failed(&visitor.peer, Instant::now());
-            if !pause.is_zero() {
-                visitor.meter.hold();
-                sleep(pause).await;
-            }
+            shared.guessers.failed(&visitor.peer, Instant::now());
             Err(unauthorized())
         }
     }

@@ -69,7 +69,9 @@ pub fn check(caller: Caller<'_>, node: &str, allowed: &[String]) -> Result<(), S
     let same = |origin: &str| {
         let named = origin.split_once("://").and_then(|(_, rest)| rest.parse::<Authority>().ok());
         named.is_some_and(|named| {
-            host.as_ref().is_ok_and(|host| host.as_ref() == Some(&named)) || is_listed(named.host(), allowed)
+            // Another port of a host may be anybody's; without one it is a proxy before us.
+            host.as_ref().is_ok_and(|host| host.as_ref() == Some(&named))
+                || (named.port().is_none() && is_listed(named.host(), allowed))
         })
     };
     match origin {

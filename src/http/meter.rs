@@ -120,8 +120,13 @@ impl Meter {
     }
 
     /// The answer of the request under way is being held back.
-    pub fn hold(&self) {
-        self.phase.set(Phase::Held(Instant::now()));
+    pub fn hold(&self) -> Phase {
+        self.phase.replace(Phase::Held(Instant::now()))
+    }
+
+    /// Goes on with what it was at before it was held.
+    pub fn go_on(&self, before: Phase) {
+        self.phase.set(before);
     }
 
     fn came(&self) {

@@ -12,12 +12,11 @@ use super::context::Context;
 use super::control::AskError;
 use super::page::row::Row;
 use super::proc::{self, Usage};
+use crate::program::Name;
 use crate::protocol::{Line, Request};
 
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
-/// Every state, in the order of Supervisor's numbers.
-const STATES: [&str; 8] = ["STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"];
 const STREAMS: [(&str, &str); 2] = [("stdout", "stdout_bytes"), ("stderr", "stderr_bytes")];
 
 /// What is written down.
@@ -157,7 +156,7 @@ fn processes(out: &mut Writer, facts: &Facts) {
     out.family("visor_process_state", StateSet, "", "The state a process is in.");
     for process in &all {
         let [group, name] = process.labels();
-        for state in STATES {
+        for state in Name::ALL.map(Name::word) {
             let labels = [group, name, ("visor_process_state", state)];
             out.sample("visor_process_state", &labels, u8::from(process.row.state == state));
         }

@@ -12,6 +12,8 @@ pub mod channel;
 pub mod control;
 // What one request is answered with: whom it came from, what it may do, how visor is asked.
 pub mod context;
+// The kinds of faults, their numbers and names.
+pub mod faults;
 // From a request as it came to its answer: strangers, logins, bodies.
 mod gate;
 // By what names browsers may call us.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::LazyLock;
 
 /// Clock ticks a second, when the kernel does not say; the same on every architecture that is left.
 const USUAL_TICKS: u64 = 100;
@@ -52,10 +53,18 @@ impl Stat {
     }
 }
 
+/// Ticks a second and bytes a page.
+static UNITS: LazyLock<(u64, u64)> = LazyLock::new(|| units(&fs::read("/proc/self/auxv").unwrap_or_default()));
+
+/// Reads the units in which the kernel counts, while it may be asked.
+pub fn learn_units() {
+    LazyLock::force(&UNITS);
+}
+
 /// The usage of each of these processes that is there and may be seen. Reads all of `/proc`: some milliseconds.
 #[must_use]
 pub fn sample(pids: &[u32]) -> BTreeMap<u32, Usage> {
-    let (ticks, page) = units(&fs::read("/proc/self/auxv").unwrap_or_default());
+    let (ticks, page) = *UNITS;
     let mut found = BTreeMap::new();
     if pids.is_empty() {
         return found;

@@ -31,6 +31,8 @@ use super::meter::{Meter, Metered};
 use crate::protocol::handover::{Door, Rights};
 use crate::sys::process;
 
+/// The thread that reads /proc is kept for as long as anybody runs.
+const READER_KEPT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Most connections at a time; each is a descriptor and a few KiB. One more closes the one that is unused for longest.
 const MAX_CONNECTIONS: usize = 512;
 /// Most bytes of a request's line and headers, and read ahead of a body.
@@ -49,14 +51,20 @@ const LAST_LIMIT: Duration = Duration::from_secs(280);
 /// Runs the gateway on the descriptor visor has given it, to its end.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Others may run as the same user, and we are about to hear passwords.
+    // Others may run as the same user, and we are about to hear passwords. What is ours to read in /proc is root's after that.
+    super::proc::learn_units();
     if let Err(error) = process::keep_secrets() {
         return fail(&format!("cannot keep passwords from other processes: {error}"));
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    // One thread reads /proc, however many want to know.
+    builder.enable_all().max_blocking_threads(1).thread_keep_alive(READER_KEPT);
+    let runtime = match builder.build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot make a runtime: {error}")),
     };
+    // It is made now: later there may be no room for one, and that would be the end.
+    let _ = runtime.block_on(runtime.spawn_blocking(|| {}));
     runtime.block_on(LocalSet::new().run_until(async {
         match Channel::take_over() {
             Ok(channel) => serve(channel).await,
@@ -179,7 +187,10 @@ fn take(shared: &Rc<Shared>, server: usize, peer: &str, descriptor: OwnedFd) -> 
     let Some(door) = shared.doors.borrow().get(&server).cloned() else {
         return Err(std::io::Error::other(format!("visor has not told of server {server}")));
     };
-    make_room(shared);
+    if !has_room(shared) {
+        // Every other one is at work: this one may come again.
+        return Ok(());
+    }
     crate::sys::fds::set_nonblocking(&descriptor, true)?;
     let peer = Rc::from(peer);
     if door.kind == "inet" {
@@ -192,18 +203,16 @@ fn take(shared: &Rc<Shared>, server: usize, peer: &str, descriptor: OwnedFd) -> 
     Ok(())
 }
 
-/// Closes the least useful connection when there are as many as may be.
-fn make_room(shared: &Shared) {
+/// Whether there is room for one more; when there are as many as may be, the least useful one is closed for it.
+fn has_room(shared: &Shared) -> bool {
     let mut meters = shared.meters.borrow_mut();
     if meters.len() < MAX_CONNECTIONS {
-        return;
+        return true;
     }
     let least = meters.iter().filter_map(|(id, meter)| Some((meter.worth()?, *id))).min();
-    if let Some((_, id)) = least
-        && let Some(meter) = meters.remove(&id)
-    {
-        meter.close();
-    }
+    let Some(meter) = least.and_then(|(_, id)| meters.remove(&id)) else { return false };
+    meter.close();
+    true
 }
 
 fn begin<S>(shared: &Rc<Shared>, door: Rc<Door>, peer: Rc<str>, stream: S)

@@ -142,6 +142,12 @@ impl Name {
         }
     }
 
+    /// The name of a word in capitals.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Name> {
+        Name::ALL.into_iter().find(|name| name.word() == word)
+    }
+
     /// Supervisor's number of the state.
     #[must_use]
     pub fn code(self) -> i32 {

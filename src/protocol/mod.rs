@@ -104,3 +104,9 @@ pub const STATUS_KEYS: &[&str] = &[
     "stderr",
     "description",
 ];
+
+/// As people write a process: `name` when it has its group's name, else `group:name`.
+#[must_use]
+pub fn display_name(group: &str, name: &str) -> String {
+    if group == name { name.to_owned() } else { format!("{group}:{name}") }
+}

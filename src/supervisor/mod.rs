@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use jobs::JobId;
 pub use listeners::ListenerFacts;
-pub use table::{Entry, ProcessId, Target, display_name};
+pub use table::{Entry, ProcessId, Target};
 pub use view::{LogPaths, Surroundings, Traffic};
 
 use crate::config::{Config, Group, LogLevel, Signal};

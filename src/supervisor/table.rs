@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::{Group, Process};
 use crate::order;
 use crate::program::Life;
+use crate::protocol::display_name;
 use crate::sorted::Map;
 
 /// One process for as long as it is known. Numbers are never used twice.
@@ -39,12 +40,6 @@ impl Entry {
     fn wave(&self) -> (i64, i64) {
         (self.group_priority, self.config.priority)
     }
-}
-
-/// As people write a process: `name` when it has its group's name, else `group:name`.
-#[must_use]
-pub fn display_name(group: &str, name: &str) -> String {
-    if group == name { name.to_string() } else { format!("{group}:{name}") }
 }
 
 /// What a name means.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::jobs::data;
-use super::table::{ProcessId, Target, display_name};
+use super::table::{ProcessId, Target};
 use super::{Entry, ListenerFacts, Phase, Supervisor};
 use crate::config::{AutoRestart, Group, Logfile, Process};
 use crate::order;
 use crate::program::{self, Now, State, Wanted};
-use crate::protocol::{Code, DataLine, Line};
+use crate::protocol::{Code, DataLine, Line, display_name};
 
 /// Where the logs of a process are, for its status line.
 #[derive(Debug, Default, Clone, PartialEq)]

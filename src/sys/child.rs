@@ -149,7 +149,7 @@ fn lead(lead: Lead) -> Result<(), Failure> {
     let result = unsafe {
         match lead {
             Lead::Group | Lead::Foreground => libc::setpgid(0, 0),
-            Lead::Session | Lead::Terminal(_) => libc::setsid(),
+            Lead::Alone | Lead::Session | Lead::Terminal(_) => libc::setsid(),
         }
     };
     step(Stage::Group, result)?;

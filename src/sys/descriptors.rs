@@ -37,7 +37,8 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Packet> {
         }
     };
     let mut descriptors = Vec::new();
-    for control in message.cmsgs()? {
+    // An error says that something did not fit: out of descriptors, the kernel gives none, and the packet stands alone.
+    for control in message.cmsgs().into_iter().flatten() {
         if let ControlMessageOwned::ScmRights(numbers) = control {
             // SAFETY: the kernel has just made these numbers for us and nobody else knows them.
             descriptors.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));

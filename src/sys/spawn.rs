@@ -70,7 +70,9 @@ pub enum Lead<'a> {
     Group,
     /// A process group of its own, which becomes the foreground of the terminal on descriptor 0.
     Foreground,
-    /// A session of its own.
+    /// A session of its own, without a terminal. Nobody else can be in its group, and it cannot go into another one.
+    Alone,
+    /// A session of its own, with the terminal on descriptor 0 if that is free.
     Session,
     /// A session of its own with the terminal at this path as its controlling one, taken away from whatever session had it.
     Terminal(&'a str),
@@ -186,7 +188,7 @@ fn fork(plan: &Plan) -> io::Result<i32> {
     }
     drop(mask);
     match plan.lead {
-        Lead::Session | Lead::Terminal(_) => return Ok(pid),
+        Lead::Alone | Lead::Session | Lead::Terminal(_) => return Ok(pid),
         Lead::Group | Lead::Foreground => {}
     }
     // The child does the same; done twice so that a signal to its group finds the group whoever runs first. Once it
@@ -218,7 +220,7 @@ impl Texts {
         };
         let terminal = match spec.lead {
             Lead::Terminal(path) => Some(path),
-            Lead::Group | Lead::Foreground | Lead::Session => None,
+            Lead::Group | Lead::Foreground | Lead::Alone | Lead::Session => None,
         };
         let has_sockets = !spec.listen.is_empty() && spec.env.iter().any(|(key, _)| key == "LISTEN_FDS");
         Ok(Texts {

@@ -46,7 +46,7 @@ fn update() {
                 .intended(
                     "step 17: ctl reread",
                     &[
-                        "ERROR: CANT_REREAD: $DIR/supervisord.conf:18: [program:stays] startsecs: `soon`: \
+                        "ERROR: CANT_REREAD: $DIR/supervisord.conf:14: [program:stays] startsecs: `soon`: \
                          invalid literal for int() with base 10: 'soon'",
                         "exit code: Some(1)",
                     ],

@@ -17,11 +17,13 @@ autostart=false
 startsecs=0
 autorestart=false
 [program:missing]
-command=/nowhere/to/be/found
+command=sleep 1000
+directory=/nowhere/to/be/found
 autostart=false
 startretries=0
 [program:waits]
-command=/nowhere/to/be/found
+command=sleep 1000
+directory=/nowhere/to/be/found
 autostart=false
 startretries=1000
 [program:talks]

@@ -50,8 +50,8 @@ fn nasty_words_reach_the_other_svc_as_they_were() {
     program(folder.path(), "ssh", SHELL);
     program(folder.path(), "svc", ECHO);
     let words = ["event", "t", "a b", "$(id)", "`id`", "'", "\"$HOME\"", ";exit", "\\", "*", "é\n", "", "-x"];
-    let output = with_path(folder.path(), &[&["-H", "far", "-p", "p w'd"], &words[..]].concat());
-    let mut expected = "<--password><p w'd>".to_owned();
+    let output = with_path(folder.path(), &[&["-H", "far", "-u", "p w'd"], &words[..]].concat());
+    let mut expected = "<--username><p w'd>".to_owned();
     words.iter().for_each(|word| expected.push_str(&format!("<{word}>")));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
 }
@@ -63,6 +63,10 @@ fn host_that_would_be_an_option_is_refused_and_missing_ssh_is_told() {
     let output = with_path(folder.path(), &["-H", "-oProxyCommand=touch x", "status"]);
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(2), &b""[..]));
     assert!(String::from_utf8_lossy(&output.stderr).contains("a host does not begin with `-`"));
+
+    let output = with_path(folder.path(), &["-H", "far", "-p", "secret", "status"]);
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(2), &b""[..]));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("would be seen by everybody over there"));
 
     let empty = tempfile::tempdir().unwrap();
     let output = clean_command(SVC).env("PATH", empty.path()).args(["-H", "far", "status"]).output().unwrap();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use visor::config::{Group, Process, Restart};
 use visor::event::Event;
 use visor::program::{Name, State};
-use visor::protocol::{Code, Line};
-use visor::supervisor::{Action, Ask, ClientId, Phase, ProcessId, Supervisor, Target, display_name};
+use visor::protocol::{Code, Line, display_name};
+use visor::supervisor::{Action, Ask, ClientId, Phase, ProcessId, Supervisor, Target};
 
 use crate::kernel::Kernel;
 

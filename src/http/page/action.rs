@@ -62,16 +62,16 @@ impl Action {
         }
     }
 
-    /// What visor is asked; `None` = nothing.
+    /// What visor is asked; `None` = nothing. `whole`: the process' name with its group's.
     #[must_use]
-    pub fn request(&self) -> Option<Request> {
+    pub fn request(&self, whole: Option<String>) -> Option<Request> {
         let everything = || vec!["all".to_owned()];
         match self {
             Action::Refresh => None,
             Action::RestartAll => Some(Request::Restart(everything())),
             Action::StopAll => Some(Request::Stop { names: everything(), wait: true }),
             Action::Process(verb, name) => {
-                let names = vec![name.clone()];
+                let names = vec![whole.unwrap_or_else(|| name.clone())];
                 Some(match verb {
                     Verb::Start => Request::Start { names, wait: true },
                     Verb::Stop => Request::Stop { names, wait: true },

@@ -186,13 +186,16 @@ async fn act(request: &Request<Bytes>, cx: &Context) -> Response<Body> {
 }
 
 async fn perform(action: &Action, cx: &Context) -> Result<Outcome, AskError> {
+    let mut whole = None;
     if let Action::Process(_, name) = action {
         let status = cx.ask(&Ask::Status(vec![name.clone()])).await?;
-        if !status.lines.iter().filter_map(Row::of).any(|row| row.is_called(name)) {
+        let Some(row) = status.lines.iter().filter_map(Row::of).find(|row| row.is_called(name)) else {
             return Ok(action::no_such_process(name));
-        }
+        };
+        // A program may be called `all`, which alone means everything.
+        whole = Some(format!("{}:{}", row.group, row.process));
     }
-    let answer = match action.request() {
+    let answer = match action.request(whole) {
         Some(request) => Some(cx.ask(&request).await?),
         None => None,
     };

@@ -9,13 +9,14 @@ use super::reply::{Out, Stop, Tally, ok};
 use super::server::{Patience, Server};
 use super::translate::{self, Name, data, items, number, text, texts};
 use super::{logs, watch};
+use crate::http::faults::Kind;
 use crate::http::xml::Value;
-use crate::protocol::{Code, Line, Request};
+use crate::protocol::{Code, Line, Request, display_name};
 
 /// Where the methods are.
 const NAMESPACE: &str = "supervisor";
 /// The status of an item that could not be stopped.
-const FAILED: i32 = 30;
+const FAILED: i32 = Kind::Failed.code();
 
 /// Answers one request.
 ///
@@ -219,7 +220,7 @@ async fn treat(server: &Server, names: &[String], treatment: &Treatment, out: &m
             }
             Name::Group(group) => treat_group(server, &group, treatment, &mut tally, out).await?,
             Name::Process { group, process } => {
-                treat_process(server, &translate::display(&group, &process), treatment, &mut tally, out).await?;
+                treat_process(server, &display_name(&group, &process), treatment, &mut tally, out).await?;
             }
         }
     }
@@ -426,7 +427,7 @@ fn unknown_text(name: &Name) -> String {
     match name {
         Name::All => "there are no processes".to_owned(),
         Name::Group(group) => format!("no such group `{group}`"),
-        Name::Process { group, process } => format!("no such process `{}`", translate::display(group, process)),
+        Name::Process { group, process } => format!("no such process `{}`", display_name(group, process)),
     }
 }
 

@@ -2,35 +2,16 @@
 
 use std::io;
 
+use crate::http::faults::Kind;
 use crate::protocol::remote::Trouble;
 use crate::protocol::{Code, Line};
 
-/// Supervisor's faults, by number and name, and what they are here: one to one.
-const FAULTS: &[(i32, &str, Code)] = &[
-    (1, "UNKNOWN_METHOD", Code::UnknownVerb),
-    (2, "INCORRECT_PARAMETERS", Code::BadArguments),
-    (3, "BAD_ARGUMENTS", Code::BadArguments),
-    (4, "SIGNATURE_UNSUPPORTED", Code::BadArguments),
-    (SHUTDOWN_STATE, "SHUTDOWN_STATE", Code::ShuttingDown),
-    (BAD_NAME, "BAD_NAME", Code::BadName),
-    (11, "BAD_SIGNAL", Code::BadSignal),
-    (20, "NO_FILE", Code::NoFile),
-    (21, "NOT_EXECUTABLE", Code::NotExecutable),
-    (30, "FAILED", Code::Failed),
-    (40, "ABNORMAL_TERMINATION", Code::AbnormalTermination),
-    (50, "SPAWN_ERROR", Code::SpawnError),
-    (60, "ALREADY_STARTED", Code::AlreadyStarted),
-    (70, "NOT_RUNNING", Code::NotRunning),
-    (90, "ALREADY_ADDED", Code::AlreadyStarted),
-    (91, "STILL_RUNNING", Code::Busy),
-    (92, "CANT_REREAD", Code::CannotReread),
-];
-/// There is no such process or group.
-pub const BAD_NAME: i32 = 10;
+/// Numbers of faults that mean something here.
+pub const BAD_NAME: i32 = Kind::BadName.code();
 /// The server is going down.
-const SHUTDOWN_STATE: i32 = 6;
+const SHUTDOWN_STATE: i32 = Kind::ShutdownState.code();
 /// The method is not there: the server has no programs.
-const UNKNOWN_METHOD: i32 = 1;
+const UNKNOWN_METHOD: i32 = Kind::UnknownMethod.code();
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,12 +44,28 @@ impl From<io::Error> for Failure {
 
 /// What a number of a fault is here.
 pub fn code_of(fault: i32) -> Code {
-    FAULTS.iter().find(|(number, ..)| *number == fault).map_or(Code::Failed, |(_, _, code)| *code)
+    let Some(kind) = Kind::of_code(fault) else { return Code::Failed };
+    match kind {
+        Kind::UnknownMethod => Code::UnknownVerb,
+        Kind::IncorrectParameters | Kind::BadArguments | Kind::SignatureUnsupported => Code::BadArguments,
+        Kind::ShutdownState => Code::ShuttingDown,
+        Kind::BadName => Code::BadName,
+        Kind::BadSignal => Code::BadSignal,
+        Kind::NoFile => Code::NoFile,
+        Kind::NotExecutable => Code::NotExecutable,
+        Kind::Failed | Kind::Success => Code::Failed,
+        Kind::AbnormalTermination => Code::AbnormalTermination,
+        Kind::SpawnError => Code::SpawnError,
+        Kind::AlreadyStarted | Kind::AlreadyAdded => Code::AlreadyStarted,
+        Kind::NotRunning => Code::NotRunning,
+        Kind::StillRunning => Code::Busy,
+        Kind::CantReread => Code::CannotReread,
+    }
 }
 
 /// The text of a fault without its name.
 pub fn text_of(fault: i32, text: &str) -> String {
-    let name = FAULTS.iter().find(|(number, ..)| *number == fault).map_or("", |(_, name, _)| name);
+    let name = Kind::of_code(fault).map_or("", Kind::name);
     match text.strip_prefix(name) {
         Some("") => String::new(),
         Some(rest) => rest.strip_prefix(": ").unwrap_or(text).to_owned(),
@@ -157,8 +154,8 @@ mod tests {
     #[test]
     fn faults_have_codes_of_the_same_names() {
         let same = |name: &str| name.to_lowercase().replace('_', "-");
-        for (number, name, code) in FAULTS {
-            let expected = match *name {
+        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Success) {
+            let expected = match kind.name() {
                 "UNKNOWN_METHOD" => "unknown-verb".to_owned(),
                 "INCORRECT_PARAMETERS" | "SIGNATURE_UNSUPPORTED" => "bad-arguments".to_owned(),
                 "SHUTDOWN_STATE" => "shutting-down".to_owned(),
@@ -167,7 +164,7 @@ mod tests {
                 "CANT_REREAD" => "cannot-reread".to_owned(),
                 name => same(name),
             };
-            assert_eq!((code.word(), code_of(*number)), (expected.as_str(), *code), "{name}");
+            assert_eq!(code_of(kind.code()).word(), expected, "{kind:?}");
         }
         assert_eq!(code_of(12345), Code::Failed);
     }

@@ -94,7 +94,8 @@ impl Server {
         let bytes = limited.collect().await.map_err(|error| body_failure(&*error))?.to_bytes();
         let (document, had_controls) = controls::hide(&bytes);
         match xml::parse_response(&document) {
-            Ok(Reply::Value(value)) if had_controls => Ok(controls::bring_back(value)),
+            // In logs they are what the program wrote; anywhere else they would be the server's way to our terminal.
+            Ok(Reply::Value(value)) if had_controls && method.ends_with("Log") => Ok(controls::bring_back(value)),
             Ok(Reply::Value(value)) => Ok(value),
             Ok(Reply::Fault(code, text)) => Err(Failure::Fault(code, text)),
             Err(error) => Err(Failure::Other(format!("its answer is not of XML-RPC: {error}"))),

@@ -1,11 +1,12 @@
 //! Values of the original's API → lines of visor's language. Pure.
 
 use super::failure;
+use crate::http::faults::Kind;
 use crate::http::xml::Value;
-use crate::protocol::{Code, Line};
+use crate::protocol::{Code, Line, display_name};
 
 /// The status of an item that went well, in results about several processes.
-const SUCCESS: i32 = 80;
+const SUCCESS: i32 = Kind::Success.code();
 /// What the original writes where an option is not set.
 const UNSET: &str = "none";
 /// Members of a configuration that have other names here.
@@ -54,15 +55,10 @@ impl Name {
             Name::All => failed("name", "all", Code::BadName, ""),
             Name::Group(group) => failed("group", group, Code::BadName, "no such group"),
             Name::Process { group, process } => {
-                failed("name", &display(group, process), Code::BadName, "no such process")
+                failed("name", &display_name(group, process), Code::BadName, "no such process")
             }
         }
     }
-}
-
-/// A process as people write it.
-pub fn display(group: &str, process: &str) -> String {
-    if group == process { group.to_owned() } else { format!("{group}:{process}") }
 }
 
 /// A line of these keys and values.
@@ -116,7 +112,7 @@ pub fn texts(value: &Value) -> Vec<String> {
 
 /// How people call the process of an information or result.
 pub fn name_of(info: &Value) -> String {
-    display(text(info, "group"), text(info, "name"))
+    display_name(text(info, "group"), text(info, "name"))
 }
 
 /// One item of the result of a method about several processes; `done` is what is said of success. Beside it the failure, if it is one.
@@ -135,7 +131,7 @@ pub fn status(info: &Value) -> Line {
     let (group, process, state) = (text(info, "group"), text(info, "name"), text(info, "statename"));
     let (start, stop, now) = (number(info, "start"), number(info, "stop"), number(info, "now"));
     let mut pairs: Vec<(&str, String)> = vec![
-        ("name", display(group, process)),
+        ("name", display_name(group, process)),
         ("group", group.to_owned()),
         ("process", process.to_owned()),
         ("state", state.to_owned()),

@@ -273,16 +273,7 @@ fn describe(line: &Line) -> Value {
 
 /// The number that the original gives a state.
 fn state_code(word: &str) -> i32 {
-    match word {
-        "STOPPED" => 0,
-        "STARTING" => 10,
-        "RUNNING" => 20,
-        "BACKOFF" => 30,
-        "STOPPING" => 40,
-        "EXITED" => 100,
-        "FATAL" => 200,
-        _ => 1000,
-    }
+    Name::from_word(word).unwrap_or(Name::Unknown).code()
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use crate::http::xml::Value;
 
 /// What is said to a call of several calls in itself.
 pub(super) const RECURSIVE: &str = "Recursive system.multicall forbidden";
+/// Calls of one multicall.
+const MAX_CALLS: usize = 1000;
 /// Most bytes of all results of one call; what comes after is a fault.
 const MAX_RESULT_BYTES: usize = 4 * 1024 * 1024;
 
@@ -35,15 +37,18 @@ fn known(params: Params) -> Result<&'static methods::Method, Fault> {
 /// `system.multicall`: one after the other, each result as it is.
 pub(super) async fn multicall(cx: &Context, params: Params<'_>) -> Outcome {
     let [Value::Array(calls)] = params.0 else { return Err(Fault::new(Kind::IncorrectParameters)) };
+    if calls.len() > MAX_CALLS {
+        return Err(Fault::about(Kind::IncorrectParameters, format!("more than {MAX_CALLS} calls at once")));
+    }
     let mut results = Vec::with_capacity(calls.len());
     let mut bytes = 0_usize;
     for call in calls {
-        let outcome = if bytes > MAX_RESULT_BYTES {
-            Err(Fault::about(Kind::Failed, format!("the results are longer than {MAX_RESULT_BYTES} bytes")))
-        } else {
-            one(cx, call).await
-        };
-        let value = outcome.unwrap_or_else(|fault| {
+        if bytes > MAX_RESULT_BYTES {
+            return Err(Fault::about(Kind::Failed, format!("the results are longer than {MAX_RESULT_BYTES} bytes")));
+        }
+        // One with many calls that need nobody must not hold up the others.
+        tokio::task::yield_now().await;
+        let value = one(cx, call).await.unwrap_or_else(|fault| {
             let code = Value::Int(fault.kind.code());
             Value::record([("faultCode", code), ("faultString", Value::text(fault.text()))])
         });
