@@ -10,8 +10,8 @@ use super::{Daemon, clock};
 use crate::config::{Explained, LogLevel, Setting, Signal};
 use crate::event::{Event, Kind};
 use crate::program::{Name, Now};
-use crate::protocol::{Code, DataLine, Line, PROTOCOL_VERSION, Request, Stream};
-use crate::supervisor::{Ask, ClientId, Input, LogPaths, ProcessId, Surroundings, Target, Traffic, display_name};
+use crate::protocol::{Code, DataLine, Line, PROTOCOL_VERSION, Request, Stream, display_name};
+use crate::supervisor::{Ask, ClientId, Input, LogPaths, ProcessId, Surroundings, Target, Traffic};
 use crate::sys::{self, reap};
 
 impl Surroundings for Outputs {
