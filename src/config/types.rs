@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::limits::Limits;
+use super::logline::{LogLines, Upkeep};
 use super::policy::Policy;
 use crate::sorted::Map;
 
@@ -330,6 +331,8 @@ pub struct Process {
     pub listen: Vec<String>,
     /// What it may use and do; visor's own keys.
     pub limits: Limits,
+    /// How the lines of its logs are written; visor's own keys.
+    pub log_lines: LogLines,
     /// `[supervisord] environment` with the section's own over it.
     pub environment: Map<String, String>,
     /// Value of `SUPERVISOR_SERVER_URL`; `None` = that of [`Config::server_url`].
@@ -399,6 +402,8 @@ pub struct Channel {
     pub events_enabled: bool,
     /// Send lines to syslog as well.
     pub syslog: bool,
+    /// Age and compression of the file; visor's own keys.
+    pub upkeep: Upkeep,
 }
 
 /// Target of an output stream.

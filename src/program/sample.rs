@@ -40,6 +40,7 @@ pub(crate) fn process(name: &str) -> Process {
         policy: Policy::default(),
         listen: Vec::new(),
         limits: crate::config::Limits::default(),
+        log_lines: crate::config::LogLines::default(),
     }
 }
 
@@ -51,6 +52,7 @@ fn channel() -> Channel {
         capture_maxbytes: 0,
         events_enabled: false,
         syslog: false,
+        upkeep: crate::config::Upkeep::default(),
     }
 }
 
