@@ -2,10 +2,10 @@
 
 use super::document::{Document, Section};
 use super::error::Mistake;
-use super::{limits, logline};
 use super::server::{INET, RPC, UNIX};
 use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
+use super::{limits, logline};
 
 use crate::order;
 

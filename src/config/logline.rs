@@ -169,7 +169,8 @@ fn prefix(text: &str) -> Result<Vec<PrefixPart>, String> {
         if let Some(after) = rest.strip_prefix("{{").or_else(|| rest.strip_prefix("}}")) {
             plain.push(first);
             rest = after;
-        } else if let Some((after, part)) = PARTS.iter().find_map(|(name, part)| Some((rest.strip_prefix(name)?, part))) {
+        } else if let Some((after, part)) = PARTS.iter().find_map(|(name, part)| Some((rest.strip_prefix(name)?, part)))
+        {
             if !plain.is_empty() {
                 parts.push(PrefixPart::Text(std::mem::take(&mut plain)));
             }
@@ -227,7 +228,8 @@ impl LogLines {
             LogFormat::Raw => {}
             LogFormat::Prefix(parts) => {
                 lines.push(("log_format", "prefix".to_owned()));
-                lines.push(("log_prefix", format!("\"{}\"", parts.iter().map(PrefixPart::written).collect::<String>())));
+                lines
+                    .push(("log_prefix", format!("\"{}\"", parts.iter().map(PrefixPart::written).collect::<String>())));
             }
             LogFormat::Logfmt => lines.push(("log_format", "logfmt".to_owned())),
             LogFormat::Json => lines.push(("log_format", "json".to_owned())),
@@ -261,16 +263,10 @@ mod tests {
         use PrefixPart::{Group, Name, Pid, Stream, Text, Time};
         let text = |text: &str| Text(text.to_owned());
         assert_eq!(prefix(PREFIX), Ok(vec![Name, text(" |")]));
-        assert_eq!(prefix("{time} {group}:{name}[{pid}]"), Ok(vec![
-            Time,
-            text(" "),
-            Group,
-            text(":"),
-            Name,
-            text("["),
-            Pid,
-            text("]")
-        ]));
+        assert_eq!(
+            prefix("{time} {group}:{name}[{pid}]"),
+            Ok(vec![Time, text(" "), Group, text(":"), Name, text("["), Pid, text("]")])
+        );
         assert_eq!(prefix("{{x}} é{stream}"), Ok(vec![text("{x} é"), Stream]));
         assert_eq!(prefix(""), Ok(Vec::new()));
         for bad in ["{", "}", "{nme}", "a {pid", "{name", &"x".repeat(LONGEST_PREFIX + 1)] {
