@@ -333,7 +333,11 @@ impl LogFile {
             Hitch::Unrotated { next_try } if now >= next_try => true,
             Hitch::Unrotated { .. } | Hitch::Stray => return None,
         };
-        match self.rotate() {
+        let rotated = self.rotate();
+        if rotated.is_ok() {
+            self.old_at = self.max_age.map(|age| now.saturating_add(age));
+        }
+        match rotated {
             Ok(()) if again => Some(Trouble::resumed(&self.path, 0)),
             Ok(()) => None,
             Err(message) => {
