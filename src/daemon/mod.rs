@@ -22,9 +22,12 @@ mod listeners;
 mod log_requests;
 mod machine;
 mod outputs;
+mod packing;
 mod pipes;
 mod requests;
 mod setup;
+mod shaper;
+mod shaping;
 mod sockets;
 mod streams;
 mod trees;
@@ -106,6 +109,8 @@ struct Daemon {
     foreground: Foreground,
     clients: Clients,
     outputs: Outputs,
+    /// Pipes that rest are the first to get room in a console.
+    pipes_first: bool,
     sockets: sockets::Sockets,
     trees: trees::Trees,
     /// What is to be done, in order.
@@ -146,6 +151,7 @@ impl Daemon {
             #[cfg(feature = "fault-injection")]
             self.inject_panic();
             self.carry_out(now);
+            self.pack(now);
             self.flush_clients(now);
         }
     }
@@ -173,6 +179,7 @@ impl Daemon {
             self.trees.deadline(),
             self.foreground_deadline(),
             self.gateway.deadline(),
+            self.outputs.due,
         ];
         #[cfg(feature = "fault-injection")]
         let deadlines = [&deadlines[..], &[self.panic_at]].concat();
@@ -183,6 +190,7 @@ impl Daemon {
         self.kill_late_foreground(now);
         self.look_for_held(now);
         self.look_after_gateway(now);
+        self.tell_dropped(now);
         if self.supervisor.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Deadline, now);
         }

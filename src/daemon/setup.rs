@@ -118,6 +118,7 @@ pub fn run(options: Options) -> std::process::ExitCode {
         daemon.start(command, inherited)?;
         daemon.turn_until_gone();
         daemon.say_farewell();
+        daemon.end_packing();
         daemon.end_gateway();
         if matches!(daemon.foreground, Foreground::Ended(_)) {
             daemon.clear_out();
@@ -319,6 +320,7 @@ fn assemble(
         foreground: Foreground::None,
         clients: Clients::default(),
         outputs,
+        pipes_first: false,
         sockets: super::sockets::Sockets::default(),
         trees: super::trees::Trees::default(),
         more_dead: false,
