@@ -44,3 +44,5 @@ pub mod supervisor;
 pub mod svc;
 // Every system call, and all `unsafe`.
 pub mod sys;
+// Names by pattern.
+pub mod wildcard;
