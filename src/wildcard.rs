@@ -112,7 +112,6 @@ mod tests {
         }
     }
 
-
     #[test]
     fn name_of_the_patterns_form_matches() {
         for (pattern, name) in [

@@ -67,7 +67,9 @@ pub fn explain(
     let config = read_on(host, &mut files, overrides)?;
     let mut all = Vec::new();
     for group in &config.groups {
-        for process in group.processes.iter().filter(|process| name == "all" || wildcard::means(name, &group.name, &process.name)) {
+        for process in
+            group.processes.iter().filter(|process| name == "all" || wildcard::means(name, &group.name, &process.name))
+        {
             let now = running(&group.name, &process.name);
             all.push(explained(&files.document, group, process, now.as_deref()));
         }

@@ -97,6 +97,9 @@ impl Supervisor {
             .number("now", now.wall.as_secs());
         if let Some(exit) = life.exit {
             line = line.number("exit", exit.status());
+            if life.state == State::Exited {
+                line = line.key("expected", if exit.is_expected(&entry.config.exitcodes) { "yes" } else { "no" });
+            }
         }
         line = line.maybe("error", life.error.as_ref());
         if let State::Running { since, .. } = life.state {
