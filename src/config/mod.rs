@@ -51,6 +51,7 @@ pub use limits::{Capabilities, IoPriority, Limits, ResourceLimit, UNLIMITED};
 pub use origin::{Explained, Place, Setting, explain};
 pub use policy::{ExitOn, Policy, Restart};
 pub use types::*;
+pub use value::duration;
 
 use std::sync::Arc;
 
