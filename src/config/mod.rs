@@ -24,6 +24,7 @@ mod known;
 mod limits;
 mod origin;
 mod path;
+mod people;
 mod policy;
 mod program;
 mod python;
@@ -43,6 +44,7 @@ pub use error::Mistake;
 pub use host::{Host, ReadError};
 pub use limits::{Capabilities, IoPriority, Limits, ResourceLimit, UNLIMITED};
 pub use origin::{Explained, Place, Setting, explain};
+pub use people::{Access, Person};
 pub use policy::{ExitOn, Policy, Restart};
 pub use types::*;
 
