@@ -274,6 +274,9 @@ impl<'a> Program<'_, 'a> {
         }
         let command = command?;
         Some(Process {
+            conditions: None,
+            checks: None,
+            hooks: None,
             name: name?,
             section: self.section.name.clone(),
             argv: command::split(&command),

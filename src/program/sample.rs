@@ -13,6 +13,9 @@ pub(crate) const TERM: Signal = Signal(15);
 /// The defaults of a program section.
 pub(crate) fn process(name: &str) -> Process {
     Process {
+        conditions: None,
+        checks: None,
+        hooks: None,
         name: name.to_string(),
         section: format!("program:{name}"),
         command: format!("/bin/{name}"),
@@ -75,6 +78,9 @@ pub(crate) fn shown(action: &Action) -> Option<String> {
     match action {
         Action::Spawn => Some("spawn".to_string()),
         Action::Signal { group, signal, .. } => Some(format!("{}{}", if *group { "group " } else { "" }, signal.0)),
+        Action::Hook(hook) => Some(hook.to_string()),
+        Action::EndHook(hook) => Some(format!("end {hook}")),
+        Action::HealthChanged => Some("health".to_string()),
         Action::LookForGroup { .. } => Some("look".to_string()),
         Action::Changed { to, .. } => Some(to.word().to_string()),
         Action::Report(_) => None,

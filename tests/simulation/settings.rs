@@ -86,6 +86,9 @@ fn policy(rng: &mut Rng) -> Policy {
 pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
     let stopasgroup = rng.chance(25);
     Process {
+        conditions: None,
+        checks: None,
+        hooks: None,
         section: format!("program:{group}"),
         command: format!("/bin/{name}"),
         argv: Ok(vec![format!("/bin/{name}")]),
