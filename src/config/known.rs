@@ -56,7 +56,7 @@ const CTL: [&str; 5] = ["serverurl", "username", "password", "prompt", "history_
 const UNIX_KEYS: [&str; 7] =
     ["file", "chmod", "chown", "username", "password", "readonly_username", "readonly_password"];
 const INET_KEYS: [&str; 5] = ["port", "username", "password", "readonly_username", "readonly_password"];
-const VISOR: [&str; 10] = [
+const VISOR: [&str; 13] = [
     "socket",
     "socket_mode",
     "socket_owner",
@@ -67,11 +67,14 @@ const VISOR: [&str; 10] = [
     "gateway",
     "exit_when",
     "shutdown_timeout",
+    "observe",
+    "operate",
+    "admin",
 ];
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 48] = [
+const PROGRAM: [&str; 49] = [
     "command",
     "process_name",
     "numprocs",
@@ -120,6 +123,7 @@ const PROGRAM: [&str; 48] = [
     "user_env",
     "clear_env",
     "extends",
+    "operate",
 ];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;

@@ -3,6 +3,7 @@
 use super::document::Section;
 use super::host::Host;
 use super::limits::Limits;
+use super::people::{self, Person};
 use super::policy::{self, Policy};
 use super::reader::{Names, Reader};
 use super::sources;
@@ -48,6 +49,7 @@ struct Common {
     policy: Policy,
     listen: Vec<String>,
     limits: Limits,
+    operate: Vec<Person>,
     stdout: Stream,
     stderr: Stream,
 }
@@ -188,6 +190,7 @@ impl<'a> Program<'_, 'a> {
             tty,
             listen: self.get("listen", names, |_, text| super::socket::listening(text)).unwrap_or_default(),
             limits: super::limits::read(self.reader, self.section, names),
+            operate: people::read(self.reader, self.section, "operate", names),
             stdout: self.stream(&STDOUT, names),
             stderr: self.stream(&STDERR, names),
         }
@@ -301,6 +304,7 @@ impl<'a> Program<'_, 'a> {
             listen: common.listen.clone(),
             sources,
             limits: common.limits.clone(),
+            operate: common.operate.clone(),
         })
     }
 

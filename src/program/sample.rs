@@ -43,6 +43,7 @@ pub(crate) fn process(name: &str) -> Process {
         policy: Policy::default(),
         listen: Vec::new(),
         limits: crate::config::Limits::default(),
+        operate: Vec::new(),
     }
 }
 

@@ -115,6 +115,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         tty: None,
         policy: policy(rng),
         listen: Vec::new(),
+        operate: Vec::new(),
         limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },
     }
 }
