@@ -272,7 +272,7 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
-    for (key, value) in process.limits.lines() {
+    for (key, value) in process.limits.lines().into_iter().chain(process.log_lines.lines()) {
         out.put(key, value);
     }
     people(out, "operate", &process.operate);
@@ -348,4 +348,10 @@ fn channel(out: &mut Lines, stream: &str, channel: &Channel) {
     out.put(&key("capture_maxbytes"), channel.capture_maxbytes);
     out.put(&key("events_enabled"), channel.events_enabled);
     out.put(&key("syslog"), channel.syslog);
+    if let Some(age) = channel.upkeep.max_age {
+        out.put(&key("logfile_max_age"), milliseconds(age));
+    }
+    if channel.upkeep.compress {
+        out.put(&key("logfile_compress"), true);
+    }
 }

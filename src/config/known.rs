@@ -2,10 +2,10 @@
 
 use super::document::{Document, Section};
 use super::error::Mistake;
-use super::limits;
 use super::server::{INET, RPC, UNIX};
 use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
+use super::{limits, logline};
 
 use crate::order;
 
@@ -147,17 +147,17 @@ fn keys(section: &str) -> Keys {
         "supervisorctl" => return listed(&CTL),
         "include" => return listed(&["files"]),
         "visor" => return listed(&VISOR),
-        PROGRAM_DEFAULT => return Keys::Listed([&PROGRAM[..], &limits::KEYS].concat()),
+        PROGRAM_DEFAULT => return Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS].concat()),
         _ => {}
     }
     if section.starts_with("program:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS].concat())
     } else if section.starts_with("eventlistener:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &LISTENER].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &LISTENER].concat())
     } else if section.starts_with("fcgi-program:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &FCGI].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &FCGI].concat())
     } else if section.starts_with(TEMPLATE) {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &LISTENER, &FCGI].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &LISTENER, &FCGI].concat())
     } else if section.starts_with("group:") {
         listed(&GROUP)
     } else if section.starts_with(RPC) || section.starts_with("ctlplugin:") {
@@ -185,6 +185,7 @@ pub(super) fn unknown(document: &Document) -> Vec<Mistake> {
     let every: Vec<&'static str> = PROGRAM
         .iter()
         .chain(&limits::KEYS)
+        .chain(&logline::KEYS)
         .chain(&SUPERVISORD)
         .chain(&CTL)
         .chain(&UNIX_KEYS)

@@ -9,6 +9,7 @@ use super::check::Checks;
 use super::conditions::Conditions;
 use super::hooks::Hooks;
 use super::limits::Limits;
+use super::logline::{LogLines, Upkeep};
 use super::people::{Access, Person};
 use super::policy::Policy;
 use crate::sorted::Map;
@@ -353,6 +354,8 @@ pub struct Process {
     pub limits: Limits,
     /// Who may operate it besides those who may operate everything; visor's own key.
     pub operate: Vec<Person>,
+    /// How the lines of its logs are written; visor's own keys.
+    pub log_lines: LogLines,
     /// `[supervisord] environment` with the section's own over it.
     pub environment: Map<String, String>,
     /// Value of `SUPERVISOR_SERVER_URL`; `None` = that of [`Config::server_url`].
@@ -436,6 +439,8 @@ pub struct Channel {
     pub events_enabled: bool,
     /// Send lines to syslog as well.
     pub syslog: bool,
+    /// Age and compression of the file; visor's own keys.
+    pub upkeep: Upkeep,
 }
 
 /// Target of an output stream.

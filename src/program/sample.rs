@@ -44,6 +44,7 @@ pub(crate) fn process(name: &str) -> Process {
         listen: Vec::new(),
         limits: crate::config::Limits::default(),
         operate: Vec::new(),
+        log_lines: crate::config::LogLines::default(),
     }
 }
 
@@ -55,6 +56,7 @@ fn channel() -> Channel {
         capture_maxbytes: 0,
         events_enabled: false,
         syslog: false,
+        upkeep: crate::config::Upkeep::default(),
     }
 }
 
