@@ -66,9 +66,22 @@ pub(super) fn options(of_group: &GroupKind, item: &Process) -> Vec<(String, Stri
     let mut out = Lines::default();
     process(&mut out, item);
     kind(&mut out, of_group);
-    let pairs = out.text.lines().filter_map(|line| line.strip_prefix('.')?.split_once(" = "));
-    let is_option = |key: &str| !matches!(key, "section" | "kind" | "argv_error") && !key.starts_with("argv.");
-    pairs.filter(|(key, _)| is_option(key)).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    out.options()
+}
+
+/// Those of a process alone.
+pub(super) fn process_options(item: &Process) -> Vec<(String, String)> {
+    let mut out = Lines::default();
+    process(&mut out, item);
+    out.options()
+}
+
+/// Those of a group, without its processes.
+pub(super) fn group_options(item: &Group) -> Vec<(String, String)> {
+    let mut out = Lines::default();
+    out.put("priority", item.priority);
+    kind(&mut out, &item.kind);
+    out.options()
 }
 
 /// The lines so far, and where the next ones belong.
@@ -79,6 +92,13 @@ struct Lines {
 }
 
 impl Lines {
+    /// Lines without a place, as options.
+    fn options(&self) -> Vec<(String, String)> {
+        let pairs = self.text.lines().filter_map(|line| line.strip_prefix('.')?.split_once(" = "));
+        let is_option = |key: &str| !matches!(key, "section" | "kind" | "argv_error") && !key.starts_with("argv.");
+        pairs.filter(|(key, _)| is_option(key)).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
     fn at(&mut self, place: &str) {
         place.clone_into(&mut self.place);
     }

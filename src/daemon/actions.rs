@@ -38,6 +38,7 @@ impl Daemon {
                 self.outputs.remove(id);
                 self.clients.process_removed(id);
             }
+            Action::Tuned(id, before) => self.retune(id, &before),
             Action::Adopt(config) => self.adopt(config, now),
             // Asked for by other ways than the command's end, it waits for that.
             Action::Leave => self.leaving = !self.end_foreground(now),

@@ -24,6 +24,7 @@ mod machine;
 mod outputs;
 mod pipes;
 mod requests;
+mod retune;
 mod rights;
 mod setup;
 mod sockets;

@@ -28,7 +28,7 @@ pub use listeners::ListenerFacts;
 pub use table::{Entry, ProcessId, Target};
 pub use view::{LogPaths, Surroundings, Traffic};
 
-use crate::config::{Config, Group, LogLevel, Signal};
+use crate::config::{Config, Group, LogLevel, Process, Signal};
 use crate::event::Event;
 use crate::program::{self, Exit, Hook, Now, SpawnFailure};
 use crate::protocol::{Code, Line};
@@ -160,6 +160,8 @@ pub enum Action {
     Added(ProcessId),
     /// A process is forgotten: close its logs.
     Removed(ProcessId),
+    /// A process goes on with other settings; those it had before.
+    Tuned(ProcessId, Arc<Process>),
     /// The new configuration's own settings of visor hold from now on.
     Adopt(Arc<Config>),
     /// All is stopped: go.

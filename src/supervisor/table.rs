@@ -67,6 +67,15 @@ pub(super) struct Table {
     next_id: u32,
 }
 
+/// What became of the processes of a group.
+#[derive(Debug, Default)]
+pub(super) struct Replaced {
+    pub forgotten: Vec<ProcessId>,
+    pub added: Vec<ProcessId>,
+    /// They live on, with the settings they had.
+    pub tuned: Vec<(ProcessId, Arc<Process>)>,
+}
+
 #[derive(Debug)]
 struct ActiveGroup {
     config: Group,
@@ -150,25 +159,30 @@ impl Table {
         group.members
     }
 
-    /// Gives an active group its new settings: the `unchanged` of its processes keep their lives, others are
-    /// forgotten or new. Returns (forgotten, new).
-    pub fn replace_group(&mut self, config: &Group, unchanged: &[String]) -> (Vec<ProcessId>, Vec<ProcessId>) {
-        let Some(old) = self.groups.remove(&config.name) else { return (Vec::new(), self.add_group(config)) };
+    /// Gives an active group its new settings: those of its processes that `keeps` names keep their lives, others are forgotten or new.
+    pub fn replace_group(&mut self, config: &Group, keeps: &dyn Fn(&str) -> bool) -> Replaced {
+        let mut done = Replaced::default();
+        let Some(old) = self.groups.remove(&config.name) else {
+            done.added = self.add_group(config);
+            return done;
+        };
         let mut left = old.members;
-        let mut added = Vec::new();
         let mut members = Vec::new();
         for process in &config.processes {
-            let kept = left.iter().position(|id| self.entries.get(id).is_some_and(|e| e.config == *process));
-            let id = match kept.filter(|_| unchanged.contains(&process.name)) {
+            let kept = left.iter().position(|id| self.entries.get(id).is_some_and(|e| e.config.name == process.name));
+            let id = match kept.filter(|_| keeps(&process.name)) {
                 Some(index) => left.remove(index),
                 None => {
                     let id = self.add_process(&config.name, config.priority, process);
-                    added.push(id);
+                    done.added.push(id);
                     id
                 }
             };
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.group_priority = config.priority;
+                if entry.config != *process {
+                    done.tuned.push((id, std::mem::replace(&mut entry.config, Arc::clone(process))));
+                }
             }
             members.push(id);
         }
@@ -176,7 +190,8 @@ impl Table {
             self.forget(*id);
         }
         self.groups.insert(config.name.clone(), ActiveGroup { config: config.clone(), members });
-        (left, added)
+        done.forgotten = left;
+        done
     }
 
     pub fn group(&self, name: &str) -> Option<&Group> {

@@ -14,6 +14,7 @@ mod gateway_trouble;
 mod kernel;
 mod limits;
 mod listening;
+mod live;
 mod output;
 mod personality;
 mod policies;
