@@ -28,6 +28,7 @@ mod limits;
 mod origin;
 mod path;
 mod policy;
+mod procfile;
 mod program;
 mod python;
 mod reader;
@@ -50,6 +51,7 @@ pub use host::{Host, ReadError};
 pub use limits::{Capabilities, IoPriority, Limits, ResourceLimit, UNLIMITED};
 pub use origin::{Explained, Place, Setting, explain};
 pub use policy::{ExitOn, Policy, Restart};
+pub use procfile::{Bare, Bares, read as read_bare, text_of};
 pub use types::*;
 pub use value::duration;
 
