@@ -31,6 +31,7 @@ mod origin;
 mod path;
 mod people;
 mod policy;
+mod procfile;
 mod program;
 mod python;
 mod reader;
@@ -56,6 +57,7 @@ pub use live::{KeyChange, group_changes, process_changes};
 pub use origin::{Explained, Place, Setting, explain};
 pub use people::{Access, Person};
 pub use policy::{ExitOn, Policy, Restart};
+pub use procfile::{Bare, Bares, read as read_bare, text_of};
 pub use types::*;
 pub use value::duration;
 

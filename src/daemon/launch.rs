@@ -90,6 +90,7 @@ impl Daemon {
             stdin: match (socket, &process.tty) {
                 (Some(socket), _) => Stdin::Fd(socket.as_fd()),
                 (None, Some(_)) => Stdin::Terminal,
+                (None, None) if self.options.bare.is_some() => Stdin::Null,
                 (None, None) => Stdin::Pipe,
             },
             stdout: output(&process.stdout),
