@@ -25,7 +25,10 @@ impl Daemon {
         let (process, group) = (std::sync::Arc::clone(&entry.config), entry.group.clone());
         self.outputs.prepare(id, &mut self.poll);
         let input = match self.fork(id, &process, &group) {
-            Ok(pid) => program::Input::Spawned { pid },
+            Ok(pid) => {
+                self.outputs.introduce(id, &process, &group, pid);
+                program::Input::Spawned { pid }
+            }
             Err(failure) => program::Input::SpawnFailed(failure),
         };
         let failed = matches!(input, program::Input::SpawnFailed(_));
@@ -163,7 +166,7 @@ impl Daemon {
         };
         let stream = if process.redirect_stderr { Stream::Stdout } else { Stream::Stderr };
         let told = format!("supervisor: {text}\nsupervisor: child process was not spawned\n");
-        let now = clock::now().mono;
+        let now = clock::now();
         self.outputs.write(id, stream, told.as_bytes(), now, &mut self.poll);
         // Only what the look-up of the command finds has a code of its own, as in the original.
         SpawnFailure { kind: SpawnFailureKind::Other, text }

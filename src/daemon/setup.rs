@@ -130,6 +130,7 @@ pub fn run(options: Options) -> std::process::ExitCode {
         daemon.start(command, inherited)?;
         daemon.turn_until_gone();
         daemon.say_farewell();
+        daemon.end_packing();
         daemon.end_gateway();
         if matches!(daemon.foreground, Foreground::Ended(_)) || daemon.options.bare.is_some() {
             daemon.clear_out();
@@ -342,6 +343,7 @@ fn assemble(
         clients: Clients::default(),
         refusals: super::rights::Refusals::default(),
         outputs,
+        pipes_first: false,
         sockets: super::sockets::Sockets::default(),
         trees: super::trees::Trees::default(),
         more_dead: false,
