@@ -31,6 +31,7 @@ mod policy;
 mod program;
 mod python;
 mod reader;
+mod relations;
 mod server;
 mod socket;
 mod sources;
@@ -40,7 +41,7 @@ mod value;
 
 pub use check::{Check, Checks, OnUnhealthy};
 pub use command::split;
-pub use conditions::{Conditions, Need, NeedState, OnFailure};
+pub use conditions::{AtBoot, Conditions, Need, NeedState, OnFailure, Reached};
 pub use daemon::Overrides;
 pub use diff::{Diff, GroupChange, diff};
 pub use dump::dump;
@@ -50,6 +51,7 @@ pub use host::{Host, ReadError};
 pub use limits::{Capabilities, IoPriority, Limits, ResourceLimit, UNLIMITED};
 pub use origin::{Explained, Place, Setting, explain};
 pub use policy::{ExitOn, Policy, Restart};
+pub use relations::{Meant, meant};
 pub use types::*;
 
 use std::sync::Arc;
@@ -141,6 +143,7 @@ fn understand(reader: &mut Reader, files: &Files, overrides: &Overrides) -> Opti
     reader.user = daemon.as_ref().and_then(|daemon| daemon.user.as_ref()).map(|user| user.uid);
     let rpc_interfaces = server::rpc_interfaces(reader);
     let mut groups = group::groups(reader);
+    relations::check(reader, &mut groups);
     let servers = server::servers(reader);
     let visor = document.section("visor").map(|section| daemon::visor(reader, section)).unwrap_or_default();
     if let Err(wrong) = &files.ctl {
