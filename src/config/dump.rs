@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
 use super::people::{Access, Person};
+use super::conditions::{AtBoot, Conditions, OnFailure};
 use super::policy::{ExitOn, Policy};
 use super::types::{
     AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Owner, Process, Server,
@@ -293,6 +294,10 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
     for (key, value) in process.limits.lines().into_iter().chain(process.log_lines.lines()) {
+    if let Some(conditions) = &process.conditions {
+        dump_conditions(out, conditions);
+    }
+    for (key, value) in process.limits.lines() {
         out.put(key, value);
     }
     people(out, "operate", &process.operate);
@@ -329,6 +334,24 @@ fn dump_sources(out: &mut Lines, sources: &Sources) {
 /// Where it is read from; what stands there is nobody's business.
 fn source(source: &Source) -> String {
     format!("{}{}", if source.optional { "-" } else { "" }, source.path)
+}
+
+/// Only what is said.
+fn dump_conditions(out: &mut Lines, conditions: &Conditions) {
+    for (key, theirs, between) in [("depends_on", false, ", "), ("dependent_startup_wait_for", true, " ")] {
+        let needs = conditions.needs.iter().filter(|need| need.is_reached() == theirs);
+        let needs: Vec<String> = needs.map(ToString::to_string).collect();
+        if !needs.is_empty() {
+            out.put(key, quoted(&needs.join(between)));
+        }
+    }
+    match conditions.at_boot {
+        AtBoot::AsSaid | AtBoot::Never => {}
+        AtBoot::Always => out.put("dependent_startup", true),
+    }
+    if conditions.on_failure != OnFailure::Fail {
+        out.put("on_dependency_failure", conditions.on_failure.word());
+    }
 }
 
 /// Only what is not as in Supervisor.

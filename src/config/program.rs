@@ -1,5 +1,6 @@
 //! The options of a program section, and the processes they make inside a group.
 
+use super::conditions;
 use super::document::Section;
 use super::host::Host;
 use super::limits::Limits;
@@ -272,6 +273,7 @@ impl<'a> Program<'_, 'a> {
         }
         let command = self.command(names);
         let name = template.and_then(|template| self.expanded_name(template, names));
+        let conditions = conditions::read(self.reader, self.section, names);
         let sources = sources::read(self.reader, self.section, common.user.as_ref(), names);
         self.reader.environment_incomplete = incomplete;
         let own = own.unwrap_or_default();
@@ -282,7 +284,7 @@ impl<'a> Program<'_, 'a> {
         }
         let command = command?;
         Some(Process {
-            conditions: None,
+            conditions,
             checks: None,
             hooks: None,
             name: name?,

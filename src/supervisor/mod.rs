@@ -7,6 +7,7 @@ mod ending;
 mod gate;
 mod jobs;
 mod listeners;
+mod relations;
 mod reload;
 mod shutdown;
 mod starts;
@@ -224,6 +225,7 @@ impl Supervisor {
             listeners.add(group, &ids);
             out.extend(ids.into_iter().map(Action::Added));
         }
+        table.relate();
         Supervisor {
             phase: Phase::Starting,
             configured: config,
@@ -364,8 +366,8 @@ impl Supervisor {
         }
         self.publish(Event::SupervisorRunning, out);
         for id in self.table.in_start_order() {
-            if self.table.entry(id).is_some_and(|entry| entry.config.autostart) {
-                self.step(id, program::Input::Start, now, out);
+            if self.table.entry(id).is_some_and(|entry| entry.config.starts_at_boot()) {
+                self.start_with_needs(id, now, out);
             }
         }
     }

@@ -12,7 +12,7 @@ use super::{Action, ClientId, Supervisor};
 use crate::config::{self, Config, Diff, Group, LogLevel, Process};
 use crate::event::Event;
 use crate::order;
-use crate::program::{self, Now, Wanted};
+use crate::program::{Now, Wanted};
 use crate::protocol::Code;
 use crate::sorted::Set;
 
@@ -196,12 +196,14 @@ impl Supervisor {
             started.extend(self.add_group(&group, out));
             self.tell_group(id, name, "added", out);
         }
+        self.table.relate();
         for process in self.table.waves(&started).into_iter().flatten() {
             let again = self.table.entry(process).is_some_and(|entry| {
-                entry.config.autostart || swap.restart.contains(&(entry.group.clone(), entry.config.name.clone()))
+                entry.config.starts_at_boot()
+                    || swap.restart.contains(&(entry.group.clone(), entry.config.name.clone()))
             });
             if again {
-                self.step(process, program::Input::Start, now, out);
+                self.start_with_needs(process, now, out);
             }
         }
         if swap.adopt {
@@ -270,10 +272,11 @@ impl Supervisor {
                 }
                 Some(group) => {
                     let added = self.add_group(&group, out);
+                    self.table.relate();
                     self.tell_group(id, name, "added", out);
                     for process in self.table.waves(&added).into_iter().flatten() {
-                        if self.table.entry(process).is_some_and(|entry| entry.config.autostart) {
-                            self.step(process, program::Input::Start, now, out);
+                        if self.table.entry(process).is_some_and(|entry| entry.config.starts_at_boot()) {
+                            self.start_with_needs(process, now, out);
                         }
                     }
                 }
@@ -295,6 +298,7 @@ impl Supervisor {
                 self.tell_item(id, "group", name.clone(), Code::Busy, "process/group still running", out);
             } else {
                 self.remove_group(name, out);
+                self.table.relate();
                 self.tell_group(id, name, "removed", out);
             }
         }

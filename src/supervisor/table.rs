@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::relations::{Rank, Relations, Wave};
 use crate::config::{Group, Process};
 use crate::order;
 use crate::program::Life;
@@ -38,7 +39,7 @@ impl Entry {
     }
 
     /// Lower starts first and stops last.
-    fn wave(&self) -> (i64, i64) {
+    fn wave(&self) -> Wave {
         (self.group_priority, self.config.priority)
     }
 }
@@ -64,6 +65,7 @@ pub(super) struct Table {
     pids: Map<i32, ProcessId>,
     /// Processes whose leader is gone and whose process group is awaited.
     emptying: Map<ProcessId, i32>,
+    relations: Relations,
     next_id: u32,
 }
 
@@ -214,8 +216,34 @@ impl Table {
         groups.into_iter().map(|group| group.name.clone()).collect()
     }
 
-    /// All processes in start order: group priority, group name, process priority, order of the configuration.
+    /// Finds out anew who needs whom: groups have changed.
+    pub fn relate(&mut self) {
+        let groups: Vec<(&Group, &[ProcessId])> =
+            self.groups.values().map(|group| (&group.config, group.members.as_slice())).collect();
+        self.relations = Relations::of(&groups);
+    }
+
+    /// Who needs whom.
+    pub fn relations(&self) -> &Relations {
+        &self.relations
+    }
+
+    /// All processes in start order: group priority, group name, process priority, order of the configuration. Who needs others
+    /// comes right behind the last of them, if not later anyway.
     pub fn in_start_order(&self) -> Vec<ProcessId> {
+        let mut ids = self.by_priority();
+        if self.relations.is_empty() {
+            return ids;
+        }
+        let places = ids.iter().zip(0_i64..).map(|(id, place)| (*id, place)).collect::<Map<ProcessId, i64>>();
+        let own = |id: ProcessId| places.get(&id).map(|place| (*place, 0));
+        let ranks = self.relations.ranks(&own);
+        let rank = |id: &ProcessId| ranks.get(id).copied().or_else(|| Some((own(*id)?, 0)));
+        order::sort_by(&mut ids, |a, b| rank(a).cmp(&rank(b)));
+        ids
+    }
+
+    fn by_priority(&self) -> Vec<ProcessId> {
         let mut ids = Vec::with_capacity(self.entries.len());
         for name in self.group_names() {
             let priority = |id: &ProcessId| self.entries.get(id).map(|entry| entry.config.priority);
@@ -231,12 +259,14 @@ impl Table {
         self.emptying.iter().map(|(id, group)| (*id, *group)).collect()
     }
 
-    /// Splits processes into waves of equal priority, those to start first first.
+    /// Splits processes into waves of equal priority, those to start first first, none before what it needs.
     pub fn waves(&self, ids: &[ProcessId]) -> Vec<Vec<ProcessId>> {
-        let mut waves: Map<(i64, i64), Vec<ProcessId>> = Map::new();
+        let own = |id: ProcessId| self.entries.get(&id).map(Entry::wave);
+        let ranks = self.relations.ranks(&own);
+        let mut waves: Map<Rank, Vec<ProcessId>> = Map::new();
         for id in ids {
-            if let Some(entry) = self.entries.get(id) {
-                waves.change(entry.wave(), |ids| ids.push(*id));
+            if let Some(rank) = ranks.get(id).copied().or_else(|| Some((own(*id)?, 0))) {
+                waves.change(rank, |ids| ids.push(*id));
             }
         }
         waves.into_values().collect()
