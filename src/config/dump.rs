@@ -267,6 +267,9 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
+    for (key, value) in process.checks.lines() {
+        out.put(&key, quoted(&value));
+    }
     for (key, value) in process.limits.lines() {
         out.put(key, value);
     }

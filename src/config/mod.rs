@@ -9,6 +9,7 @@
 //! Does not own: processes, the clock, any system call; what the reader needs of the machine it asks of
 //! its [`Host`]. Everything that is wrong is collected; nothing stops at the first mistake.
 
+mod check;
 mod command;
 mod daemon;
 mod diff;
@@ -35,6 +36,7 @@ mod template;
 mod types;
 mod value;
 
+pub use check::{Check, Checks, OnUnhealthy, Probe, Url};
 pub use command::split;
 pub use daemon::Overrides;
 pub use diff::{Diff, GroupChange, diff};

@@ -7,7 +7,7 @@ use super::policy::{self, Policy};
 use super::reader::{Names, Reader};
 use super::sources;
 use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
-use super::{command, value};
+use super::{check, command, value};
 
 use crate::order;
 use crate::sorted::Map;
@@ -261,6 +261,7 @@ impl<'a> Program<'_, 'a> {
         }
         let command = self.command(names);
         let name = template.and_then(|template| self.expanded_name(template, names));
+        let checks = check::read(self.reader, self.section, names, directory.as_deref());
         let sources = sources::read(self.reader, self.section, common.user.as_ref(), names);
         self.reader.environment_incomplete = incomplete;
         let own = own.unwrap_or_default();
@@ -270,7 +271,7 @@ impl<'a> Program<'_, 'a> {
             return None;
         }
         let command = command?;
-        Some(Process {
+        let process = Process {
             name: name?,
             section: self.section.name.clone(),
             argv: command::split(&command),
@@ -295,10 +296,12 @@ impl<'a> Program<'_, 'a> {
             serverurl: common.serverurl.clone(),
             tty: common.tty.clone(),
             policy: common.policy,
+            checks,
             listen: common.listen.clone(),
             sources,
             limits: common.limits.clone(),
-        })
+        };
+        check::agree(self.reader, self.section, &process).then_some(process)
     }
 
     fn command(&mut self, names: &Names) -> Option<String> {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::check::Checks;
 use super::limits::Limits;
 use super::policy::Policy;
 use crate::sorted::Map;
@@ -326,6 +327,8 @@ pub struct Process {
     pub tty: Option<String>,
     /// What follows its end; visor's own keys.
     pub policy: Policy,
+    /// How it is found ready and healthy; visor's own keys.
+    pub checks: Checks,
     /// Sockets it gets from descriptor 3 on, `tcp://host:port` or `unix:///path`; visor's own key.
     pub listen: Vec<String>,
     /// What it may use and do; visor's own keys.

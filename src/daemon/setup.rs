@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -405,6 +406,10 @@ impl Host for Prepared {
 
     fn environment(&self) -> Map<String, String> {
         Map::new()
+    }
+
+    fn address_of(&self, _host: &str) -> Option<IpAddr> {
+        None
     }
 
     fn node_name(&self) -> String {

@@ -38,6 +38,7 @@ pub(crate) fn process(name: &str) -> Process {
         sources: None,
         tty: None,
         policy: Policy::default(),
+        checks: crate::config::Checks::default(),
         listen: Vec::new(),
         limits: crate::config::Limits::default(),
     }

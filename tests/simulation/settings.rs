@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use visor::config::{
-    AutoRestart, Channel, Config, Daemon, ExitOn, Group, GroupKind, Limits, LogLevel, Logfile, MainLogfile, Policy,
-    Process, Restart, Signal, Visor,
+    AutoRestart, Channel, Checks, Config, Daemon, ExitOn, Group, GroupKind, Limits, LogLevel, Logfile, MainLogfile,
+    Policy, Process, Restart, Signal, Visor,
 };
 use visor::sorted::Map;
 
@@ -111,6 +111,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         sources: None,
         tty: None,
         policy: policy(rng),
+        checks: Checks::default(),
         listen: Vec::new(),
         limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },
     }
