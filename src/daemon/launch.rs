@@ -96,6 +96,7 @@ impl Daemon {
             stderr: output(&process.stderr),
             keep: &[],
             listen: &listening,
+            extra: None,
             confined: false,
         };
         let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
