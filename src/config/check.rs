@@ -162,12 +162,6 @@ impl Checks {
         [&self.ready, &self.health].into_iter().flatten().any(|check| check.probe == Probe::Notify)
     }
 
-    /// Whether nothing is checked.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ready.is_none() && self.health.is_none()
-    }
-
     /// What differs from a section without these keys, as keys and values.
     pub(super) fn lines(&self) -> Vec<(String, String)> {
         let mut lines = Vec::new();
@@ -216,18 +210,18 @@ pub(super) fn read<'a>(
     section: &'a Section,
     names: &Names,
     directory: Option<&str>,
-) -> Checks {
+) -> Option<Box<Checks>> {
     let mut read = Read { reader, section, names, directory };
     let (ready, health) = (read.check(Use::Ready), read.check(Use::Health));
     let action = reader.value(section, "on_unhealthy", names, |_, text| on_unhealthy(text));
     // Without a check it means nothing, and is no reason to start a program anew.
     let on_unhealthy = action.filter(|_| health.is_some()).unwrap_or_default();
-    Checks { ready, health, on_unhealthy }
+    (ready.is_some() || health.is_some()).then(|| Box::new(Checks { ready, health, on_unhealthy }))
 }
 
 /// Says what does not go together in a process that is otherwise right; whether all does.
 pub(super) fn agree<'a>(reader: &mut Reader<'a>, section: &'a Section, process: &Process) -> bool {
-    let Checks { ready, health, .. } = &process.checks;
+    let Some(Checks { ready, health, .. }) = process.checks.as_deref() else { return true };
     let mistakes = reader.mistakes.len();
     if process.policy.oneshot {
         for (key, check) in [("ready", ready), ("health", health)] {

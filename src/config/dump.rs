@@ -267,7 +267,7 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
-    for (key, value) in process.checks.lines() {
+    for (key, value) in process.checks.iter().flat_map(|checks| checks.lines()) {
         out.put(&key, quoted(&value));
     }
     for (key, value) in process.limits.lines() {

@@ -11,6 +11,7 @@
 
 mod check;
 mod command;
+mod conditions;
 mod daemon;
 mod diff;
 mod document;
@@ -18,6 +19,7 @@ mod dump;
 mod error;
 mod expand;
 mod group;
+mod hooks;
 mod host;
 mod include;
 mod ini;
@@ -38,10 +40,12 @@ mod value;
 
 pub use check::{Check, Checks, OnUnhealthy, Probe, Url};
 pub use command::split;
+pub use conditions::{Conditions, Need, NeedState, OnFailure};
 pub use daemon::Overrides;
 pub use diff::{Diff, GroupChange, diff};
 pub use dump::dump;
 pub use error::Mistake;
+pub use hooks::{Hooks, Reload};
 pub use host::{Host, ReadError};
 pub use limits::{Capabilities, IoPriority, Limits, ResourceLimit, UNLIMITED};
 pub use origin::{Explained, Place, Setting, explain};

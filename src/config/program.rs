@@ -272,6 +272,8 @@ impl<'a> Program<'_, 'a> {
         }
         let command = command?;
         let process = Process {
+            conditions: None,
+            hooks: None,
             name: name?,
             section: self.section.name.clone(),
             argv: command::split(&command),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::Checks;
+use super::conditions::Conditions;
+use super::hooks::Hooks;
 use super::limits::Limits;
 use super::policy::Policy;
 use crate::sorted::Map;
@@ -327,8 +329,12 @@ pub struct Process {
     pub tty: Option<String>,
     /// What follows its end; visor's own keys.
     pub policy: Policy,
-    /// How it is found ready and healthy; visor's own keys.
-    pub checks: Checks,
+    /// What must hold before it starts; `None` = nothing.
+    pub conditions: Option<Box<Conditions>>,
+    /// How it is known to be ready and well; `None` = by `startsecs`, and not at all.
+    pub checks: Option<Box<Checks>>,
+    /// Commands around its life; `None` = none.
+    pub hooks: Option<Box<Hooks>>,
     /// Sockets it gets from descriptor 3 on, `tcp://host:port` or `unix:///path`; visor's own key.
     pub listen: Vec<String>,
     /// What it may use and do; visor's own keys.
@@ -339,6 +345,20 @@ pub struct Process {
     pub serverurl: Option<String>,
     /// What else makes its environment, read at each start; `None` = nothing.
     pub sources: Option<Box<Sources>>,
+}
+
+impl Process {
+    /// Whether its start may have to wait for something else.
+    #[must_use]
+    pub fn is_gated(&self) -> bool {
+        self.conditions.is_some() || self.hooks.as_ref().is_some_and(|hooks| hooks.post_stop.is_some())
+    }
+
+    /// Whether it is RUNNING by its `ready` check, not by `startsecs`.
+    #[must_use]
+    pub fn waits_for_ready(&self) -> bool {
+        self.checks.as_ref().is_some_and(|checks| checks.ready.is_some())
+    }
 }
 
 /// Where the environment of a process comes from besides `environment`; each is over the ones before it.

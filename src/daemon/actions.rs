@@ -16,6 +16,8 @@ impl Daemon {
         match action {
             Action::Spawn(id) => self.spawn(id),
             Action::Signal { id, pid, group, signal } => self.signal(id, pid, group, signal, now),
+            // No key asks for one yet.
+            Action::Hook(..) | Action::EndHook(..) => {}
             Action::LookForGroup { id, group } => self.look_for_group(id, group, now),
             Action::LookUp { job, ids } => self.look_up(job, &ids, now),
             Action::Log(level, text) => self.log(level, &text),

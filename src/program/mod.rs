@@ -6,7 +6,9 @@
 mod check;
 mod describe;
 mod exit;
+mod hook;
 mod input;
+mod readiness;
 mod report;
 mod state;
 mod step;
@@ -15,9 +17,10 @@ mod time;
 pub use check::{Due, Purpose, Schedule, Verdict};
 pub use describe::{describe, why};
 pub use exit::Exit;
+pub use hook::Hook;
 pub use input::{Action, Actions, Input, SpawnFailure, SpawnFailureKind};
 pub use report::Report;
-pub use state::{Life, Name, State, Wanted};
+pub use state::{Health, Life, Name, State, Wanted};
 pub use step::step;
 pub use time::Now;
 

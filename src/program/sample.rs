@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Action, Now, SpawnFailure, SpawnFailureKind};
-use crate::config::{AutoRestart, Channel, Logfile, Policy, Process, Signal};
+use crate::config::{AutoRestart, Channel, Check, Logfile, Policy, Probe, Process, Signal};
 use crate::sorted::Map;
 
 /// The child of a test.
@@ -13,6 +13,9 @@ pub(crate) const TERM: Signal = Signal(15);
 /// The defaults of a program section.
 pub(crate) fn process(name: &str) -> Process {
     Process {
+        conditions: None,
+        checks: None,
+        hooks: None,
         name: name.to_string(),
         section: format!("program:{name}"),
         command: format!("/bin/{name}"),
@@ -38,7 +41,6 @@ pub(crate) fn process(name: &str) -> Process {
         sources: None,
         tty: None,
         policy: Policy::default(),
-        checks: crate::config::Checks::default(),
         listen: Vec::new(),
         limits: crate::config::Limits::default(),
     }
@@ -53,6 +55,12 @@ fn channel() -> Channel {
         events_enabled: false,
         syslog: false,
     }
+}
+
+/// A check that looks for a file at once.
+pub(crate) fn check() -> Check {
+    let probe = Probe::File("/up".to_string());
+    Check { probe, interval: ms(1000), timeout: ms(300), retries: 0, delay: ms(0) }
 }
 
 /// So many milliseconds after an arbitrary start.
@@ -75,6 +83,9 @@ pub(crate) fn shown(action: &Action) -> Option<String> {
     match action {
         Action::Spawn => Some("spawn".to_string()),
         Action::Signal { group, signal, .. } => Some(format!("{}{}", if *group { "group " } else { "" }, signal.0)),
+        Action::Hook(hook) => Some(hook.to_string()),
+        Action::EndHook(hook) => Some(format!("end {hook}")),
+        Action::HealthChanged => Some("health".to_string()),
         Action::LookForGroup { .. } => Some("look".to_string()),
         Action::Changed { to, .. } => Some(to.word().to_string()),
         Action::Report(_) => None,

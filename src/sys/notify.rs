@@ -43,12 +43,9 @@ pub fn receive(_socket: &OwnedFd, _buffer: &mut [u8]) -> io::Result<Option<Messa
 mod linux {
     use super::{Message, OwnedFd, io};
 
-    use std::io::IoSliceMut;
     use std::os::fd::{AsRawFd, FromRawFd};
 
     use libc::c_int;
-    use nix::errno::Errno;
-    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
     use crate::sys::call::check;
 
@@ -82,31 +79,45 @@ mod linux {
         Ok((socket, std::iter::once('@').chain(name).collect()))
     }
 
+    /// Room for credentials alone, so that the kernel closes what descriptors were sent along instead of giving them to us.
+    #[repr(C)]
+    union Control {
+        header: libc::cmsghdr,
+        room: [u8; CONTROL_BYTES],
+    }
+
+    // SAFETY: computes a number.
+    const CONTROL_BYTES: usize = unsafe { libc::CMSG_SPACE(size_of::<libc::ucred>() as libc::c_uint) as usize };
+
     /// Take one message without waiting; `None` = there is none. Descriptors that were sent with it are closed.
     ///
     /// # Errors
     /// What recvmsg(2) answers but EAGAIN and EINTR.
     pub fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<Message>> {
-        // There is room for credentials alone, so that the kernel installs no descriptor.
-        let mut space = nix::cmsg_space!(libc::ucred);
-        let mut places = [IoSliceMut::new(buffer)];
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let message = match recvmsg::<()>(socket.as_raw_fd(), &mut places, Some(&mut space), flags) {
-            Ok(message) => message,
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let mut control = Control { room: [0; CONTROL_BYTES] };
+        let mut place = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        // SAFETY: plain numbers and pointers; all zeros is a valid value.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_iov = &raw mut place;
+        message.msg_iovlen = 1;
+        message.msg_control = (&raw mut control).cast();
+        message.msg_controllen = CONTROL_BYTES as _;
+        // SAFETY: the buffer and the control room are valid for writes of the lengths that are said.
+        let result =
+            unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC) };
+        let Ok(length) = usize::try_from(result) else {
+            let error = io::Error::last_os_error();
+            let nothing = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
+            return if nothing { Ok(None) } else { Err(error) };
         };
-        let mut found =
-            Message { pid: 0, uid: u32::MAX, length: message.bytes, cut: message.flags.contains(MsgFlags::MSG_TRUNC) };
-        // A list cut short ends with what was whole: the credentials, which come first.
-        for part in message.cmsgs().into_iter().flatten() {
-            match part {
-                ControlMessageOwned::ScmCredentials(who) => (found.pid, found.uid) = (who.pid(), who.uid()),
-                // SAFETY: just received, and nobody else owns them.
-                ControlMessageOwned::ScmRights(fds) => {
-                    fds.into_iter().for_each(|fd| drop(unsafe { OwnedFd::from_raw_fd(fd) }))
-                }
-                _ => {}
+        let mut found = Message { pid: 0, uid: u32::MAX, length, cut: message.msg_flags & libc::MSG_TRUNC != 0 };
+        // SAFETY: the kernel filled `message`; a first part is null or lies whole within the control room, which is aligned for it, and
+        // one of this type holds a `ucred`, which may be at any place.
+        unsafe {
+            let part = libc::CMSG_FIRSTHDR(&raw const message);
+            if !part.is_null() && (*part).cmsg_level == libc::SOL_SOCKET && (*part).cmsg_type == libc::SCM_CREDENTIALS {
+                let who: libc::ucred = libc::CMSG_DATA(part).cast::<libc::ucred>().read_unaligned();
+                (found.pid, found.uid) = (who.pid, who.uid);
             }
         }
         Ok(Some(found))
@@ -120,7 +131,7 @@ mod linux {
         use std::os::linux::net::SocketAddrExt;
         use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-        use nix::sys::socket::{ControlMessage, UnixAddr, sendmsg};
+        use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 
         fn sender(name: &str) -> UnixDatagram {
             let socket = UnixDatagram::unbound().unwrap();
@@ -150,20 +161,22 @@ mod linux {
 
         #[test]
         fn descriptor_sent_along_is_not_kept_open() {
-            let (socket, name) = open().unwrap();
-            let (reader, writer) = crate::sys::fds::pipe().unwrap();
-            let address = UnixAddr::new_abstract(name.strip_prefix('@').unwrap().as_bytes()).unwrap();
-            let sender = UnixDatagram::unbound().unwrap();
-            let fds: [RawFd; 1] = [writer.as_raw_fd()];
-            let rights = [ControlMessage::ScmRights(&fds)];
-            let text = [IoSlice::new(b"BARRIER=1")];
-            sendmsg(sender.as_raw_fd(), &text, &rights, MsgFlags::empty(), Some(&address)).unwrap();
-            let mut buffer = [0; 64];
-            let message = receive(&socket, &mut buffer).unwrap().unwrap();
-            assert_eq!(message.pid, i32::try_from(std::process::id()).unwrap());
-            drop(writer);
-            // Nobody else has the writing end: the reader sees the end at once.
-            assert_eq!(crate::sys::fds::read(&reader, &mut buffer).unwrap(), crate::sys::fds::Read::End);
+            crate::sys::testing::alone(|| {
+                let (socket, name) = open().unwrap();
+                let (reader, writer) = crate::sys::fds::pipe().unwrap();
+                let address = UnixAddr::new_abstract(name.strip_prefix('@').unwrap().as_bytes()).unwrap();
+                let sender = UnixDatagram::unbound().unwrap();
+                let fds: [RawFd; 1] = [writer.as_raw_fd()];
+                let rights = [ControlMessage::ScmRights(&fds)];
+                let text = [IoSlice::new(b"BARRIER=1")];
+                sendmsg(sender.as_raw_fd(), &text, &rights, MsgFlags::empty(), Some(&address)).unwrap();
+                let mut buffer = [0; 64];
+                let message = receive(&socket, &mut buffer).unwrap().unwrap();
+                assert_eq!(message.pid, i32::try_from(std::process::id()).unwrap());
+                drop(writer);
+                // Nobody else has the writing end: the reader sees the end at once.
+                assert_eq!(crate::sys::fds::read(&reader, &mut buffer).unwrap(), crate::sys::fds::Read::End);
+            });
         }
     }
 }

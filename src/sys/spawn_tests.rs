@@ -371,7 +371,7 @@ fn extra_descriptor_has_its_number_and_no_other_comes_with_it() {
     let (between, _other) = fds::pipe().unwrap();
     fds::set_close_on_exec(between.as_raw_fd(), false).unwrap();
     for number in [3, 9, 200] {
-        let script = format!("echo up >&{number}; for fd in /proc/self/fd/*; do echo ${{fd##*/}}; done");
+        let script = format!("echo up > /proc/self/fd/{number}; for fd in /proc/self/fd/*; do echo ${{fd##*/}}; done");
         let case = sh(&script);
         let spec = Spec { extra: Some((writer.as_raw_fd(), number)), ..case.spec() };
         let (text, status) = output(&spec);

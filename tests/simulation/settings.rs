@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use visor::config::{
-    AutoRestart, Channel, Checks, Config, Daemon, ExitOn, Group, GroupKind, Limits, LogLevel, Logfile, MainLogfile,
-    Policy, Process, Restart, Signal, Visor,
+    AutoRestart, Channel, Config, Daemon, ExitOn, Group, GroupKind, Limits, LogLevel, Logfile, MainLogfile, Policy,
+    Process, Restart, Signal, Visor,
 };
 use visor::sorted::Map;
 
@@ -86,6 +86,9 @@ fn policy(rng: &mut Rng) -> Policy {
 pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
     let stopasgroup = rng.chance(25);
     Process {
+        conditions: None,
+        checks: None,
+        hooks: None,
         section: format!("program:{group}"),
         command: format!("/bin/{name}"),
         argv: Ok(vec![format!("/bin/{name}")]),
@@ -111,7 +114,6 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         sources: None,
         tty: None,
         policy: policy(rng),
-        checks: Checks::default(),
         listen: Vec::new(),
         limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },
     }
