@@ -4,7 +4,9 @@
 //! [`crate::supervisor`]; system calls, which are in [`crate::sys`].
 
 mod actions;
+mod attempts;
 mod cgroups;
+mod checks;
 mod children;
 mod client;
 mod clients;
@@ -29,6 +31,7 @@ mod sockets;
 mod streams;
 mod trees;
 mod voice;
+mod words;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -65,6 +68,12 @@ enum Token {
     Status(ProcessId),
     /// A child's stdin that was full.
     Stdin(ProcessId),
+    /// What an attempt of a check waits for.
+    Check(ProcessId),
+    /// By which a child says that it is ready.
+    Line(ProcessId),
+    /// A child's `NOTIFY_SOCKET`.
+    Notify(ProcessId),
     /// An inherited descriptor that was full.
     Console(RawFd),
     /// Whether the command in the foreground has executed its file.
@@ -106,6 +115,7 @@ struct Daemon {
     foreground: Foreground,
     clients: Clients,
     outputs: Outputs,
+    checks: checks::Checks,
     sockets: sockets::Sockets,
     trees: trees::Trees,
     /// What is to be done, in order.
@@ -131,6 +141,7 @@ impl Daemon {
         // Whoever started us may have left zombies, of which no signal tells.
         self.reap(clock::now());
         while !self.leaving {
+            self.align_checks();
             let timeout = self.patience();
             if let Err(error) = self.poll.wait(timeout, &mut events) {
                 self.complain(&format!("cannot poll: {error}"));
@@ -171,6 +182,7 @@ impl Daemon {
             self.supervisor.next_deadline(),
             self.listen_again,
             self.trees.deadline(),
+            self.checks.deadline(),
             self.foreground_deadline(),
             self.gateway.deadline(),
         ];
@@ -183,6 +195,7 @@ impl Daemon {
         self.kill_late_foreground(now);
         self.look_for_held(now);
         self.look_after_gateway(now);
+        self.run_due_checks(now);
         if self.supervisor.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Deadline, now);
         }
@@ -200,6 +213,7 @@ impl Daemon {
         self.supervisor.handle(input, now, &mut decided);
         self.actions.extend(decided.drain(..));
         self.decided = decided;
+        self.checks.touch();
     }
 
     /// Carries out actions until none is left; what they lead to is queued behind them.

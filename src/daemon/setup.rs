@@ -320,6 +320,7 @@ fn assemble(
         foreground: Foreground::None,
         clients: Clients::default(),
         outputs,
+        checks: super::checks::Checks::default(),
         sockets: super::sockets::Sockets::default(),
         trees: super::trees::Trees::default(),
         more_dead: false,

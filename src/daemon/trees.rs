@@ -308,7 +308,7 @@ impl Daemon {
 }
 
 /// Limits as the kernel has them.
-fn own_limits(wanted: &crate::config::Limits) -> Limits {
+pub(super) fn own_limits(wanted: &crate::config::Limits) -> Limits {
     const REALTIME: u8 = 1;
     const BEST_EFFORT: u8 = 2;
     const IDLE: u8 = 3;

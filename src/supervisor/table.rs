@@ -12,6 +12,15 @@ use crate::sorted::Map;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId(pub u32);
 
+/// What is known of a living child beside its state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// What it says that it is doing.
+    pub said: Option<String>,
+    /// Why the last attempt of its check failed; `None` = it did not.
+    pub failure: Option<String>,
+}
+
 /// A process that is known.
 #[derive(Debug)]
 pub struct Entry {
@@ -23,6 +32,8 @@ pub struct Entry {
     pub config: Arc<Process>,
     /// Its life.
     pub life: Life,
+    /// Of its last child.
+    pub notes: Notes,
     /// How often it was forked.
     pub starts: u64,
     /// The pid it is indexed under.
@@ -133,6 +144,7 @@ impl Table {
             group_priority,
             config: Arc::clone(config),
             life: Life::new(),
+            notes: Notes::default(),
             starts: 0,
             pid: None,
         };

@@ -161,6 +161,7 @@ impl Watch {
                 | Action::Event(
                     Event::GroupAdded { .. }
                     | Event::GroupRemoved { .. }
+                    | Event::Health { .. }
                     | Event::SupervisorRunning
                     | Event::Communication(_)
                     | Event::Log(_)
