@@ -26,6 +26,7 @@ mod machine;
 mod outputs;
 mod pipes;
 mod requests;
+mod rights;
 mod setup;
 mod sockets;
 mod streams;
@@ -114,6 +115,7 @@ struct Daemon {
     children: Children,
     foreground: Foreground,
     clients: Clients,
+    refusals: rights::Refusals,
     outputs: Outputs,
     checks: checks::Checks,
     sockets: sockets::Sockets,

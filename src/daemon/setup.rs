@@ -319,6 +319,7 @@ fn assemble(
         children: Children::default(),
         foreground: Foreground::None,
         clients: Clients::default(),
+        refusals: super::rights::Refusals::default(),
         outputs,
         checks: super::checks::Checks::default(),
         sockets: super::sockets::Sockets::default(),
