@@ -293,6 +293,9 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
+    for (key, value) in process.checks.iter().flat_map(|checks| checks.lines()) {
+        out.put(&key, quoted(&value));
+    }
     for (key, value) in process.limits.lines().into_iter().chain(process.log_lines.lines()) {
     if let Some(conditions) = &process.conditions {
         dump_conditions(out, conditions);

@@ -43,7 +43,7 @@ mod template;
 mod types;
 mod value;
 
-pub use check::{Check, Checks, OnUnhealthy};
+pub use check::{Check, Checks, OnUnhealthy, Probe, Url};
 pub use command::split;
 pub use conditions::{AtBoot, Conditions, Need, NeedState, OnFailure, Reached};
 pub use daemon::Overrides;

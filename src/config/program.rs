@@ -10,7 +10,7 @@ use super::policy::{self, Policy};
 use super::reader::{Names, Reader};
 use super::sources;
 use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
-use super::{command, value};
+use super::{check, command, value};
 
 use crate::order;
 use crate::sorted::Map;
@@ -274,6 +274,7 @@ impl<'a> Program<'_, 'a> {
         let command = self.command(names);
         let name = template.and_then(|template| self.expanded_name(template, names));
         let conditions = conditions::read(self.reader, self.section, names);
+        let checks = check::read(self.reader, self.section, names, directory.as_deref());
         let sources = sources::read(self.reader, self.section, common.user.as_ref(), names);
         self.reader.environment_incomplete = incomplete;
         let own = own.unwrap_or_default();
@@ -286,6 +287,8 @@ impl<'a> Program<'_, 'a> {
         Some(Process {
             conditions,
             checks: None,
+        let process = Process {
+            conditions: None,
             hooks: None,
             name: name?,
             section: self.section.name.clone(),
@@ -311,12 +314,14 @@ impl<'a> Program<'_, 'a> {
             serverurl: common.serverurl.clone(),
             tty: common.tty.clone(),
             policy: common.policy,
+            checks,
             listen: common.listen.clone(),
             sources,
             limits: common.limits.clone(),
             operate: common.operate.clone(),
             log_lines: common.log_lines.clone(),
-        })
+        };
+        check::agree(self.reader, self.section, &process).then_some(process)
     }
 
     fn command(&mut self, names: &Names) -> Option<String> {

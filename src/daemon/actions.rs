@@ -32,6 +32,7 @@ impl Daemon {
                     self.outputs.end(id, stream, now, &mut self.poll);
                 }
                 self.children.remove(id, &mut self.poll);
+                self.checks.remove(id, &mut self.poll);
                 self.trees.remove(id);
                 self.close_listening(id);
                 self.close_unused_sockets();

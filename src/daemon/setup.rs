@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -344,6 +345,7 @@ fn assemble(
         refusals: super::rights::Refusals::default(),
         outputs,
         pipes_first: false,
+        checks: super::checks::Checks::default(),
         sockets: super::sockets::Sockets::default(),
         trees: super::trees::Trees::default(),
         more_dead: false,
@@ -430,6 +432,10 @@ impl Host for Prepared<'_> {
 
     fn environment(&self) -> Map<String, String> {
         Map::new()
+    }
+
+    fn address_of(&self, _host: &str) -> Option<IpAddr> {
+        None
     }
 
     fn node_name(&self) -> String {

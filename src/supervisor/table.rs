@@ -14,6 +14,15 @@ use crate::wildcard;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId(pub u32);
 
+/// What is known of a living child beside its state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// What it says that it is doing.
+    pub said: Option<String>,
+    /// Why the last attempt of its check failed; `None` = it did not.
+    pub failure: Option<String>,
+}
+
 /// A process that is known.
 #[derive(Debug)]
 pub struct Entry {
@@ -25,6 +34,8 @@ pub struct Entry {
     pub config: Arc<Process>,
     /// Its life.
     pub life: Life,
+    /// Of its last child.
+    pub notes: Notes,
     /// How often it was forked.
     pub starts: u64,
     /// The pid it is indexed under.
@@ -145,6 +156,7 @@ impl Table {
             group_priority,
             config: Arc::clone(config),
             life: Life::new(),
+            notes: Notes::default(),
             starts: 0,
             pid: None,
         };

@@ -164,6 +164,7 @@ impl Watch {
                 | Action::Event(
                     Event::GroupAdded { .. }
                     | Event::GroupRemoved { .. }
+                    | Event::Health { .. }
                     | Event::SupervisorRunning
                     | Event::Communication(_)
                     | Event::Log(_)
