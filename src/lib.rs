@@ -7,7 +7,7 @@
 //! main.rs ──▶ daemon ──▶ supervisor ──▶ program ──▶ config
 //!               │  │          └──────▶ event, protocol
 //!               │  └──▶ logs, protocol                 bin/svc.rs ──▶ svc ──▶ client ──▶ protocol
-//!               ├─────▶ sys                                 └──▶ config, machine ([supervisorctl] only)
+//!               ├─────▶ sys                                 └──▶ config, machine ([supervisorctl], times)
 //!               └─────▶ machine ──▶ config, sys       bin/visor-http.rs ──▶ http ──▶ protocol, sys
 //! ```
 
@@ -21,6 +21,8 @@ pub mod config;
 pub mod daemon;
 // What happened, and its wire text.
 pub mod event;
+// Things that need each other: their order, or their cycle.
+pub mod graph;
 // The gateway: what speaks HTTP, in a process of its own.
 #[cfg(feature = "http")]
 pub mod http;
@@ -44,3 +46,5 @@ pub mod supervisor;
 pub mod svc;
 // Every system call, and all `unsafe`.
 pub mod sys;
+// Names by pattern.
+pub mod wildcard;

@@ -1,14 +1,16 @@
 //! The options of a program section, and the processes they make inside a group.
 
+use super::conditions;
 use super::document::Section;
 use super::host::Host;
 use super::limits::Limits;
 use super::logline::{self, LogLines, Upkeep};
+use super::people::{self, Person};
 use super::policy::{self, Policy};
 use super::reader::{Names, Reader};
 use super::sources;
 use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
-use super::{command, value};
+use super::{check, command, value};
 
 use crate::order;
 use crate::sorted::Map;
@@ -49,6 +51,7 @@ struct Common {
     policy: Policy,
     listen: Vec<String>,
     limits: Limits,
+    operate: Vec<Person>,
     log_lines: LogLines,
     stdout: Stream,
     stderr: Stream,
@@ -194,6 +197,7 @@ impl<'a> Program<'_, 'a> {
             tty,
             listen: self.get("listen", names, |_, text| super::socket::listening(text)).unwrap_or_default(),
             limits: super::limits::read(self.reader, self.section, names),
+            operate: people::read(self.reader, self.section, "operate", names),
             log_lines: logline::read(self.reader, self.section, names),
             stdout: self.stream(&STDOUT, names),
             stderr: self.stream(&STDERR, names),
@@ -269,6 +273,8 @@ impl<'a> Program<'_, 'a> {
         }
         let command = self.command(names);
         let name = template.and_then(|template| self.expanded_name(template, names));
+        let conditions = conditions::read(self.reader, self.section, names);
+        let checks = check::read(self.reader, self.section, names, directory.as_deref());
         let sources = sources::read(self.reader, self.section, common.user.as_ref(), names);
         self.reader.environment_incomplete = incomplete;
         let own = own.unwrap_or_default();
@@ -278,9 +284,8 @@ impl<'a> Program<'_, 'a> {
             return None;
         }
         let command = command?;
-        Some(Process {
-            conditions: None,
-            checks: None,
+        let process = Process {
+            conditions,
             hooks: None,
             name: name?,
             section: self.section.name.clone(),
@@ -306,11 +311,14 @@ impl<'a> Program<'_, 'a> {
             serverurl: common.serverurl.clone(),
             tty: common.tty.clone(),
             policy: common.policy,
+            checks,
             listen: common.listen.clone(),
             sources,
             limits: common.limits.clone(),
+            operate: common.operate.clone(),
             log_lines: common.log_lines.clone(),
-        })
+        };
+        check::agree(self.reader, self.section, &process).then_some(process)
     }
 
     fn command(&mut self, names: &Names) -> Option<String> {

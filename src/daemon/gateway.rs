@@ -174,6 +174,7 @@ impl Daemon {
             stderr: Output::Pipe,
             keep: &[],
             listen: &[theirs.as_raw_fd()],
+            extra: None,
             confined: true,
         })
         .map_err(|error| error.to_string())?;

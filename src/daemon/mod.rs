@@ -4,7 +4,9 @@
 //! [`crate::supervisor`]; system calls, which are in [`crate::sys`].
 
 mod actions;
+mod attempts;
 mod cgroups;
+mod checks;
 mod children;
 mod client;
 mod clients;
@@ -25,6 +27,8 @@ mod outputs;
 mod packing;
 mod pipes;
 mod requests;
+mod retune;
+mod rights;
 mod setup;
 mod shaper;
 mod shaping;
@@ -32,6 +36,7 @@ mod sockets;
 mod streams;
 mod trees;
 mod voice;
+mod words;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -68,6 +73,12 @@ enum Token {
     Status(ProcessId),
     /// A child's stdin that was full.
     Stdin(ProcessId),
+    /// What an attempt of a check waits for.
+    Check(ProcessId),
+    /// By which a child says that it is ready.
+    Line(ProcessId),
+    /// A child's `NOTIFY_SOCKET`.
+    Notify(ProcessId),
     /// An inherited descriptor that was full.
     Console(RawFd),
     /// Whether the command in the foreground has executed its file.
@@ -108,9 +119,11 @@ struct Daemon {
     children: Children,
     foreground: Foreground,
     clients: Clients,
+    refusals: rights::Refusals,
     outputs: Outputs,
     /// Pipes that rest are the first to get room in a console.
     pipes_first: bool,
+    checks: checks::Checks,
     sockets: sockets::Sockets,
     trees: trees::Trees,
     /// What is to be done, in order.
@@ -136,6 +149,7 @@ impl Daemon {
         // Whoever started us may have left zombies, of which no signal tells.
         self.reap(clock::now());
         while !self.leaving {
+            self.align_checks();
             let timeout = self.patience();
             if let Err(error) = self.poll.wait(timeout, &mut events) {
                 self.complain(&format!("cannot poll: {error}"));
@@ -177,6 +191,7 @@ impl Daemon {
             self.supervisor.next_deadline(),
             self.listen_again,
             self.trees.deadline(),
+            self.checks.deadline(),
             self.foreground_deadline(),
             self.gateway.deadline(),
             self.outputs.due,
@@ -191,6 +206,7 @@ impl Daemon {
         self.look_for_held(now);
         self.look_after_gateway(now);
         self.tell_dropped(now);
+        self.run_due_checks(now);
         if self.supervisor.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Deadline, now);
         }
@@ -208,6 +224,7 @@ impl Daemon {
         self.supervisor.handle(input, now, &mut decided);
         self.actions.extend(decided.drain(..));
         self.decided = decided;
+        self.checks.touch();
     }
 
     /// Carries out actions until none is left; what they lead to is queued behind them.

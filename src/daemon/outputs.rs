@@ -169,6 +169,23 @@ impl Outputs {
         self.outlets.insert((id, stream), outlet);
     }
 
+    /// A process goes on with other settings.
+    pub fn retune(&mut self, id: ProcessId, process: &Process) {
+        for (stream, channel) in [(Stream::Stdout, &process.stdout), (Stream::Stderr, &process.stderr)] {
+            let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { continue };
+            outlet.is_event = channel.events_enabled;
+            outlet.upkeep = channel.upkeep;
+            match &mut outlet.sink {
+                Sink::Closed { maxbytes, backups, .. } => (*maxbytes, *backups) = (channel.maxbytes, channel.backups),
+                Sink::File(file) => {
+                    file.resize(channel.maxbytes, channel.backups);
+                    file.keep(channel.upkeep.max_age, channel.upkeep.compress);
+                }
+                Sink::None | Sink::Console(_) => {}
+            }
+        }
+    }
+
     /// A process is forgotten.
     pub fn remove(&mut self, id: ProcessId) {
         self.outlets.remove(&(id, Stream::Stdout));

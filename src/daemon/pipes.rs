@@ -25,6 +25,9 @@ impl Daemon {
                 Token::Pipe(id) => self.read_pipe(id, BYTES_PER_TURN, now),
                 Token::Status(id) => self.read_status(id, now),
                 Token::Stdin(id) => self.children.flush_stdin(id, &mut self.poll),
+                Token::Check(id) => self.continue_check(id, now),
+                Token::Line(id) => self.read_line(id),
+                Token::Notify(id) => self.read_messages(id, now),
                 Token::Console(fd) => self.console_has_room(fd),
                 Token::Foreground => self.read_foreground_status(),
                 Token::Signals | Token::Listener(_) | Token::Client(_) | Token::Gateway | Token::GatewayErrors(_) => {}
@@ -86,8 +89,11 @@ impl Daemon {
                 self.tell_happenings(process, stream, happened, now);
                 let talks = stream == Stream::Stdout && self.supervisor.listens_to(process);
                 // Who has a pipe of an earlier life has nothing to say for this one.
-                if talks && self.children.is_of_this_life(process, id) {
-                    self.input(Input::ListenerSaid(process, bytes.to_vec()), now);
+                if (talks || self.checks.searches(process)) && self.children.is_of_this_life(process, id) {
+                    self.search_output(process, stream, bytes);
+                    if talks {
+                        self.input(Input::ListenerSaid(process, bytes.to_vec()), now);
+                    }
                 }
                 self.clients.output(process, stream, self.outputs.shown(process, stream).unwrap_or(bytes));
             }
@@ -149,6 +155,8 @@ impl Daemon {
     /// All is stopped: what is left in pipes and consoles gets out, within reason.
     pub(super) fn say_farewell(&mut self) {
         let until = clock::now().mono.saturating_add(FAREWELL);
+        // Nobody is left to check: what they said does not wake us.
+        self.align_checks();
         let mut events = Vec::new();
         loop {
             let now = clock::now();

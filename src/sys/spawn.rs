@@ -129,6 +129,8 @@ pub struct Spec<'a> {
     /// Sockets that it gets from descriptor 3 on, at most [`MAX_LISTENING`]. If the environment tells of them by `LISTEN_FDS`, the
     /// child's pid is added to it as `LISTEN_PID`.
     pub listen: &'a [RawFd],
+    /// One more descriptor that it gets, and the number it gets it as: beyond those of `listen`.
+    pub extra: Option<(RawFd, RawFd)>,
     /// It never gets more rights than it begins with, as by a set-uid program, and leaves no core. Where the kernel knows no such thing it
     /// goes without.
     pub confined: bool,
@@ -172,6 +174,7 @@ pub fn spawn(spec: &Spec) -> Result<Child, SpawnError> {
         stdio: ends.child_side(spec.redirect_stderr),
         keep: spec.keep,
         listen: spec.listen.get(..MAX_LISTENING).unwrap_or(spec.listen),
+        extra: spec.extra,
         listen_pid: texts.listen_pid.as_mut().map(|entry| entry.as_mut_ptr_range()),
         confined: spec.confined,
         status: ends.status.1.as_raw_fd(),
