@@ -41,6 +41,8 @@ pub enum Action {
     Reread,
     /// Stop, then start.
     Restart,
+    /// Another number of a program's processes.
+    Scale,
     /// End visor.
     Shutdown,
     /// Send a signal.
@@ -89,6 +91,7 @@ const NAMES: &[(&str, Action)] = &[
     ("reopen", Action::Reopen),
     ("reread", Action::Reread),
     ("restart", Action::Restart),
+    ("scale", Action::Scale),
     ("shutdown", Action::Shutdown),
     ("signal", Action::Signal),
     ("start", Action::Start),
@@ -128,6 +131,7 @@ impl Action {
             | Action::Healthy
             | Action::Logs
             | Action::Reopen
+            | Action::Scale
             | Action::Event
             | Action::Watch
             | Action::Why => true,
