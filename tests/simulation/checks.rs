@@ -54,6 +54,8 @@ impl Open {
             Ask::Restart(_)
             | Ask::Reread
             | Ask::Update(_)
+            | Ask::Preview(_)
+            | Ask::Scale { .. }
             | Ask::Add(_)
             | Ask::Remove(_)
             | Ask::Reload
@@ -88,6 +90,8 @@ pub struct Watch {
     pub untold: BTreeSet<ProcessId>,
     /// A `remove` is being answered.
     pub removing: bool,
+    /// Other numbers of processes were asked for.
+    pub scaled: bool,
     /// Processes whose stop was asked for before all goes down and comes as soon as they have a pid.
     stop_due: BTreeSet<ProcessId>,
     going_down: bool,
@@ -172,6 +176,7 @@ impl Watch {
                     | Event::Tick { .. },
                 )
                 | Action::ReadConfig(_)
+                | Action::ReadScaled { .. }
                 | Action::Adopt(_) => {}
             }
         }
@@ -216,7 +221,7 @@ impl Watch {
         hold!(known.state == Name::Unknown || kernel.leader(id).is_none(), "{id:?} was removed and its child lives");
         let same = |group: &Group| group.name == known.group && group.processes.contains(&known.config);
         hold!(
-            self.removing || !sup.configured().groups.iter().any(same),
+            self.removing || self.scaled || !sup.configured().groups.iter().any(same),
             "{}:{} was replaced though nothing of it changed",
             known.group,
             known.config.name
@@ -317,7 +322,10 @@ impl Watch {
                 let Some((id, known)) = found else { return Ok(()) };
                 let unknown = self.unknown.contains(&(known.group.clone(), known.config.name.clone()));
                 let is_new = open.told.insert(*id);
-                hold!(is_new || matches!(open.ask, Ask::Restart(_)), "{client:?} hears twice of {name}");
+                hold!(
+                    is_new || matches!(open.ask, Ask::Restart(_) | Ask::Preview(_)),
+                    "{client:?} hears twice of {name}"
+                );
                 let waits =
                     matches!(open.ask, Ask::Start { wait: true, .. } | Ask::Stop { wait: true, .. } | Ask::Restart(_));
                 match value("result") {

@@ -31,6 +31,8 @@ pub struct World {
     pub(crate) file: Vec<Group>,
     reads: Vec<JobId>,
     pub(crate) next_client: u64,
+    /// Whether anybody asks for other numbers of processes in this life.
+    pub(crate) scales: bool,
     turns: u64,
     trace: bool,
 }
@@ -52,6 +54,7 @@ impl World {
             file,
             reads: Vec::new(),
             next_client: 0,
+            scales: seed.is_multiple_of(2),
             turns: 0,
             trace,
         }
@@ -106,6 +109,8 @@ impl World {
             _ => true,
         };
         self.watch.removing = matches!(input, Input::Ask(_, Ask::Remove(_)));
+        // What it takes away stays configured.
+        self.watch.scaled |= matches!(input, Input::Ask(_, Ask::Scale { .. }));
         let mut out = Vec::new();
         self.sup.handle(input, self.now(), &mut out);
         if self.trace {
@@ -249,7 +254,7 @@ impl World {
                     let failures = self.kernel.look_up(&mut self.rng, ids);
                     self.feed(Input::LookedUp(job, failures))?;
                 }
-                Action::ReadConfig(job) => self.reads.push(job),
+                Action::ReadConfig(job) | Action::ReadScaled { job, .. } => self.reads.push(job),
                 Action::Hook(..)
                 | Action::EndHook(..)
                 | Action::Log(..)
