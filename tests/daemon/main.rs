@@ -13,6 +13,7 @@ mod gateway_trouble;
 mod kernel;
 mod limits;
 mod listening;
+mod operation;
 mod output;
 mod personality;
 mod policies;
