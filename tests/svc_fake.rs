@@ -499,6 +499,75 @@ fn following_ends_well_with_ctrl_c() {
 }
 
 #[test]
+fn wait_looks_again_when_something_happens() {
+    let fake = Fake::new(&[("watch web", ""), ("status web", "")]);
+    let svc = Running::start(fake.command(&["wait", "web", "--timeout", "1h"]));
+    let mut watcher = fake.wait_for("watch web");
+    fake.wait_for("status web").write_all(b" name=web state=STARTING\nok\n").unwrap();
+    watcher.write_all(b" event=PROCESS_STATE_RUNNING name=web from=STARTING pid=1 time=1\n").unwrap();
+    fake.wait_for("status web").write_all(b" name=web state=RUNNING\nok\n").unwrap();
+    svc.expect_end("web: ready\n", 0);
+}
+
+#[test]
+fn wait_for_health_looks_again_although_nobody_tells() {
+    let fake = Fake::new(&[("watch web", ""), ("status web", "")]);
+    let svc = Running::start(fake.command(&["wait", "--for=healthy", "web"]));
+    for health in ["starting", "unhealthy", "healthy"] {
+        let line = format!(" name=web state=RUNNING health={health}\nok\n");
+        fake.wait_for("status web").write_all(line.as_bytes()).unwrap();
+    }
+    svc.expect_end("web: healthy\n", 0);
+}
+
+#[test]
+fn wait_fails_when_visor_goes_or_the_person_does() {
+    let fake = Fake::new(&[("watch web", ""), ("status web", " name=web state=STARTING\nok\n")]);
+    let svc = Running::start(fake.command(&["wait", "web"]));
+    let watcher = fake.wait_for("watch web");
+    fake.wait_for("status web");
+    watcher.shutdown(std::net::Shutdown::Both).unwrap();
+    let text =
+        format!("error: unix://{}: the connection was closed before the answer was complete\n", fake.path().display());
+    svc.expect_end(&text, 1);
+    let svc = Running::start(fake.command(&["wait", "web"]));
+    let _watcher = fake.wait_for("watch web");
+    fake.wait_for("status web");
+    svc.interrupt();
+    svc.expect_end("", 1);
+}
+
+#[test]
+fn rolling_stops_when_the_person_or_visor_goes() {
+    let answers = [("status a:*", " name=a:1 state=RUNNING\n name=a:2 state=RUNNING\nok\n"), ("restart a:1", "")];
+    let fake = Fake::new(&answers);
+    let mut svc = Running::start(fake.command(&["rolling", "a:*"]));
+    let mut restart = fake.wait_for("restart a:1");
+    restart.write_all(b" name=a:1 result=stopped\n").unwrap();
+    svc.expect("a:1: stopped\n");
+    svc.interrupt();
+    svc.expect_end("not restarted: a:2\n", 1);
+    let mut svc = Running::start(fake.command(&["rolling", "a:*"]));
+    let mut restart = fake.wait_for("restart a:1");
+    restart.write_all(b" name=a:1 result=stopped\n").unwrap();
+    svc.expect("a:1: stopped\n");
+    restart.write_all(b"error shutting-down visor is going down\n").unwrap();
+    svc.expect_end("error: visor is going down\nnot restarted: a:2\n", 1);
+}
+
+#[test]
+fn top_is_of_this_machine() {
+    let output = svc("svc", &["-s", "http://nowhere.invalid:9", "top", "--once"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let fake = Fake::new(&[(
+        "status",
+        " name=gone state=RUNNING pid=4194304 start=1 now=2\n name=x state=STOPPED pid=0\nok\n",
+    )]);
+    let screen = String::from_utf8(fake.run(&["top"]).stdout).unwrap();
+    assert_eq!(screen.lines().next(), Some("0 running, 1 not; 0.0 % CPU, 0.0 KiB"), "{screen}");
+}
+
+#[test]
 fn watch_shows_each_event_as_it_comes() {
     let fake = Fake::new(&[("watch web", "")]);
     let mut svc = Running::start(fake.command(&["watch", "web"]));

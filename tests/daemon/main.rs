@@ -16,6 +16,7 @@ mod kernel;
 mod limits;
 mod listening;
 mod live;
+mod operation;
 mod output;
 mod personality;
 mod policies;
