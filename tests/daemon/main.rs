@@ -17,6 +17,7 @@ mod limits;
 mod listening;
 mod live;
 mod operation;
+mod loglines;
 mod output;
 mod personality;
 mod policies;
