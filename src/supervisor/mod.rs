@@ -16,6 +16,8 @@ mod table;
 mod view;
 
 #[cfg(test)]
+mod gate_tests;
+#[cfg(test)]
 mod reload_tests;
 #[cfg(test)]
 mod sample;

@@ -101,7 +101,7 @@ impl World {
         self.ask_as(ask)
     }
 
-    fn ask_as(&mut self, ask: Ask) -> Broken {
+    pub(crate) fn ask_as(&mut self, ask: Ask) -> Broken {
         if self.watch.open.len() >= MAX_CLIENTS {
             return Ok(());
         }

@@ -77,7 +77,11 @@ impl World {
             self.turn()?;
         }
         if self.sup.phase() == Phase::Running && self.rng.chance(70) {
-            self.come_to_rest()?;
+            self.come_to_rest(false)?;
+            if self.sup.phase() == Phase::Running {
+                self.ask_as(Ask::Start { names: vec!["all".to_string()], wait: true })?;
+                self.come_to_rest(true)?;
+            }
         }
         if self.sup.phase() == Phase::Running {
             self.go_down()?;
@@ -302,7 +306,7 @@ impl World {
     }
 
     /// Nobody disturbs any more and new children behave.
-    fn come_to_rest(&mut self) -> Broken {
+    fn come_to_rest(&mut self, started: bool) -> Broken {
         self.kernel.calm = true;
         let patience = self.mono + REST;
         loop {
@@ -317,7 +321,7 @@ impl World {
                 break;
             }
         }
-        self.watch.at_rest(&self.sup)
+        self.watch.at_rest(&self.sup, started)
     }
 
     /// Whoever comes after the end is answered too, and nothing happens.
