@@ -74,7 +74,7 @@ const VISOR: [&str; 13] = [
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 49] = [
+const PROGRAM: [&str; 54] = [
     "command",
     "process_name",
     "numprocs",
@@ -124,6 +124,11 @@ const PROGRAM: [&str; 49] = [
     "clear_env",
     "extends",
     "operate",
+    "depends_on",
+    "on_dependency_failure",
+    "dependent_startup",
+    "dependent_startup_wait_for",
+    "dependent_startup_inherit_priority",
 ];
 /// What every kind of program may have.
 const OF_PROGRAMS: [&[&str]; 4] = [&PROGRAM, &limits::KEYS, &logline::KEYS, &check::KEYS];

@@ -26,13 +26,16 @@ mod ini;
 mod known;
 mod limits;
 mod logline;
+mod live;
 mod origin;
 mod path;
 mod people;
 mod policy;
+mod procfile;
 mod program;
 mod python;
 mod reader;
+mod relations;
 mod server;
 mod socket;
 mod sources;
@@ -42,7 +45,7 @@ mod value;
 
 pub use check::{Check, Checks, OnUnhealthy, Probe, Url};
 pub use command::split;
-pub use conditions::{Conditions, Need, NeedState, OnFailure};
+pub use conditions::{AtBoot, Conditions, Need, NeedState, OnFailure, Reached};
 pub use daemon::Overrides;
 pub use diff::{Diff, GroupChange, diff};
 pub use dump::dump;
@@ -51,9 +54,12 @@ pub use hooks::{Hooks, Reload};
 pub use host::{Host, ReadError};
 pub use limits::{Capabilities, IoPriority, Limits, ResourceLimit, UNLIMITED};
 pub use logline::{LogFormat, LogLines, LogRate, Overflow, PrefixPart, Upkeep};
+pub use live::{KeyChange, group_changes, process_changes};
 pub use origin::{Explained, Place, Setting, explain};
 pub use people::{Access, Person};
 pub use policy::{ExitOn, Policy, Restart};
+pub use procfile::{Bare, Bares, read as read_bare, text_of};
+pub use relations::{Meant, meant};
 pub use types::*;
 pub use value::duration;
 
@@ -146,6 +152,7 @@ fn understand(reader: &mut Reader, files: &Files, overrides: &Overrides) -> Opti
     reader.user = daemon.as_ref().and_then(|daemon| daemon.user.as_ref()).map(|user| user.uid);
     let rpc_interfaces = server::rpc_interfaces(reader);
     let mut groups = group::groups(reader);
+    relations::check(reader, &mut groups);
     let servers = server::servers(reader);
     let visor = document.section("visor").map(|section| daemon::visor(reader, section)).unwrap_or_default();
     if let Err(wrong) = &files.ctl {

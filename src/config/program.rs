@@ -1,5 +1,6 @@
 //! The options of a program section, and the processes they make inside a group.
 
+use super::conditions;
 use super::document::Section;
 use super::host::Host;
 use super::limits::Limits;
@@ -272,6 +273,7 @@ impl<'a> Program<'_, 'a> {
         }
         let command = self.command(names);
         let name = template.and_then(|template| self.expanded_name(template, names));
+        let conditions = conditions::read(self.reader, self.section, names);
         let checks = check::read(self.reader, self.section, names, directory.as_deref());
         let sources = sources::read(self.reader, self.section, common.user.as_ref(), names);
         self.reader.environment_incomplete = incomplete;
@@ -282,6 +284,9 @@ impl<'a> Program<'_, 'a> {
             return None;
         }
         let command = command?;
+        Some(Process {
+            conditions,
+            checks: None,
         let process = Process {
             conditions: None,
             hooks: None,

@@ -29,7 +29,7 @@ impl Daemon {
             Action::Removed(id) => {
                 // A last line without an end would wait for an end of file that nobody reads any more.
                 for stream in [Stream::Stdout, Stream::Stderr] {
-                    self.outputs.end(id, stream, now.mono, &mut self.poll);
+                    self.outputs.end(id, stream, now, &mut self.poll);
                 }
                 self.children.remove(id, &mut self.poll);
                 self.checks.remove(id, &mut self.poll);
@@ -39,6 +39,7 @@ impl Daemon {
                 self.outputs.remove(id);
                 self.clients.process_removed(id);
             }
+            Action::Tuned(id, before) => self.retune(id, &before),
             Action::Adopt(config) => self.adopt(config, now),
             // Asked for by other ways than the command's end, it waits for that.
             Action::Leave => self.leaving = !self.end_foreground(now),
@@ -47,7 +48,7 @@ impl Daemon {
 
     pub(super) fn add_process(&mut self, id: ProcessId) {
         if let Some(entry) = self.supervisor.entry(id) {
-            self.outputs.add(id, &entry.config, &self.settings.daemon, &mut self.poll);
+            self.outputs.add(id, &entry.config, &entry.group, &self.settings.daemon, &mut self.poll);
         }
     }
 

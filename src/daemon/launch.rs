@@ -27,7 +27,10 @@ impl Daemon {
         let (process, group) = (Arc::clone(&entry.config), entry.group.clone());
         self.outputs.prepare(id, &mut self.poll);
         let input = match self.fork(id, &process, &group) {
-            Ok(pid) => program::Input::Spawned { pid },
+            Ok(pid) => {
+                self.outputs.introduce(id, &process, &group, pid);
+                program::Input::Spawned { pid }
+            }
             Err(failure) => program::Input::SpawnFailed(failure),
         };
         let failed = matches!(input, program::Input::SpawnFailed(_));
@@ -93,6 +96,7 @@ impl Daemon {
             stdin: match (socket, &process.tty) {
                 (Some(socket), _) => Stdin::Fd(socket.as_fd()),
                 (None, Some(_)) => Stdin::Terminal,
+                (None, None) if self.options.bare.is_some() => Stdin::Null,
                 (None, None) => Stdin::Pipe,
             },
             stdout: output(&process.stdout),
@@ -167,7 +171,7 @@ impl Daemon {
         };
         let stream = if process.redirect_stderr { Stream::Stdout } else { Stream::Stderr };
         let told = format!("supervisor: {text}\nsupervisor: child process was not spawned\n");
-        let now = clock::now().mono;
+        let now = clock::now();
         self.outputs.write(id, stream, told.as_bytes(), now, &mut self.poll);
         // Only what the look-up of the command finds has a code of its own, as in the original.
         SpawnFailure { kind: SpawnFailureKind::Other, text }

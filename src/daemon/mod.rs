@@ -24,10 +24,14 @@ mod listeners;
 mod log_requests;
 mod machine;
 mod outputs;
+mod packing;
 mod pipes;
 mod requests;
+mod retune;
 mod rights;
 mod setup;
+mod shaper;
+mod shaping;
 mod sockets;
 mod streams;
 mod trees;
@@ -117,6 +121,8 @@ struct Daemon {
     clients: Clients,
     refusals: rights::Refusals,
     outputs: Outputs,
+    /// Pipes that rest are the first to get room in a console.
+    pipes_first: bool,
     checks: checks::Checks,
     sockets: sockets::Sockets,
     trees: trees::Trees,
@@ -159,6 +165,7 @@ impl Daemon {
             #[cfg(feature = "fault-injection")]
             self.inject_panic();
             self.carry_out(now);
+            self.pack(now);
             self.flush_clients(now);
         }
     }
@@ -187,6 +194,7 @@ impl Daemon {
             self.checks.deadline(),
             self.foreground_deadline(),
             self.gateway.deadline(),
+            self.outputs.due,
         ];
         #[cfg(feature = "fault-injection")]
         let deadlines = [&deadlines[..], &[self.panic_at]].concat();
@@ -197,6 +205,7 @@ impl Daemon {
         self.kill_late_foreground(now);
         self.look_for_held(now);
         self.look_after_gateway(now);
+        self.tell_dropped(now);
         self.run_due_checks(now);
         if self.supervisor.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Deadline, now);

@@ -26,7 +26,7 @@ impl Clients {
 
     /// A chunk of output for those who follow it.
     pub fn output(&mut self, process: ProcessId, stream: Stream, chunk: &[u8]) {
-        if self.followers.is_empty() {
+        if self.followers.is_empty() || chunk.is_empty() {
             return;
         }
         for id in self.followers.get(&(process, stream)).into_iter().flatten() {

@@ -7,6 +7,7 @@ mod ending;
 mod gate;
 mod jobs;
 mod listeners;
+mod relations;
 mod reload;
 mod shutdown;
 mod starts;
@@ -28,7 +29,7 @@ pub use listeners::ListenerFacts;
 pub use table::{Entry, Notes, ProcessId, Target};
 pub use view::{LogPaths, Surroundings, Traffic};
 
-use crate::config::{Config, Group, LogLevel, Signal};
+use crate::config::{Config, Group, LogLevel, Process, Signal};
 use crate::event::Event;
 use crate::program::{self, Exit, Hook, Now, SpawnFailure};
 use crate::protocol::{Code, Line};
@@ -162,6 +163,8 @@ pub enum Action {
     Added(ProcessId),
     /// A process is forgotten: close its logs.
     Removed(ProcessId),
+    /// A process goes on with other settings; those it had before.
+    Tuned(ProcessId, Arc<Process>),
     /// The new configuration's own settings of visor hold from now on.
     Adopt(Arc<Config>),
     /// All is stopped: go.
@@ -224,6 +227,7 @@ impl Supervisor {
             listeners.add(group, &ids);
             out.extend(ids.into_iter().map(Action::Added));
         }
+        table.relate();
         Supervisor {
             phase: Phase::Starting,
             configured: config,
@@ -370,8 +374,8 @@ impl Supervisor {
         }
         self.publish(Event::SupervisorRunning, out);
         for id in self.table.in_start_order() {
-            if self.table.entry(id).is_some_and(|entry| entry.config.autostart) {
-                self.step(id, program::Input::Start, now, out);
+            if self.table.entry(id).is_some_and(|entry| entry.config.starts_at_boot()) {
+                self.start_with_needs(id, now, out);
             }
         }
     }

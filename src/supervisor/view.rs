@@ -106,7 +106,8 @@ impl Supervisor {
             line = line.number("uptime", now.mono.saturating_sub(since).as_secs());
         }
         let paths = around.log_paths(id);
-        let mut description = program::describe(life, now, &|wall| around.stamp(wall));
+        let mut description =
+            self.waits_for(id).unwrap_or_else(|| program::describe(life, now, &|wall| around.stamp(wall)));
         line = line
             .key("wanted", if life.wanted == Wanted::Up { "up" } else { "down" })
             .maybe("stdout", paths.stdout)
@@ -171,6 +172,11 @@ impl Supervisor {
             text.push_str(&format!("; {remark}"));
         }
         if let Some(ListenerFacts { state, waiting, lost }) = self.listener(id) {
+        let id = self.table.find(name);
+        let waits = id.and_then(|id| self.waits_for(id));
+        let mut text = waits.unwrap_or_else(|| program::why(&entry.config, &entry.life, now));
+        if let Some(facts) = id.and_then(|id| self.listener(id)) {
+            let ListenerFacts { state, waiting, lost } = facts;
             text.push_str(&format!(
                 "; as a listener it is {state}, {waiting} events wait for its pool, {lost} were lost"
             ));

@@ -59,6 +59,8 @@ pub enum Output {
     Null,
     /// Our own.
     Inherit,
+    /// This descriptor, which must be open.
+    Fd(RawFd),
     /// The terminal of [`Lead::Terminal`].
     Terminal,
 }
@@ -341,6 +343,7 @@ fn open_output<'a>(output: Output, number: RawFd) -> io::Result<End<'a>> {
             Ok(End { child: ChildSide::Owned(end), ours: None })
         }
         Output::Inherit => Ok(End { child: ChildSide::Inherited(number), ours: None }),
+        Output::Fd(number) => Ok(End { child: ChildSide::Inherited(number), ours: None }),
         Output::Terminal => Ok(End { child: ChildSide::Terminal, ours: None }),
     }
 }

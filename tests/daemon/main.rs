@@ -15,6 +15,7 @@ mod gateway_trouble;
 mod kernel;
 mod limits;
 mod listening;
+mod live;
 mod output;
 mod personality;
 mod policies;

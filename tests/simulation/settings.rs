@@ -107,7 +107,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         checks,
         hooks: None,
         section: format!("program:{group}"),
-        command: format!("/bin/{name}"),
+        command: format!("/bin/{name}{}", if rng.chance(25) { "-other" } else { "" }),
         argv: Ok(vec![format!("/bin/{name}")]),
         name,
         directory: None,
