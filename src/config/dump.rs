@@ -4,8 +4,8 @@
 use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
-use super::people::{Access, Person};
 use super::conditions::{AtBoot, Conditions, OnFailure};
+use super::people::{Access, Person};
 use super::policy::{ExitOn, Policy};
 use super::types::{
     AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Owner, Process, Server,
@@ -296,11 +296,10 @@ fn process(out: &mut Lines, process: &Process) {
     for (key, value) in process.checks.iter().flat_map(|checks| checks.lines()) {
         out.put(&key, quoted(&value));
     }
-    for (key, value) in process.limits.lines().into_iter().chain(process.log_lines.lines()) {
     if let Some(conditions) = &process.conditions {
         dump_conditions(out, conditions);
     }
-    for (key, value) in process.limits.lines() {
+    for (key, value) in process.limits.lines().into_iter().chain(process.log_lines.lines()) {
         out.put(key, value);
     }
     people(out, "operate", &process.operate);

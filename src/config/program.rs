@@ -284,11 +284,8 @@ impl<'a> Program<'_, 'a> {
             return None;
         }
         let command = command?;
-        Some(Process {
-            conditions,
-            checks: None,
         let process = Process {
-            conditions: None,
+            conditions,
             hooks: None,
             name: name?,
             section: self.section.name.clone(),

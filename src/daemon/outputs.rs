@@ -174,9 +174,13 @@ impl Outputs {
         for (stream, channel) in [(Stream::Stdout, &process.stdout), (Stream::Stderr, &process.stderr)] {
             let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { continue };
             outlet.is_event = channel.events_enabled;
+            outlet.upkeep = channel.upkeep;
             match &mut outlet.sink {
                 Sink::Closed { maxbytes, backups, .. } => (*maxbytes, *backups) = (channel.maxbytes, channel.backups),
-                Sink::File(file) => file.set_rotation(channel.maxbytes, channel.backups),
+                Sink::File(file) => {
+                    file.resize(channel.maxbytes, channel.backups);
+                    file.keep(channel.upkeep.max_age, channel.upkeep.compress);
+                }
                 Sink::None | Sink::Console(_) => {}
             }
         }

@@ -114,6 +114,7 @@ impl Daemon {
             stderr: Output::Null,
             keep: &[],
             listen: &[],
+            extra: None,
             confined: false,
         };
         spawn::spawn(&spec).map_err(|error| io::Error::other(error.to_string()))

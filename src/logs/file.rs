@@ -85,8 +85,6 @@ impl LogFile {
 
     /// Sizes as in [`LogFile::open`], from the next write on.
     pub fn resize(&mut self, maxbytes: i64, backups: i64) {
-    /// Other values than those it was opened with, from the next write on.
-    pub fn set_rotation(&mut self, maxbytes: i64, backups: i64) {
         self.maxbytes = u64::try_from(maxbytes).unwrap_or(0);
         self.backups = u64::try_from(backups).unwrap_or(0);
     }

@@ -167,16 +167,11 @@ impl Supervisor {
     }
 
     fn why_of(&self, id: ProcessId, entry: &Entry, now: Now) -> Line {
-        let mut text = program::why(&entry.config, &entry.life, now);
+        let mut text = self.waits_for(id).unwrap_or_else(|| program::why(&entry.config, &entry.life, now));
         for remark in check_remarks(entry) {
             text.push_str(&format!("; {remark}"));
         }
         if let Some(ListenerFacts { state, waiting, lost }) = self.listener(id) {
-        let id = self.table.find(name);
-        let waits = id.and_then(|id| self.waits_for(id));
-        let mut text = waits.unwrap_or_else(|| program::why(&entry.config, &entry.life, now));
-        if let Some(facts) = id.and_then(|id| self.listener(id)) {
-            let ListenerFacts { state, waiting, lost } = facts;
             text.push_str(&format!(
                 "; as a listener it is {state}, {waiting} events wait for its pool, {lost} were lost"
             ));
