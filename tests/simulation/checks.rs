@@ -92,6 +92,8 @@ pub struct Watch {
     unknown: BTreeSet<(String, String)>,
     /// Dead children that are reaped and not yet told of.
     pub untold: BTreeSet<ProcessId>,
+    /// Whose `ready` check has just succeeded.
+    pub expected_ready: Option<ProcessId>,
     /// A `remove` is being answered.
     pub removing: bool,
     /// Other numbers of processes were asked for.
@@ -152,6 +154,11 @@ impl Watch {
                         self.group_gone(kernel, id)?;
                     }
                 }
+                Action::Event(Event::Health { process, group, health, .. }) => {
+                    let id = self.find(group, process)?;
+                    let Some(known) = self.known.get(&id) else { continue };
+                    hold!(known.state == Name::Running, "{id:?} is {health:?} while {}", known.state);
+                }
                 Action::Event(Event::SupervisorStopping) => {
                     hold!(!self.going_down, "it goes down twice");
                     self.going_down = true;
@@ -182,7 +189,6 @@ impl Watch {
                 | Action::Event(
                     Event::GroupAdded { .. }
                     | Event::GroupRemoved { .. }
-                    | Event::Health { .. }
                     | Event::SupervisorRunning
                     | Event::Communication(_)
                     | Event::Log(_)
@@ -267,7 +273,12 @@ impl Watch {
                 hold!(tries == if from == Name::Backoff { times } else { 0 }, "{id:?} starts with tries {tries}");
             }
             (Name::Starting, Name::Running) => {
-                hold!(now >= known.born + seconds(known.config.startsecs), "{id:?} counts as running too early");
+                let early = if known.config.waits_for_ready() {
+                    self.expected_ready.take() != Some(id)
+                } else {
+                    now < known.born + seconds(known.config.startsecs)
+                };
+                hold!(!early, "{id:?} counts as running too early");
             }
             (_, Name::Backoff) => {
                 let rests = from == Name::Exited;
