@@ -133,6 +133,14 @@ impl<'a> Reader<'a> {
         self.warnings.push(warning);
     }
 
+    /// The same, but told once however many processes of the section say it.
+    pub(super) fn remark_once(&mut self, section: &Section, key: &str, text: String) {
+        let warning = self.warning(section, key, text, false);
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
     fn warning(&self, section: &Section, key: &str, text: String, original: bool) -> Warning {
         let (file, line) = match self.document.entry(section, key) {
             Some(entry) => (&entry.file, entry.line),

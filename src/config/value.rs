@@ -245,12 +245,17 @@ pub(super) fn owner(host: &dyn Host, text: &str) -> Result<Owner, String> {
     let uid = user(host, user_text)?.uid;
     let gid = match group_text {
         None => None,
-        Some(group) => Some(match python_integer(group, 10) {
-            Some(number) => u32::try_from(number).map_err(|_| format!("Invalid group id {group}"))?,
-            None => host.group_by_name(group).ok_or_else(|| format!("Invalid group name {group}"))?,
-        }),
+        Some(name) => Some(group(host, name)?),
     };
     Ok(Owner { uid: Some(uid), gid })
+}
+
+/// A group by name or number.
+pub(super) fn group(host: &dyn Host, text: &str) -> Result<u32, String> {
+    match python_integer(text, 10) {
+        Some(number) => u32::try_from(number).map_err(|_| format!("Invalid group id {text}")),
+        None => host.group_by_name(text).ok_or_else(|| format!("Invalid group name {text}")),
+    }
 }
 
 /// A directory that exists, with `~` replaced.

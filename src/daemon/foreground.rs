@@ -144,6 +144,7 @@ impl Daemon {
             stderr: Output::Inherit,
             keep: &inherited,
             listen: &[],
+            extra: None,
             confined: false,
         };
         let child = spawn::spawn(&spec).map_err(|error| failure(&shown(&args), &error))?;

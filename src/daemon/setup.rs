@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -130,6 +131,7 @@ pub fn run(options: Options) -> std::process::ExitCode {
         daemon.start(command, inherited)?;
         daemon.turn_until_gone();
         daemon.say_farewell();
+        daemon.end_packing();
         daemon.end_gateway();
         if matches!(daemon.foreground, Foreground::Ended(_)) || daemon.options.bare.is_some() {
             daemon.clear_out();
@@ -340,7 +342,10 @@ fn assemble(
         children: Children::default(),
         foreground: Foreground::None,
         clients: Clients::default(),
+        refusals: super::rights::Refusals::default(),
         outputs,
+        pipes_first: false,
+        checks: super::checks::Checks::default(),
         sockets: super::sockets::Sockets::default(),
         trees: super::trees::Trees::default(),
         more_dead: false,
@@ -427,6 +432,10 @@ impl Host for Prepared<'_> {
 
     fn environment(&self) -> Map<String, String> {
         Map::new()
+    }
+
+    fn address_of(&self, _host: &str) -> Option<IpAddr> {
+        None
     }
 
     fn node_name(&self) -> String {

@@ -7,6 +7,7 @@ mod ending;
 mod gate;
 mod jobs;
 mod listeners;
+mod relations;
 mod reload;
 mod shutdown;
 mod starts;
@@ -25,10 +26,10 @@ use std::time::Duration;
 
 pub use jobs::JobId;
 pub use listeners::ListenerFacts;
-pub use table::{Entry, ProcessId, Target};
+pub use table::{Entry, Notes, ProcessId, Target};
 pub use view::{LogPaths, Surroundings, Traffic};
 
-use crate::config::{Config, Group, LogLevel, Signal};
+use crate::config::{Config, Group, LogLevel, Process, Signal};
 use crate::event::Event;
 use crate::program::{self, Exit, Hook, Now, SpawnFailure};
 use crate::protocol::{Code, Line};
@@ -106,6 +107,8 @@ pub enum Input {
     Happened(Event),
     /// A listener wrote to its stdout.
     ListenerSaid(ProcessId, Vec<u8>),
+    /// What checks and the program itself say of a process beside its states.
+    Noted(ProcessId, Notes),
     /// The bytes of [`Action::Deliver`] could not be written.
     NotDelivered(ProcessId),
     /// [`Supervisor::next_deadline`] has passed.
@@ -160,6 +163,8 @@ pub enum Action {
     Added(ProcessId),
     /// A process is forgotten: close its logs.
     Removed(ProcessId),
+    /// A process goes on with other settings; those it had before.
+    Tuned(ProcessId, Arc<Process>),
     /// The new configuration's own settings of visor hold from now on.
     Adopt(Arc<Config>),
     /// All is stopped: go.
@@ -222,6 +227,7 @@ impl Supervisor {
             listeners.add(group, &ids);
             out.extend(ids.into_iter().map(Action::Added));
         }
+        table.relate();
         Supervisor {
             phase: Phase::Starting,
             configured: config,
@@ -247,6 +253,7 @@ impl Supervisor {
                     self.number_used_again(pid, now, out);
                     if let Some(entry) = self.table.entry_mut(id) {
                         entry.starts = entry.starts.saturating_add(1);
+                        entry.notes = Notes::default();
                     }
                 }
                 if let program::Input::HookEnded(hook, _) = &input {
@@ -269,6 +276,11 @@ impl Supervisor {
             Input::ReloadSignal => self.reload_signal(out),
             Input::Happened(event) => self.publish(event, out),
             Input::ListenerSaid(id, bytes) => self.listener_said(id, &bytes, out),
+            Input::Noted(id, notes) => {
+                if let Some(entry) = self.table.entry_mut(id) {
+                    entry.notes = notes;
+                }
+            }
             Input::NotDelivered(id) => self.not_delivered(id, out),
             Input::Deadline => self.deadline(now, out),
         }
@@ -362,8 +374,8 @@ impl Supervisor {
         }
         self.publish(Event::SupervisorRunning, out);
         for id in self.table.in_start_order() {
-            if self.table.entry(id).is_some_and(|entry| entry.config.autostart) {
-                self.step(id, program::Input::Start, now, out);
+            if self.table.entry(id).is_some_and(|entry| entry.config.starts_at_boot()) {
+                self.start_with_needs(id, now, out);
             }
         }
     }
@@ -439,8 +451,13 @@ impl Supervisor {
                 out.push(Action::Hook(id, hook));
             }
             program::Action::EndHook(hook) => out.push(Action::EndHook(id, hook)),
-            // Nobody waits for it yet.
-            program::Action::HealthChanged => {}
+            program::Action::HealthChanged => {
+                if let Some(health) = entry.life.health.clone() {
+                    let (process, group) = (entry.config.name.clone(), entry.group.clone());
+                    let pid = entry.life.state.pid().unwrap_or(0);
+                    self.publish(Event::Health { process, group, pid, health }, out);
+                }
+            }
             program::Action::Signal { pid, group, signal } => out.push(Action::Signal { id, pid, group, signal }),
             program::Action::LookForGroup { group } => out.push(Action::LookForGroup { id, group }),
             program::Action::Report(report) => {

@@ -7,12 +7,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::jobs::{JobId, Stage, StopStage, data};
-use super::table::ProcessId;
+use super::table::{ProcessId, Replaced};
 use super::{Action, ClientId, Supervisor};
-use crate::config::{self, Config, Diff, Group, LogLevel};
+use crate::config::{self, Config, Diff, Group, LogLevel, Process};
 use crate::event::Event;
 use crate::order;
-use crate::program::{self, Now, Wanted};
+use crate::program::{Now, Wanted};
 use crate::protocol::Code;
 use crate::sorted::Set;
 
@@ -130,12 +130,13 @@ impl Supervisor {
     /// Processes that the plan forgets, for their group is removed or their settings change.
     fn forgotten(&self, plan: &Diff) -> Vec<ProcessId> {
         let removed = plan.removed.iter().flat_map(|group| self.table.members(group).iter().copied());
-        let changed =
-            plan.changed.iter().flat_map(|change| {
-                self.table.members(&change.name).iter().copied().filter(|id| {
-                    self.table.entry(*id).is_some_and(|entry| !change.unchanged.contains(&entry.config.name))
-                })
-            });
+        let changed = plan.changed.iter().flat_map(|change| {
+            self.table
+                .members(&change.name)
+                .iter()
+                .copied()
+                .filter(|id| self.table.entry(*id).is_some_and(|entry| !change.keeps(&entry.config.name)))
+        });
         removed.chain(changed).collect()
     }
 
@@ -178,12 +179,16 @@ impl Supervisor {
             if swap.stopped.contains(&group.name) {
                 self.tell_group(id, &group.name, "stopped", out);
             }
-            let (forgotten, added) = self.table.replace_group(&group, &change.unchanged);
+            let Replaced { forgotten, added, tuned } = self.table.replace_group(&group, &|name| change.keeps(name));
             self.replace_listeners(&group, change.settings, &forgotten, &added);
             forgotten.iter().for_each(|id| self.gate.forget(*id));
             out.extend(forgotten.into_iter().map(Action::Removed));
             out.extend(added.iter().copied().map(Action::Added));
             started.extend(added);
+            for (process, before) in tuned {
+                self.retime(process, &before);
+                out.push(Action::Tuned(process, before));
+            }
             self.tell_group(id, &group.name, "updated", out);
         }
         for name in &plan.added {
@@ -191,17 +196,30 @@ impl Supervisor {
             started.extend(self.add_group(&group, out));
             self.tell_group(id, name, "added", out);
         }
+        self.table.relate();
         for process in self.table.waves(&started).into_iter().flatten() {
             let again = self.table.entry(process).is_some_and(|entry| {
-                entry.config.autostart || swap.restart.contains(&(entry.group.clone(), entry.config.name.clone()))
+                entry.config.starts_at_boot()
+                    || swap.restart.contains(&(entry.group.clone(), entry.config.name.clone()))
             });
             if again {
-                self.step(process, program::Input::Start, now, out);
+                self.start_with_needs(process, now, out);
             }
         }
         if swap.adopt {
             self.listeners.identifier.clone_from(&self.configured.daemon.identifier);
             out.push(Action::Adopt(Arc::clone(&self.configured)));
+        }
+    }
+
+    /// The deadline of a process that has other settings from now on.
+    fn retime(&mut self, id: ProcessId, before: &Process) {
+        let Some(entry) = self.table.entry(id) else { return };
+        if let Some(at) = entry.life.state.deadline(before) {
+            self.deadlines.remove(&(at, id));
+        }
+        if let Some(at) = entry.life.state.deadline(&entry.config) {
+            self.deadlines.insert((at, id));
         }
     }
 
@@ -254,10 +272,11 @@ impl Supervisor {
                 }
                 Some(group) => {
                     let added = self.add_group(&group, out);
+                    self.table.relate();
                     self.tell_group(id, name, "added", out);
                     for process in self.table.waves(&added).into_iter().flatten() {
-                        if self.table.entry(process).is_some_and(|entry| entry.config.autostart) {
-                            self.step(process, program::Input::Start, now, out);
+                        if self.table.entry(process).is_some_and(|entry| entry.config.starts_at_boot()) {
+                            self.start_with_needs(process, now, out);
                         }
                     }
                 }
@@ -279,6 +298,7 @@ impl Supervisor {
                 self.tell_item(id, "group", name.clone(), Code::Busy, "process/group still running", out);
             } else {
                 self.remove_group(name, out);
+                self.table.relate();
                 self.tell_group(id, name, "removed", out);
             }
         }

@@ -62,11 +62,31 @@ fn update_of_one_member_leaves_the_others_of_its_group_alone() {
     let mut bench = Bench::running(vec![group("g", 1, vec![quick("a"), quick("b")])]);
     let a = (bench.id("g:a"), bench.pid("g:a"));
     bench.ask(Ask::Update(Vec::new()));
-    let other = Process { stopwaitsecs: 3, ..quick("b") };
+    let other = Process { umask: Some(0o77), ..quick("b") };
     assert_eq!(bench.reads(vec![group("g", 1, vec![quick("a"), other])]), ["15 b"]);
     bench.dies("g:b", 0);
     assert_eq!((bench.id("g:a"), bench.pid("g:a")), a);
     assert_eq!(bench.sup.entries().count(), 2);
+}
+
+#[test]
+fn update_that_needs_no_new_process_keeps_the_old_one_and_holds_at_once() {
+    let slow = |startsecs| Process { startsecs, ..quick("a") };
+    let mut bench = Bench::running(vec![group("g", 1, vec![slow(10), quick("b")])]);
+    let both = (bench.id("g:a"), bench.pid("g:a"), bench.id("g:b"), bench.pid("g:b"));
+    bench.ask(Ask::Update(Vec::new()));
+    let deaf = Process { stopwaitsecs: 3, stopsignal: Signal(2), ..quick("b") };
+    let said = bench.reads(vec![group("g", 1, vec![slow(2), deaf])]);
+    assert_eq!(said, ["tuned a", "tuned b", "1: g updated", "1: ok"]);
+    assert_eq!((bench.id("g:a"), bench.pid("g:a"), bench.id("g:b"), bench.pid("g:b")), both);
+    // Its deadline is the new one.
+    assert_eq!(bench.state("g:a"), "STARTING");
+    bench.millis += 2000;
+    bench.feed(Input::Deadline);
+    assert_eq!(bench.state("g:a"), "RUNNING");
+    assert_eq!(bench.stop(&["g:b"]), ["2 b"]);
+    bench.millis += 3000;
+    assert_eq!(bench.feed(Input::Deadline), ["9 b"]);
 }
 
 #[test]

@@ -193,6 +193,7 @@ impl Bench {
             Action::ReadConfig(_) => Some("read".to_string()),
             Action::Added(id) => Some(format!("added {}", self.name(*id))),
             Action::Removed(_) => Some("removed".to_string()),
+            Action::Tuned(id, _) => Some(format!("tuned {}", self.name(*id))),
             Action::Adopt(_) => Some("adopt".to_string()),
             Action::Leave => Some("leave".to_string()),
             Action::Deliver(id, _) => Some(format!("deliver {}", self.name(*id))),

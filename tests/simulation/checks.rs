@@ -31,6 +31,8 @@ struct Known {
     born: Duration,
     /// When the next start is due after a failed one or a pause, and how many in a row failed.
     failed: (Duration, u32),
+    /// It has other settings since its state changed last.
+    tuned: bool,
 }
 
 /// A request not yet answered.
@@ -123,6 +125,7 @@ impl Watch {
             match action {
                 Action::Added(id) => self.added(sup, *id)?,
                 Action::Removed(id) => self.removed(sup, kernel, *id)?,
+                Action::Tuned(id, before) => self.tuned(sup, *id, before)?,
                 Action::Event(Event::ProcessState { process, group, from, to, tries, .. }) => {
                     let id = self.find(group, process)?;
                     self.changed(kernel, id, (*from, *to), *tries, now)?;
@@ -161,6 +164,7 @@ impl Watch {
                 | Action::Event(
                     Event::GroupAdded { .. }
                     | Event::GroupRemoved { .. }
+                    | Event::Health { .. }
                     | Event::SupervisorRunning
                     | Event::Communication(_)
                     | Event::Log(_)
@@ -188,8 +192,21 @@ impl Watch {
             state: Name::Stopped,
             born: Duration::ZERO,
             failed: (Duration::ZERO, 0),
+            tuned: false,
         };
         self.known.insert(id, known);
+        Ok(())
+    }
+
+    /// What cannot be changed under a child did not change, and something did.
+    fn tuned(&mut self, sup: &Supervisor, id: ProcessId, before: &Arc<Process>) -> Broken {
+        let Some(entry) = sup.entry(id) else { return Err(format!("{id:?} was tuned and is not there")) };
+        let Some(known) = self.known.get_mut(&id) else { return Err(format!("{id:?} was tuned and never added")) };
+        hold!(known.config == *before && entry.config != *before, "{id:?} was tuned to what it was");
+        let same = before.command == entry.config.command && before.limits == entry.config.limits;
+        hold!(same, "{id:?} was tuned and needs a new process");
+        known.config = Arc::clone(&entry.config);
+        known.tuned = true;
         Ok(())
     }
 
@@ -219,6 +236,7 @@ impl Watch {
         hold!(known.state == from, "{id:?} changes from {from} to {to}, but was {}", known.state);
         hold!(is_allowed(from, to), "{id:?} changes from {from} to {to}");
         known.state = to;
+        known.tuned = false;
         let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
         match (from, to) {
             (_, Name::Starting) => {
@@ -307,7 +325,9 @@ impl Watch {
                         hold!(kernel.leader(*id).is_none(), "{name} is told stopped and lives");
                     }
                     Some("started") if waits => {
-                        hold!(running.contains(id), "{name} is told started and is {}", known.state);
+                        // A oneshot is started when it is over.
+                        let over = known.config.policy.oneshot && known.state == Name::Exited;
+                        hold!(over || running.contains(id), "{name} is told started and is {}", known.state);
                     }
                     Some("started") => {
                         hold!(kernel.leader(*id).is_some(), "{name} is told started and has no child");
@@ -336,7 +356,7 @@ impl Watch {
             Name::Exited => on.success && on.failure,
             _ => false,
         };
-        hold!(!over || self.going_down, "{id:?} is {} and visor goes on", known.state);
+        hold!(!over || known.tuned || self.going_down, "{id:?} is {} and visor goes on", known.state);
         Ok(())
     }
 

@@ -65,6 +65,7 @@ fn channel() -> Channel {
         capture_maxbytes: 0,
         events_enabled: false,
         syslog: false,
+        upkeep: visor::config::Upkeep::default(),
     }
 }
 
@@ -90,7 +91,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         checks: None,
         hooks: None,
         section: format!("program:{group}"),
-        command: format!("/bin/{name}"),
+        command: format!("/bin/{name}{}", if rng.chance(25) { "-other" } else { "" }),
         argv: Ok(vec![format!("/bin/{name}")]),
         name,
         directory: None,
@@ -115,7 +116,9 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         tty: None,
         policy: policy(rng),
         listen: Vec::new(),
+        operate: Vec::new(),
         limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },
+        log_lines: visor::config::LogLines::default(),
     }
 }
 

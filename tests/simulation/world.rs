@@ -258,6 +258,7 @@ impl World {
                 | Action::Reply(..)
                 | Action::Added(_)
                 | Action::Removed(_)
+                | Action::Tuned(..)
                 | Action::Adopt(_)
                 | Action::Leave => {}
             }
