@@ -1,5 +1,7 @@
 //! The machine as the reader of configurations asks for it.
 
+use std::net::IpAddr;
+
 use crate::config::{self, Account, Ctl, Host, ReadError, User};
 use crate::sorted::Map;
 use crate::sys;
@@ -48,6 +50,10 @@ impl Host for Machine {
             .collect()
     }
 
+    fn address_of(&self, host: &str) -> Option<IpAddr> {
+        sys::host::address_of(host)
+    }
+
     fn node_name(&self) -> String {
         sys::host::node_name()
     }
@@ -60,6 +66,10 @@ impl Host for Machine {
         let wanted = ["TMPDIR", "TEMP", "TMP"].into_iter().filter_map(|key| std::env::var(key).ok());
         let usual = ["/tmp", "/var/tmp", "/usr/tmp"].into_iter().map(str::to_string);
         wanted.chain(usual).find(|path| self.is_directory(path)).unwrap_or_else(|| self.current_directory())
+    }
+
+    fn finds_command(&self, word: &str) -> bool {
+        sys::command::find(word, &std::env::var("PATH").unwrap_or_default()).is_ok()
     }
 
     fn home(&self, user: Option<&str>) -> Option<String> {

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
 use super::conditions::{AtBoot, Conditions, OnFailure};
+use super::people::{Access, Person};
 use super::policy::{ExitOn, Policy};
 use super::types::{
     AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Owner, Process, Server,
@@ -33,6 +34,10 @@ pub fn dump(config: &Config) -> String {
     if let Some(timeout) = config.visor.shutdown_timeout {
         out.put("shutdown_timeout", milliseconds(timeout));
     }
+    let Access { observe, operate, admin } = &config.visor.access;
+    people(&mut out, "observe", observe);
+    people(&mut out, "operate", operate);
+    people(&mut out, "admin", admin);
     for server in &config.servers {
         dump_server(&mut out, server);
     }
@@ -62,9 +67,22 @@ pub(super) fn options(of_group: &GroupKind, item: &Process) -> Vec<(String, Stri
     let mut out = Lines::default();
     process(&mut out, item);
     kind(&mut out, of_group);
-    let pairs = out.text.lines().filter_map(|line| line.strip_prefix('.')?.split_once(" = "));
-    let is_option = |key: &str| !matches!(key, "section" | "kind" | "argv_error") && !key.starts_with("argv.");
-    pairs.filter(|(key, _)| is_option(key)).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    out.options()
+}
+
+/// Those of a process alone.
+pub(super) fn process_options(item: &Process) -> Vec<(String, String)> {
+    let mut out = Lines::default();
+    process(&mut out, item);
+    out.options()
+}
+
+/// Those of a group, without its processes.
+pub(super) fn group_options(item: &Group) -> Vec<(String, String)> {
+    let mut out = Lines::default();
+    out.put("priority", item.priority);
+    kind(&mut out, &item.kind);
+    out.options()
 }
 
 /// The lines so far, and where the next ones belong.
@@ -75,6 +93,13 @@ struct Lines {
 }
 
 impl Lines {
+    /// Lines without a place, as options.
+    fn options(&self) -> Vec<(String, String)> {
+        let pairs = self.text.lines().filter_map(|line| line.strip_prefix('.')?.split_once(" = "));
+        let is_option = |key: &str| !matches!(key, "section" | "kind" | "argv_error") && !key.starts_with("argv.");
+        pairs.filter(|(key, _)| is_option(key)).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
     fn at(&mut self, place: &str) {
         place.clone_into(&mut self.place);
     }
@@ -268,15 +293,25 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
+    for (key, value) in process.checks.iter().flat_map(|checks| checks.lines()) {
+        out.put(&key, quoted(&value));
+    }
     if let Some(conditions) = &process.conditions {
         dump_conditions(out, conditions);
     }
-    for (key, value) in process.limits.lines() {
+    for (key, value) in process.limits.lines().into_iter().chain(process.log_lines.lines()) {
         out.put(key, value);
     }
+    people(out, "operate", &process.operate);
     out.map("environment", &process.environment);
     if let Some(sources) = &process.sources {
         dump_sources(out, sources);
+    }
+}
+
+fn people(out: &mut Lines, key: &str, people: &[Person]) {
+    if !people.is_empty() {
+        out.put(key, list(people));
     }
 }
 
@@ -358,4 +393,10 @@ fn channel(out: &mut Lines, stream: &str, channel: &Channel) {
     out.put(&key("capture_maxbytes"), channel.capture_maxbytes);
     out.put(&key("events_enabled"), channel.events_enabled);
     out.put(&key("syslog"), channel.syslog);
+    if let Some(age) = channel.upkeep.max_age {
+        out.put(&key("logfile_max_age"), milliseconds(age));
+    }
+    if channel.upkeep.compress {
+        out.put(&key("logfile_compress"), true);
+    }
 }

@@ -2,10 +2,10 @@
 
 use super::document::{Document, Section};
 use super::error::Mistake;
-use super::limits;
 use super::server::{INET, RPC, UNIX};
 use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
+use super::{check, limits, logline};
 
 use crate::order;
 
@@ -56,7 +56,7 @@ const CTL: [&str; 5] = ["serverurl", "username", "password", "prompt", "history_
 const UNIX_KEYS: [&str; 7] =
     ["file", "chmod", "chown", "username", "password", "readonly_username", "readonly_password"];
 const INET_KEYS: [&str; 5] = ["port", "username", "password", "readonly_username", "readonly_password"];
-const VISOR: [&str; 10] = [
+const VISOR: [&str; 13] = [
     "socket",
     "socket_mode",
     "socket_owner",
@@ -67,11 +67,14 @@ const VISOR: [&str; 10] = [
     "gateway",
     "exit_when",
     "shutdown_timeout",
+    "observe",
+    "operate",
+    "admin",
 ];
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 53] = [
+const PROGRAM: [&str; 54] = [
     "command",
     "process_name",
     "numprocs",
@@ -120,12 +123,15 @@ const PROGRAM: [&str; 53] = [
     "user_env",
     "clear_env",
     "extends",
+    "operate",
     "depends_on",
     "on_dependency_failure",
     "dependent_startup",
     "dependent_startup_wait_for",
     "dependent_startup_inherit_priority",
 ];
+/// What every kind of program may have.
+const OF_PROGRAMS: [&[&str]; 4] = [&PROGRAM, &limits::KEYS, &logline::KEYS, &check::KEYS];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;
 /// Longer names are not compared.
@@ -141,6 +147,11 @@ enum Keys {
     Unknown,
 }
 
+/// Those of every kind of program, and more.
+fn of_programs(more: &[&'static str]) -> Keys {
+    Keys::Listed([&OF_PROGRAMS.concat(), more].concat())
+}
+
 fn keys(section: &str) -> Keys {
     let listed = |keys: &[&'static str]| Keys::Listed(keys.to_vec());
     match section {
@@ -148,17 +159,17 @@ fn keys(section: &str) -> Keys {
         "supervisorctl" => return listed(&CTL),
         "include" => return listed(&["files"]),
         "visor" => return listed(&VISOR),
-        PROGRAM_DEFAULT => return Keys::Listed([&PROGRAM[..], &limits::KEYS].concat()),
+        PROGRAM_DEFAULT => return of_programs(&[]),
         _ => {}
     }
     if section.starts_with("program:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS].concat())
+        of_programs(&[])
     } else if section.starts_with("eventlistener:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &LISTENER].concat())
+        of_programs(&LISTENER)
     } else if section.starts_with("fcgi-program:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &FCGI].concat())
+        of_programs(&FCGI)
     } else if section.starts_with(TEMPLATE) {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &LISTENER, &FCGI].concat())
+        of_programs(&[&LISTENER[..], &FCGI].concat())
     } else if section.starts_with("group:") {
         listed(&GROUP)
     } else if section.starts_with(RPC) || section.starts_with("ctlplugin:") {
@@ -183,9 +194,9 @@ pub(super) fn unknown(document: &Document) -> Vec<Mistake> {
             Keys::Listed(known) => found.extend(unknown_keys(section, &known)),
         }
     }
-    let every: Vec<&'static str> = PROGRAM
+    let every: Vec<&'static str> = OF_PROGRAMS
+        .concat()
         .iter()
-        .chain(&limits::KEYS)
         .chain(&SUPERVISORD)
         .chain(&CTL)
         .chain(&UNIX_KEYS)

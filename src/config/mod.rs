@@ -25,9 +25,13 @@ mod include;
 mod ini;
 mod known;
 mod limits;
+mod live;
+mod logline;
 mod origin;
 mod path;
+mod people;
 mod policy;
+mod procfile;
 mod program;
 mod python;
 mod reader;
@@ -39,7 +43,7 @@ mod template;
 mod types;
 mod value;
 
-pub use check::{Check, Checks, OnUnhealthy};
+pub use check::{Check, Checks, OnUnhealthy, Probe, Url};
 pub use command::split;
 pub use conditions::{AtBoot, Conditions, Need, NeedState, OnFailure, Reached};
 pub use daemon::Overrides;
@@ -49,10 +53,15 @@ pub use error::Mistake;
 pub use hooks::{Hooks, Reload};
 pub use host::{Host, ReadError};
 pub use limits::{Capabilities, IoPriority, Limits, ResourceLimit, UNLIMITED};
+pub use live::{KeyChange, group_changes, process_changes};
+pub use logline::{LogFormat, LogLines, LogRate, Overflow, PrefixPart, Upkeep};
 pub use origin::{Explained, Place, Setting, explain};
+pub use people::{Access, Person};
 pub use policy::{ExitOn, Policy, Restart};
+pub use procfile::{Bare, Bares, read as read_bare, text_of};
 pub use relations::{Meant, meant};
 pub use types::*;
+pub use value::duration;
 
 use std::sync::Arc;
 
@@ -97,6 +106,7 @@ fn read_on(host: &dyn Host, files: &mut Files, overrides: &Overrides) -> Result<
     let unknown = known::unknown(&files.document);
     template::apply(&mut files.document, &mut files.mistakes);
     let mut reader = Reader::new(host, &files.document, &files.here);
+    reader.numprocs.clone_from(&overrides.numprocs);
     reader.mistakes = std::mem::take(&mut files.mistakes);
     reader.warnings = std::mem::take(&mut files.warnings);
     report_unknown(&mut reader, unknown, overrides.strict);

@@ -7,6 +7,7 @@ use super::error::Mistake;
 use super::host::Host;
 use super::types::{Group, Process};
 use super::{Overrides, command, dump, include, read_on};
+use crate::wildcard;
 
 /// Stands for the value of a variable; who may ask is not always who may know it.
 const NOT_SHOWN: &str = "(not shown)";
@@ -50,7 +51,7 @@ pub struct Place {
     pub section: String,
 }
 
-/// What the files say now of the processes that `name` means (`name`, `group:process`, `group:*`, `all`); `running` is what runs of a group
+/// What the files say now of the processes that `name` means (`name`, `group:process`, `group:*`, `all`, patterns); `running` is what runs of a group
 /// and process.
 ///
 /// # Errors
@@ -66,20 +67,14 @@ pub fn explain(
     let config = read_on(host, &mut files, overrides)?;
     let mut all = Vec::new();
     for group in &config.groups {
-        for process in group.processes.iter().filter(|process| is_meant(name, &group.name, &process.name)) {
+        for process in
+            group.processes.iter().filter(|process| name == "all" || wildcard::means(name, &group.name, &process.name))
+        {
             let now = running(&group.name, &process.name);
             all.push(explained(&files.document, group, process, now.as_deref()));
         }
     }
     Ok(all)
-}
-
-fn is_meant(name: &str, group: &str, process: &str) -> bool {
-    match name.split_once(':') {
-        None => name == "all" || (name == group && name == process),
-        Some((of, "*" | "")) => of == group,
-        Some((of, member)) => of == group && member == process,
-    }
 }
 
 fn explained(document: &Document, group: &Group, process: &Process, running: Option<&Process>) -> Explained {
@@ -93,8 +88,9 @@ fn explained(document: &Document, group: &Group, process: &Process, running: Opt
     let settings = every.map(|(key, value)| {
         let other = running.map(|_| find(&key, &runs).unwrap_or_else(|| NONE.to_owned()));
         let other = other.filter(|other| *other != value);
-        let shown = |value: String| if is_hidden(&key) && value != NONE { NOT_SHOWN.to_owned() } else { value };
-        Setting { place: place(document, &process.section, &key), running: other.map(shown), value: shown(value), key }
+        let [running, value] = [other, Some(value)].map(|value| value.map(|value| shown(&key, Some(&value))));
+        let value = value.unwrap_or_default();
+        Setting { place: place(document, &process.section, &key), running, value, key }
     });
     Explained {
         group: group.name.clone(),
@@ -102,6 +98,16 @@ fn explained(document: &Document, group: &Group, process: &Process, running: Opt
         section: process.section.clone(),
         settings: settings.collect(),
     }
+}
+
+/// A value for people; `None` = the option is not there.
+pub(super) fn shown(key: &str, value: Option<&str>) -> String {
+    match value {
+        None | Some(NONE) => NONE,
+        Some(_) if is_hidden(key) => NOT_SHOWN,
+        Some(value) => value,
+    }
+    .to_owned()
 }
 
 fn is_hidden(key: &str) -> bool {

@@ -4,11 +4,13 @@ use super::conditions;
 use super::document::Section;
 use super::host::Host;
 use super::limits::Limits;
+use super::logline::{self, LogLines, Upkeep};
+use super::people::{self, Person};
 use super::policy::{self, Policy};
 use super::reader::{Names, Reader};
 use super::sources;
 use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
-use super::{command, value};
+use super::{check, command, value};
 
 use crate::order;
 use crate::sorted::Map;
@@ -49,6 +51,8 @@ struct Common {
     policy: Policy,
     listen: Vec<String>,
     limits: Limits,
+    operate: Vec<Person>,
+    log_lines: LogLines,
     stdout: Stream,
     stderr: Stream,
 }
@@ -59,6 +63,7 @@ struct Stream {
     keys: &'static StreamKeys,
     capture_maxbytes: i64,
     events_enabled: bool,
+    upkeep: Upkeep,
 }
 
 /// The keys of one stream.
@@ -69,6 +74,7 @@ struct StreamKeys {
     capture_maxbytes: &'static str,
     events_enabled: &'static str,
     syslog: &'static str,
+    upkeep: (&'static str, &'static str),
 }
 
 const STDOUT: StreamKeys = StreamKeys {
@@ -78,6 +84,7 @@ const STDOUT: StreamKeys = StreamKeys {
     capture_maxbytes: "stdout_capture_maxbytes",
     events_enabled: "stdout_events_enabled",
     syslog: "stdout_syslog",
+    upkeep: ("stdout_logfile_max_age", "stdout_logfile_compress"),
 };
 const STDERR: StreamKeys = StreamKeys {
     logfile: "stderr_logfile",
@@ -86,6 +93,7 @@ const STDERR: StreamKeys = StreamKeys {
     capture_maxbytes: "stderr_capture_maxbytes",
     events_enabled: "stderr_events_enabled",
     syslog: "stderr_syslog",
+    upkeep: ("stderr_logfile_max_age", "stderr_logfile_compress"),
 };
 
 /// Where a stream goes, with the old `syslog` spelling still in it.
@@ -189,6 +197,8 @@ impl<'a> Program<'_, 'a> {
             tty,
             listen: self.get("listen", names, |_, text| super::socket::listening(text)).unwrap_or_default(),
             limits: super::limits::read(self.reader, self.section, names),
+            operate: people::read(self.reader, self.section, "operate", names),
+            log_lines: logline::read(self.reader, self.section, names),
             stdout: self.stream(&STDOUT, names),
             stderr: self.stream(&STDERR, names),
         }
@@ -199,6 +209,7 @@ impl<'a> Program<'_, 'a> {
             keys,
             capture_maxbytes: self.bytes(keys.capture_maxbytes, names, 0),
             events_enabled: self.boolean(keys.events_enabled, names, false),
+            upkeep: logline::upkeep(self.reader, self.section, keys.upkeep, names),
         }
     }
 
@@ -216,7 +227,9 @@ impl<'a> Program<'_, 'a> {
 
     /// The numbers of the section's processes.
     fn numbers(&mut self, names: &Names, template: &str) -> std::ops::Range<i64> {
-        let count = self.integer("numprocs", names, 1);
+        let written = self.integer("numprocs", names, 1);
+        let other = self.reader.numprocs.as_ref().filter(|(program, _)| program == self.section.title());
+        let count = other.map_or(written, |(_, count)| *count);
         let start = self.integer("numprocs_start", names, 0);
         if count > 1 && !template.contains(PROCESS_NUM) {
             let reason = format!("{PROCESS_NUM} must be present within process_name when numprocs > 1");
@@ -263,6 +276,7 @@ impl<'a> Program<'_, 'a> {
         let command = self.command(names);
         let name = template.and_then(|template| self.expanded_name(template, names));
         let conditions = conditions::read(self.reader, self.section, names);
+        let checks = check::read(self.reader, self.section, names, directory.as_deref());
         let sources = sources::read(self.reader, self.section, common.user.as_ref(), names);
         self.reader.environment_incomplete = incomplete;
         let own = own.unwrap_or_default();
@@ -272,9 +286,8 @@ impl<'a> Program<'_, 'a> {
             return None;
         }
         let command = command?;
-        Some(Process {
+        let process = Process {
             conditions,
-            checks: None,
             hooks: None,
             name: name?,
             section: self.section.name.clone(),
@@ -300,10 +313,14 @@ impl<'a> Program<'_, 'a> {
             serverurl: common.serverurl.clone(),
             tty: common.tty.clone(),
             policy: common.policy,
+            checks,
             listen: common.listen.clone(),
             sources,
             limits: common.limits.clone(),
-        })
+            operate: common.operate.clone(),
+            log_lines: common.log_lines.clone(),
+        };
+        check::agree(self.reader, self.section, &process).then_some(process)
     }
 
     fn command(&mut self, names: &Names) -> Option<String> {
@@ -379,6 +396,7 @@ impl<'a> Program<'_, 'a> {
             capture_maxbytes: stream.capture_maxbytes,
             events_enabled: stream.events_enabled,
             syslog,
+            upkeep: stream.upkeep,
         };
         (channel, named)
     }

@@ -35,15 +35,11 @@ impl Daemon {
     pub(super) fn answer(&mut self, client: ClientId, line: &[u8], now: Now) {
         match Request::parse(line) {
             Err(error) => self.clients.reply(client, &Line::Error(error.code, error.text)),
-            Ok(request) if self.clients.may_ask(client, &request) => self.take(client, request, now),
-            Ok(request) => {
-                let text = format!("who may only look may not `{}`", request.verb());
-                self.refuse(client, Code::NotPermitted, &text);
-            }
+            Ok(request) => self.hear(client, request, now),
         }
     }
 
-    fn take(&mut self, client: ClientId, request: Request, now: Now) {
+    pub(super) fn take(&mut self, client: ClientId, request: Request, now: Now) {
         match request {
             Request::Hello => self.hello(client),
             Request::Pid(names) => self.pids(client, &names),
@@ -59,6 +55,8 @@ impl Daemon {
             Request::Signal { signal, names } => self.send_signal(client, &signal, &names),
             Request::Reread => self.ask(client, Ask::Reread, now),
             Request::Update(groups) => self.ask(client, Ask::Update(groups), now),
+            Request::Preview(groups) => self.ask(client, Ask::Preview(groups), now),
+            Request::Scale { program, count } => self.ask(client, Ask::Scale { program, count }, now),
             Request::Add(groups) => self.ask(client, Ask::Add(groups), now),
             Request::Remove(groups) => self.ask(client, Ask::Remove(groups), now),
             Request::Reload => self.ask(client, Ask::Reload, now),

@@ -3,9 +3,10 @@
 use super::client::{ENOUGH_BYTES, Mode};
 use super::clients::Clients;
 use crate::event::{Event, Kind, Output};
-use crate::program::Now;
+use crate::program::{Health, Now};
 use crate::protocol::{Code, DataLine, Line, Stream, display_name};
 use crate::supervisor::{ClientId, ProcessId};
+use crate::wildcard;
 
 impl Clients {
     pub fn follow(&mut self, id: ClientId, process: ProcessId, stream: Stream) {
@@ -25,7 +26,7 @@ impl Clients {
 
     /// A chunk of output for those who follow it.
     pub fn output(&mut self, process: ProcessId, stream: Stream, chunk: &[u8]) {
-        if self.followers.is_empty() {
+        if self.followers.is_empty() || chunk.is_empty() {
             return;
         }
         for id in self.followers.get(&(process, stream)).into_iter().flatten() {
@@ -84,21 +85,22 @@ fn is_wanted(kind: Kind, kinds: &[String]) -> bool {
     }
 }
 
-/// Whether a watcher of `names` (none = all) wants to hear of it. `group:*` and `all` mean what they mean elsewhere.
+/// Whether a watcher of `names` (none = all) wants to hear of it. Names mean what they mean elsewhere.
 fn concerns(event: &Event, names: &[String]) -> bool {
     if names.is_empty() || names.iter().any(|name| name == "all") {
         return true;
     }
     match event {
         Event::ProcessState { process, group, .. }
+        | Event::Health { process, group, .. }
         | Event::Communication(Output { process, group, .. })
-        | Event::Log(Output { process, group, .. }) => names.iter().any(|name| match name.split_once(':') {
-            Some((wanted, "" | "*")) => wanted == group,
-            Some((wanted, name)) => wanted == group && name == process,
-            None => name == group && name == process,
-        }),
+        | Event::Log(Output { process, group, .. }) => names.iter().any(|name| wildcard::means(name, group, process)),
         Event::GroupAdded { group } | Event::GroupRemoved { group } => {
-            names.iter().any(|name| name.split_once(':').map_or(name.as_str(), |(wanted, _)| wanted) == group)
+            let of_group = |name: &String| {
+                let wanted = name.split_once(':').map_or(name.as_str(), |(wanted, _)| wanted);
+                wildcard::fits(wanted, group)
+            };
+            names.iter().any(of_group)
         }
         Event::SupervisorRunning | Event::SupervisorStopping | Event::Remote { .. } | Event::Tick { .. } => true,
     }
@@ -114,6 +116,13 @@ fn write_event(out: &mut Vec<u8>, event: &Event, now: Now) {
             .number("pid", pid)
             .number("tries", tries)
             .key("expected", if *expected { "yes" } else { "no" }),
+        Event::Health { process, group, pid, health } => {
+            let line = line.key("name", display_name(group, process)).number("pid", pid);
+            match health {
+                Health::Healthy => line,
+                Health::Unhealthy(reason) => line.key("text", reason),
+            }
+        }
         Event::GroupAdded { group } | Event::GroupRemoved { group } => line.key("group", group),
         Event::Communication(output) | Event::Log(output) => line
             .key("name", display_name(&output.group, &output.process))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Life, Name, Now, State, Wanted};
+use super::{Health, Life, Name, Now, State, Wanted};
 use crate::config::{AutoRestart, Process};
 
 /// Supervisor's description of a process, as its status shows it. `stamp` words a wall-clock time (`Nov 22 11:22 AM`, local).
@@ -134,11 +134,12 @@ fn exited_next(policy: &Process, life: &Life) -> &'static str {
 }
 
 impl Life {
-    /// Whether it should run and does not. An end that its settings allow is no fault.
+    /// Whether it should run and does not, or is not well. An end that its settings allow is no fault.
     #[must_use]
     pub fn is_missing(&self, policy: &Process) -> bool {
         match (self.wanted, self.state.name()) {
-            (Wanted::Down, _) | (Wanted::Up, Name::Running) => false,
+            (Wanted::Down, _) => false,
+            (Wanted::Up, Name::Running) => matches!(self.health, Some(Health::Unhealthy(_))),
             (Wanted::Up, Name::Exited) => !self.exit.is_some_and(|exit| exit.is_expected(&policy.exitcodes)),
             (
                 Wanted::Up,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Action, Now, SpawnFailure, SpawnFailureKind};
-use crate::config::{AutoRestart, Channel, Logfile, Policy, Process, Signal};
+use crate::config::{AutoRestart, Channel, Check, Logfile, Policy, Probe, Process, Signal};
 use crate::sorted::Map;
 
 /// The child of a test.
@@ -43,6 +43,8 @@ pub(crate) fn process(name: &str) -> Process {
         policy: Policy::default(),
         listen: Vec::new(),
         limits: crate::config::Limits::default(),
+        operate: Vec::new(),
+        log_lines: crate::config::LogLines::default(),
     }
 }
 
@@ -54,7 +56,14 @@ fn channel() -> Channel {
         capture_maxbytes: 0,
         events_enabled: false,
         syslog: false,
+        upkeep: crate::config::Upkeep::default(),
     }
+}
+
+/// A check that looks for a file at once.
+pub(crate) fn check() -> Check {
+    let probe = Probe::File("/up".to_string());
+    Check { probe, interval: ms(1000), timeout: ms(300), retries: 0, delay: ms(0) }
 }
 
 /// So many milliseconds after an arbitrary start.

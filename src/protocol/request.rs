@@ -8,6 +8,8 @@ use super::Code;
 
 /// First argument of `start` and `stop`: answer before the work is done.
 pub(super) const NO_WAIT: &[u8] = b"--no-wait";
+/// First argument of `update`: say what would be done.
+pub(super) const DRY_RUN: &[u8] = b"--dry-run";
 /// First argument of `maintail`: go on with what is added.
 pub(super) const FOLLOW: &[u8] = b"follow";
 /// Option of `watch`: a type of event follows.
@@ -51,6 +53,15 @@ pub enum Request {
     Reread,
     /// Make what runs match the configuration; empty = every group.
     Update(Vec<String>),
+    /// What an update would do; empty = of every group.
+    Preview(Vec<String>),
+    /// Have so many processes of a program.
+    Scale {
+        /// Its name, as in its section.
+        program: String,
+        /// How many.
+        count: u32,
+    },
     /// Activate configured groups.
     Add(Vec<String>),
     /// Forget stopped groups.
@@ -221,7 +232,8 @@ impl Request {
             Request::Restart(_) => "restart",
             Request::Signal { .. } => "signal",
             Request::Reread => "reread",
-            Request::Update(_) => "update",
+            Request::Update(_) | Request::Preview(_) => "update",
+            Request::Scale { .. } => "scale",
             Request::Add(_) => "add",
             Request::Remove(_) => "remove",
             Request::Reload => "reload",
@@ -244,44 +256,6 @@ impl Request {
             Request::Metrics => "metrics",
         }
     }
-
-    /// Whether it changes nothing, so that who may only look may ask it.
-    #[must_use]
-    pub fn only_looks(&self) -> bool {
-        match self {
-            Request::Hello
-            | Request::Pid(_)
-            | Request::State
-            | Request::Status(_)
-            | Request::Tail { .. }
-            | Request::Follow { .. }
-            | Request::Maintail { .. }
-            | Request::Read { .. }
-            | Request::Mainread { .. }
-            | Request::Watch { .. }
-            | Request::Config
-            | Request::Settings(_)
-            | Request::Why(_)
-            | Request::Ready(_)
-            | Request::Metrics => true,
-            Request::Start { .. }
-            | Request::Stop { .. }
-            | Request::Restart(_)
-            | Request::Signal { .. }
-            | Request::Reread
-            | Request::Update(_)
-            | Request::Add(_)
-            | Request::Remove(_)
-            | Request::Reload
-            | Request::Shutdown
-            | Request::End(_)
-            | Request::Clear(_)
-            | Request::Mainclear
-            | Request::Send { .. }
-            | Request::Event { .. }
-            | Request::Reopen => false,
-        }
-    }
 }
 
 pub(super) fn too_long() -> RequestError {
@@ -302,7 +276,7 @@ pub(super) fn missing(verb: &str, what: &str) -> RequestError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::MAX_REQUEST_BYTES;
+    use super::super::{MAX_REQUEST_BYTES, Right};
     use super::*;
 
     fn names(words: &[&str]) -> Vec<String> {
@@ -311,7 +285,7 @@ mod tests {
 
     /// Every verb, with the arguments that are hardest to carry.
     fn samples() -> Vec<Request> {
-        let odd = names(&["web", "g:*", "a b", "100%", "é", "--no-wait", "follow", "\n", "stdout"]);
+        let odd = names(&["web", "g:*", "a b", "100%", "é", "--no-wait", "--dry-run", "follow", "\n", "stdout"]);
         let mut requests = vec![
             Request::Hello,
             Request::State,
@@ -328,6 +302,7 @@ mod tests {
             Request::Mainclear,
             Request::Mainread { offset: 0, length: u64::MAX },
             Request::Why("a b".to_owned()),
+            Request::Scale { program: "--dry-run".to_owned(), count: u32::MAX },
             Request::Maintail { follow: true, bytes: 0 },
             Request::Maintail { follow: false, bytes: u64::MAX },
             Request::Send { name: "--no-wait".to_owned(), data: (0..=255).collect() },
@@ -336,7 +311,7 @@ mod tests {
             Request::Watch { kinds: Vec::new(), names: Vec::new() },
             Request::Watch { kinds: names(&["TICK_5", "--type"]), names: names(&["--type", "g:*"]) },
         ];
-        for some in [odd, names(&["--no-wait"]), names(&["follow"])] {
+        for some in [odd, names(&["--no-wait"]), names(&["--dry-run"]), names(&["follow"])] {
             for wait in [true, false] {
                 requests.push(Request::Start { names: some.clone(), wait });
                 requests.push(Request::Stop { names: some.clone(), wait });
@@ -345,7 +320,7 @@ mod tests {
             for make in [Request::Restart, Request::Add, Request::Remove, Request::Clear] {
                 requests.push(make(some.clone()));
             }
-            for make in [Request::Pid, Request::Status, Request::Update, Request::Ready] {
+            for make in [Request::Pid, Request::Status, Request::Update, Request::Preview, Request::Ready] {
                 requests.push(make(some.clone()));
                 requests.push(make(Vec::new()));
             }
@@ -369,16 +344,40 @@ mod tests {
         }
     }
 
+    /// The verbs of the samples that `choose` wants, sorted, each once.
+    fn verbs(choose: impl Fn(&Request) -> bool) -> String {
+        let mut verbs: Vec<&str> = samples().iter().filter(|it| choose(it)).map(Request::verb).collect();
+        verbs.sort_unstable();
+        verbs.dedup();
+        verbs.join(" ")
+    }
+
     #[test]
-    fn who_may_only_look_may_ask_what_changes_nothing() {
-        let looks: Vec<&str> = {
-            let mut verbs: Vec<&str> = samples().iter().filter(|it| it.only_looks()).map(Request::verb).collect();
-            verbs.sort_unstable();
-            verbs.dedup();
-            verbs
-        };
-        let expected = "config follow hello mainread maintail metrics pid read ready state status tail watch why";
-        assert_eq!(looks.join(" "), expected);
+    fn verbs_need_the_right_that_fits_what_they_change() {
+        let needing = |right| verbs(|request| request.needs() == right);
+        let looking = "config follow hello mainread maintail metrics pid read ready state status tail watch why";
+        assert_eq!(needing(Right::Observe), looking);
+        assert_eq!(needing(Right::Operate), "clear event restart send signal start stop");
+        let rest = "add config halt mainclear poweroff reboot reload remove reopen reread scale shutdown update";
+        assert_eq!(needing(Right::Admin), rest);
+    }
+
+    #[test]
+    fn requests_about_processes_alone_are_those_that_name_some() {
+        let about = "clear follow pid read ready restart send signal start status stop tail why";
+        assert_eq!(verbs(|request| request.names().is_some()), about);
+        assert_eq!(Request::Status(Vec::new()).names(), None, "it is about all");
+        assert_eq!(Request::Why("a".to_owned()).names(), Some(&["a".to_owned()][..]));
+    }
+
+    #[test]
+    fn line_for_people_has_no_data_and_an_end() {
+        let send = Request::Send { name: "a b".to_owned(), data: b"hunter2".to_vec() };
+        assert_eq!(send.shown(), "send a%20b ...");
+        let event = Request::Event { kind: "DEPLOY".to_owned(), data: b"hunter2".to_vec() };
+        assert_eq!(event.shown(), "event DEPLOY");
+        let long = Request::Restart(vec!["x\n".repeat(1000)]).shown();
+        assert!(long.len() < 300 && long.ends_with("...") && long.starts_with("restart x%0A"), "{long}");
     }
 
     #[test]
@@ -424,6 +423,11 @@ mod tests {
             (b"start --no-wait", Code::BadArguments),
             (b"stop", Code::BadArguments),
             (b"restart", Code::BadArguments),
+            (b"scale", Code::BadArguments),
+            (b"scale web", Code::BadArguments),
+            (b"scale web -1", Code::BadArguments),
+            (b"scale web 4294967296", Code::BadArguments),
+            (b"scale web 1 2", Code::BadArguments),
             (b"signal", Code::BadArguments),
             (b"signal HUP", Code::BadArguments),
             (b"add", Code::BadArguments),

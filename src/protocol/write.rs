@@ -2,7 +2,7 @@
 //!
 //! Owns: the order of arguments, and the escapes that tell data from options.
 
-use super::request::{FOLLOW, NO_WAIT, TYPE, bad_arguments, missing, too_long};
+use super::request::{DRY_RUN, FOLLOW, NO_WAIT, TYPE, bad_arguments, missing, too_long};
 use super::{MAX_REQUEST_BYTES, Request, RequestError, word};
 
 impl Request {
@@ -27,6 +27,14 @@ impl Request {
             Request::Settings(name) => line.word(name.as_bytes())?,
             Request::Pid(names) | Request::Status(names) | Request::Update(names) | Request::Ready(names) => {
                 line.words(names)?
+            }
+            Request::Preview(groups) => {
+                line.raw(DRY_RUN);
+                line.words(groups)?;
+            }
+            Request::Scale { program, count } => {
+                line.word(program.as_bytes())?;
+                line.raw(count.to_string().as_bytes());
             }
             Request::Start { names, wait } | Request::Stop { names, wait } => {
                 if !*wait {
@@ -83,7 +91,30 @@ impl Request {
         }
         line.end()
     }
+
+    /// Its line for people: without what is sent to programs and listeners, which may be secret, and not much longer than a line of a log
+    /// should be.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let bare = match self {
+            Request::Send { name, .. } => &Request::Send { name: name.clone(), data: LEFT_OUT.as_bytes().to_vec() },
+            Request::Event { kind, .. } => &Request::Event { kind: kind.clone(), data: Vec::new() },
+            other => other,
+        };
+        let line = bare.to_line().unwrap_or_else(|_| self.verb().as_bytes().to_vec());
+        // Nothing but ASCII: other bytes are escaped.
+        let line = String::from_utf8_lossy(line.trim_ascii_end());
+        match line.get(..SHOWN_BYTES) {
+            Some(start) => format!("{start}{LEFT_OUT}"),
+            None => line.into_owned(),
+        }
+    }
 }
+
+/// Bytes of a request that people are shown.
+const SHOWN_BYTES: usize = 200;
+/// Stands for what they are not shown.
+const LEFT_OUT: &str = "...";
 
 /// A line being written.
 struct LineWriter {
@@ -102,7 +133,7 @@ impl LineWriter {
             return Err(bad_arguments(format!("an argument of `{}` is empty", self.verb)));
         };
         self.bytes.push(b' ');
-        if [NO_WAIT, FOLLOW, TYPE].contains(&word) {
+        if [NO_WAIT, DRY_RUN, FOLLOW, TYPE].contains(&word) {
             // Data that looks like an option.
             word::escape(&mut self.bytes, *first);
             word::encode(&mut self.bytes, rest);

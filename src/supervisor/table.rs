@@ -8,10 +8,20 @@ use crate::order;
 use crate::program::Life;
 use crate::protocol::display_name;
 use crate::sorted::Map;
+use crate::wildcard;
 
 /// One process for as long as it is known. Numbers are never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId(pub u32);
+
+/// What is known of a living child beside its state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// What it says that it is doing.
+    pub said: Option<String>,
+    /// Why the last attempt of its check failed; `None` = it did not.
+    pub failure: Option<String>,
+}
 
 /// A process that is known.
 #[derive(Debug)]
@@ -24,6 +34,8 @@ pub struct Entry {
     pub config: Arc<Process>,
     /// Its life.
     pub life: Life,
+    /// Of its last child.
+    pub notes: Notes,
     /// How often it was forked.
     pub starts: u64,
     /// The pid it is indexed under.
@@ -48,7 +60,7 @@ impl Entry {
 pub enum Target {
     /// One process, named itself.
     Process(ProcessId),
-    /// Processes named by their group or by `all`.
+    /// Processes named by their group, by a pattern or by `all`.
     Several(Vec<ProcessId>),
     /// No such process.
     NoProcess(String),
@@ -66,6 +78,15 @@ pub(super) struct Table {
     emptying: Map<ProcessId, i32>,
     relations: Relations,
     next_id: u32,
+}
+
+/// What became of the processes of a group.
+#[derive(Debug, Default)]
+pub(super) struct Replaced {
+    pub forgotten: Vec<ProcessId>,
+    pub added: Vec<ProcessId>,
+    /// They live on, with the settings they had.
+    pub tuned: Vec<(ProcessId, Arc<Process>)>,
 }
 
 #[derive(Debug)]
@@ -135,6 +156,7 @@ impl Table {
             group_priority,
             config: Arc::clone(config),
             life: Life::new(),
+            notes: Notes::default(),
             starts: 0,
             pid: None,
         };
@@ -151,25 +173,30 @@ impl Table {
         group.members
     }
 
-    /// Gives an active group its new settings: the `unchanged` of its processes keep their lives, others are
-    /// forgotten or new. Returns (forgotten, new).
-    pub fn replace_group(&mut self, config: &Group, unchanged: &[String]) -> (Vec<ProcessId>, Vec<ProcessId>) {
-        let Some(old) = self.groups.remove(&config.name) else { return (Vec::new(), self.add_group(config)) };
+    /// Gives an active group its new settings: those of its processes that `keeps` names keep their lives, others are forgotten or new.
+    pub fn replace_group(&mut self, config: &Group, keeps: &dyn Fn(&str) -> bool) -> Replaced {
+        let mut done = Replaced::default();
+        let Some(old) = self.groups.remove(&config.name) else {
+            done.added = self.add_group(config);
+            return done;
+        };
         let mut left = old.members;
-        let mut added = Vec::new();
         let mut members = Vec::new();
         for process in &config.processes {
-            let kept = left.iter().position(|id| self.entries.get(id).is_some_and(|e| e.config == *process));
-            let id = match kept.filter(|_| unchanged.contains(&process.name)) {
+            let kept = left.iter().position(|id| self.entries.get(id).is_some_and(|e| e.config.name == process.name));
+            let id = match kept.filter(|_| keeps(&process.name)) {
                 Some(index) => left.remove(index),
                 None => {
                     let id = self.add_process(&config.name, config.priority, process);
-                    added.push(id);
+                    done.added.push(id);
                     id
                 }
             };
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.group_priority = config.priority;
+                if entry.config != *process {
+                    done.tuned.push((id, std::mem::replace(&mut entry.config, Arc::clone(process))));
+                }
             }
             members.push(id);
         }
@@ -177,7 +204,8 @@ impl Table {
             self.forget(*id);
         }
         self.groups.insert(config.name.clone(), ActiveGroup { config: config.clone(), members });
-        (left, added)
+        done.forgotten = left;
+        done
     }
 
     pub fn group(&self, name: &str) -> Option<&Group> {
@@ -256,10 +284,28 @@ impl Table {
         waves.into_values().collect()
     }
 
-    /// The process a single name means.
+    /// The process a single name means; a pattern must mean exactly one.
     pub fn find(&self, name: &str) -> Option<ProcessId> {
+        self.named(name).or_else(|| match self.alike(name)[..] {
+            [id] => Some(id),
+            _ => None,
+        })
+    }
+
+    fn named(&self, name: &str) -> Option<ProcessId> {
         let (group, process) = name.split_once(':').unwrap_or((name, name));
         self.members(group).iter().copied().find(|id| self.entries.get(id).is_some_and(|e| e.config.name == process))
+    }
+
+    /// The processes a pattern means, in start order; none when it is no pattern.
+    fn alike(&self, pattern: &str) -> Vec<ProcessId> {
+        if !wildcard::is_pattern(pattern) {
+            return Vec::new();
+        }
+        let means = |entry: &Entry| wildcard::means(pattern, &entry.group, &entry.config.name);
+        let mut ids = self.in_start_order();
+        ids.retain(|id| self.entries.get(id).is_some_and(means));
+        ids
     }
 
     /// What each name means; `all` anywhere means everything, and nothing else then counts.
@@ -270,16 +316,22 @@ impl Table {
         names.iter().map(|name| self.resolve_one(name)).collect()
     }
 
-    fn resolve_one(&self, name: &str) -> Target {
-        match name.split_once(':') {
-            Some((group, "" | "*")) => match self.groups.get(group) {
-                Some(active) => Target::Several(active.members.clone()),
-                None => Target::NoGroup(group.to_string()),
-            },
-            _ => match self.find(name) {
-                Some(id) => Target::Process(id),
-                None => Target::NoProcess(name.to_string()),
-            },
+    /// What one name means.
+    pub fn resolve_one(&self, name: &str) -> Target {
+        let group = match name.split_once(':') {
+            Some((group, "" | "*")) => Some(group),
+            Some(_) | None => None,
+        };
+        if let Some(active) = group.and_then(|group| self.groups.get(group)) {
+            return Target::Several(active.members.clone());
+        }
+        if let Some(id) = self.named(name) {
+            return Target::Process(id);
+        }
+        match (self.alike(name), group) {
+            (ids, _) if !ids.is_empty() => Target::Several(ids),
+            (_, Some(group)) => Target::NoGroup(group.to_string()),
+            (_, None) => Target::NoProcess(name.to_string()),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::table::{ProcessId, Target};
 use super::{Entry, ListenerFacts, Phase, Supervisor};
 use crate::config::{AutoRestart, Group, Logfile, Process};
 use crate::order;
-use crate::program::{self, Now, State, Wanted};
+use crate::program::{self, Health, Now, State, Wanted};
 use crate::protocol::{Code, DataLine, Line, display_name};
 
 /// Where the logs of a process are, for its status line.
@@ -74,9 +74,9 @@ impl Supervisor {
                 Target::Several(ids) => ids,
                 Target::NoProcess(_) | Target::NoGroup(_) => &[],
             };
-            // A group is shown by name, not in the order of its configuration.
+            // Groups are shown by name, not in the order of their configuration.
             let mut entries: Vec<_> = ids.iter().filter_map(|id| Some((*id, self.table.entry(*id)?))).collect();
-            order::sort_by(&mut entries, |(_, a), (_, b)| a.config.name.cmp(&b.config.name));
+            order::sort_by(&mut entries, |(_, a), (_, b)| (&a.group, &a.config.name).cmp(&(&b.group, &b.config.name)));
             for (id, entry) in entries {
                 self.status_line(id, entry, now, around, out);
             }
@@ -97,6 +97,9 @@ impl Supervisor {
             .number("now", now.wall.as_secs());
         if let Some(exit) = life.exit {
             line = line.number("exit", exit.status());
+            if life.state == State::Exited {
+                line = line.key("expected", if exit.is_expected(&entry.config.exitcodes) { "yes" } else { "no" });
+            }
         }
         line = line.maybe("error", life.error.as_ref());
         if let State::Running { since, .. } = life.state {
@@ -115,6 +118,13 @@ impl Supervisor {
                 let comma = if description.is_empty() { "" } else { ", " };
                 description.push_str(&format!("{comma}{} events lost", facts.lost));
             }
+        }
+        if let Some(health) = health_word(entry) {
+            line = line.key("health", health);
+        }
+        for text in remarks(entry) {
+            let comma = if description.is_empty() { "" } else { ", " };
+            description.push_str(&format!("{comma}{text}"));
         }
         line.key("description", description).end();
     }
@@ -142,23 +152,32 @@ impl Supervisor {
         entries
     }
 
-    /// The reply to `why`.
+    /// The reply to `why`: a line for each process that the name means.
     #[must_use]
     pub fn why(&self, name: &str, now: Now) -> Vec<Line> {
-        let Some(entry) = self.table.find(name).and_then(|id| self.table.entry(id)) else {
-            return vec![Line::Error(Code::BadName, format!("no such process `{name}`"))];
+        let ids = match self.table.resolve_one(name) {
+            Target::Process(id) => vec![id],
+            Target::Several(ids) => ids,
+            Target::NoProcess(_) | Target::NoGroup(_) => {
+                return vec![Line::Error(Code::BadName, format!("no such process `{name}`"))];
+            }
         };
-        let id = self.table.find(name);
-        let waits = id.and_then(|id| self.waits_for(id));
-        let mut text = waits.unwrap_or_else(|| program::why(&entry.config, &entry.life, now));
-        if let Some(facts) = id.and_then(|id| self.listener(id)) {
-            let ListenerFacts { state, waiting, lost } = facts;
+        let lines = ids.into_iter().filter_map(|id| Some(self.why_of(id, self.table.entry(id)?, now)));
+        lines.chain([Line::Ok(String::new())]).collect()
+    }
+
+    fn why_of(&self, id: ProcessId, entry: &Entry, now: Now) -> Line {
+        let mut text = self.waits_for(id).unwrap_or_else(|| program::why(&entry.config, &entry.life, now));
+        for remark in check_remarks(entry) {
+            text.push_str(&format!("; {remark}"));
+        }
+        if let Some(ListenerFacts { state, waiting, lost }) = self.listener(id) {
             text.push_str(&format!(
                 "; as a listener it is {state}, {waiting} events wait for its pool, {lost} were lost"
             ));
         }
         let state = entry.life.state.name().word();
-        vec![data(&[("name", &entry.display_name()), ("state", state), ("text", &text)]), Line::Ok(String::new())]
+        data(&[("name", &entry.display_name()), ("state", state), ("text", &text)])
     }
 
     /// The reply to `ready`: what should run and does not.
@@ -205,6 +224,42 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// How a process is that has a `health` check.
+fn health_word(entry: &Entry) -> Option<&'static str> {
+    entry.config.checks.as_ref()?.health.as_ref()?;
+    Some(match (&entry.life.state, &entry.life.health) {
+        (State::Running { .. }, Some(Health::Healthy)) => "healthy",
+        (State::Running { .. }, Some(Health::Unhealthy(_))) => "unhealthy",
+        _ => "unknown",
+    })
+}
+
+/// What a description tells besides Supervisor's text: a health that is bad, and the process' own words.
+fn remarks(entry: &Entry) -> Vec<String> {
+    let unhealthy = match (&entry.life.state, &entry.life.health) {
+        (State::Running { .. }, Some(Health::Unhealthy(reason))) => Some(format!("unhealthy ({reason})")),
+        _ => None,
+    };
+    let said = entry.notes.said.as_ref().filter(|_| entry.life.state.pid().is_some());
+    unhealthy.into_iter().chain(said.map(|said| format!("says `{said}`"))).collect()
+}
+
+/// What checks and the process itself add to the reasons why it is as it is.
+fn check_remarks(entry: &Entry) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if entry.life.state.pid().is_none() {
+        return remarks;
+    }
+    match (health_word(entry), &entry.life.health) {
+        (Some(_), Some(Health::Unhealthy(reason))) => remarks.push(format!("unhealthy ({reason})")),
+        (Some(word @ ("healthy" | "unknown")), _) => remarks.push(format!("health {word}")),
+        (Some(_) | None, _) => {}
+    }
+    remarks.extend(entry.notes.failure.as_ref().map(|failure| format!("the last check failed: {failure}")));
+    remarks.extend(entry.notes.said.as_ref().map(|said| format!("it says `{said}`")));
+    remarks
 }
 
 fn no_such(key: &str, name: &str, text: &str) -> Line {

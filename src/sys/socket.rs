@@ -26,6 +26,12 @@ const BACKLOG: c_int = 1024;
 const LOCK_TRIES: u32 = 50;
 const LOCK_NAP: Duration = Duration::from_millis(20);
 
+/// Groups that most have no more of, and the most that the kernel has room for.
+#[cfg(target_os = "linux")]
+const USUAL_GROUPS: usize = 64;
+#[cfg(target_os = "linux")]
+const MOST_GROUPS: usize = 65_536;
+
 /// The longest path of a socket, in bytes.
 pub const LONGEST_PATH: usize = {
     // SAFETY: an address is plain numbers; all zeros is a valid value.
@@ -126,7 +132,7 @@ impl Listener {
         let c_path = c_string(path.as_os_str().as_bytes())?;
         let _lock = lock_directory(&path);
         clear_stale(&path)?;
-        let socket = stream_socket()?;
+        let socket = stream_socket(libc::AF_UNIX)?;
         bind_with_mode(&socket, &path, mode)?;
         // From here on a failure removes the file, which is ours.
         let identity = file_identity(&path).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
@@ -261,7 +267,7 @@ fn clear_stale(path: &Path) -> Result<(), BindError> {
     }
     // Non-blocking: one that is alive but never accepts has a full backlog, and answers EAGAIN instead of holding us.
     match with_address(path, |address, length| {
-        let probe = stream_socket()?;
+        let probe = stream_socket(libc::AF_UNIX)?;
         // SAFETY: `with_address` gives a filled address and its length.
         check(unsafe { libc::connect(probe.as_raw_fd(), address, length) })
     }) {
@@ -315,7 +321,7 @@ fn give_away(path: &CString, (uid, gid): (Option<u32>, Option<u32>)) -> Result<(
 }
 
 /// Call with the address of `path`, which has at most [`LONGEST_PATH`] bytes.
-fn with_address<T>(
+pub(super) fn with_address<T>(
     path: &Path,
     call: impl FnOnce(*const libc::sockaddr, libc::socklen_t) -> io::Result<T>,
 ) -> io::Result<T> {
@@ -334,19 +340,19 @@ fn with_address<T>(
 
 /// A stream socket, non-blocking and closed on exec.
 #[cfg(not(target_vendor = "apple"))]
-fn stream_socket() -> io::Result<OwnedFd> {
+pub(super) fn stream_socket(family: c_int) -> io::Result<OwnedFd> {
     let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: takes numbers only.
-    let fd = check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
+    let fd = check(unsafe { libc::socket(family, kind, 0) })?;
     // SAFETY: just opened, and nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// A stream socket, non-blocking and closed on exec.
 #[cfg(target_vendor = "apple")]
-fn stream_socket() -> io::Result<OwnedFd> {
+pub(super) fn stream_socket(family: c_int) -> io::Result<OwnedFd> {
     // SAFETY: takes numbers only.
-    let fd = check(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) })?;
+    let fd = check(unsafe { libc::socket(family, libc::SOCK_STREAM, 0) })?;
     // SAFETY: just opened, and nobody else owns it.
     quiet(unsafe { OwnedFd::from_raw_fd(fd) })
 }
@@ -405,6 +411,37 @@ pub fn peer(connection: impl AsFd) -> io::Result<Peer> {
         check(libc::getpeereid(connection.as_fd().as_raw_fd(), uid.as_mut_ptr(), gid.as_mut_ptr()))?;
         Ok(Peer { pid: 0, uid: uid.assume_init(), gid: gid.assume_init() })
     }
+}
+
+/// The groups of who is at the other end, its primary one not always among them; none where the kernel does not tell.
+#[cfg(target_os = "linux")]
+pub fn peer_groups(connection: impl AsFd) -> Vec<u32> {
+    let fd = connection.as_fd().as_raw_fd();
+    let mut groups: Vec<libc::gid_t> = vec![0; USUAL_GROUPS];
+    for _ in 0..2 {
+        let mut length = size_of_val(groups.as_slice()) as libc::socklen_t;
+        // SAFETY: `groups` has room for `length` bytes, and any bytes are numbers.
+        let got = check(unsafe {
+            libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERGROUPS, groups.as_mut_ptr().cast(), &raw mut length)
+        });
+        let count = (length as usize / size_of::<libc::gid_t>()).min(MOST_GROUPS);
+        match got {
+            Ok(_) => {
+                groups.truncate(count);
+                return groups;
+            }
+            // There are more: the kernel has said how many.
+            Err(error) if error.raw_os_error() == Some(libc::ERANGE) => groups.resize(count, 0),
+            Err(_) => break,
+        }
+    }
+    Vec::new()
+}
+
+/// The groups of who is at the other end; this system does not tell.
+#[cfg(not(target_os = "linux"))]
+pub fn peer_groups(_connection: impl AsFd) -> Vec<u32> {
+    Vec::new()
 }
 
 /// Send as much of `bytes` as there is room for, never waiting and never raising SIGPIPE.

@@ -2,8 +2,10 @@
 //!
 //! A file per subject. Nothing sleeps a fixed time; what cannot be had on this machine is said on stderr.
 
+mod checks;
 mod console;
 mod control;
+mod delegation;
 mod environment;
 mod environments;
 mod fake_gateway;
@@ -13,6 +15,9 @@ mod gateway_trouble;
 mod kernel;
 mod limits;
 mod listening;
+mod live;
+mod operation;
+mod loglines;
 mod output;
 mod personality;
 mod policies;

@@ -35,6 +35,8 @@ pub struct Known {
     born: Duration,
     /// When the next start is due after a failed one or a pause, and how many in a row failed.
     failed: (Duration, u32),
+    /// It has other settings since its state changed last.
+    tuned: bool,
 }
 
 /// A request not yet answered.
@@ -56,6 +58,8 @@ impl Open {
             Ask::Restart(_)
             | Ask::Reread
             | Ask::Update(_)
+            | Ask::Preview(_)
+            | Ask::Scale { .. }
             | Ask::Add(_)
             | Ask::Remove(_)
             | Ask::Reload
@@ -88,8 +92,12 @@ pub struct Watch {
     unknown: BTreeSet<(String, String)>,
     /// Dead children that are reaped and not yet told of.
     pub untold: BTreeSet<ProcessId>,
+    /// Whose `ready` check has just succeeded.
+    pub expected_ready: Option<ProcessId>,
     /// A `remove` is being answered.
     pub removing: bool,
+    /// Other numbers of processes were asked for.
+    pub scaled: bool,
     /// Processes whose stop was asked for before all goes down and comes as soon as they have a pid.
     stop_due: BTreeSet<ProcessId>,
     going_down: bool,
@@ -132,6 +140,8 @@ impl Watch {
             match action {
                 Action::Added(id) => self.added(sup, *id)?,
                 Action::Removed(id) => self.removed(sup, kernel, *id)?,
+                Action::Tuned(id, before) => self.tuned(sup, *id, before)?,
+                Action::Event(Event::ProcessState { process, group, from, to, tries, .. }) => {
                 Action::Event(Event::ProcessState { process, group, from, to, tries, expected, .. }) => {
                     let id = self.find(group, process)?;
                     self.known.get_mut(&id).into_iter().for_each(|known| known.expected = *expected);
@@ -143,6 +153,11 @@ impl Watch {
                     if *to == Name::Stopped && *from == Name::Stopping && !left_over.contains(process) {
                         self.group_gone(kernel, id)?;
                     }
+                }
+                Action::Event(Event::Health { process, group, health, .. }) => {
+                    let id = self.find(group, process)?;
+                    let Some(known) = self.known.get(&id) else { continue };
+                    hold!(known.state == Name::Running, "{id:?} is {health:?} while {}", known.state);
                 }
                 Action::Event(Event::SupervisorStopping) => {
                     hold!(!self.going_down, "it goes down twice");
@@ -181,6 +196,7 @@ impl Watch {
                     | Event::Tick { .. },
                 )
                 | Action::ReadConfig(_)
+                | Action::ReadScaled { .. }
                 | Action::Adopt(_) => {}
             }
         }
@@ -202,8 +218,21 @@ impl Watch {
             expected: false,
             born: Duration::ZERO,
             failed: (Duration::ZERO, 0),
+            tuned: false,
         };
         self.known.insert(id, known);
+        Ok(())
+    }
+
+    /// What cannot be changed under a child did not change, and something did.
+    fn tuned(&mut self, sup: &Supervisor, id: ProcessId, before: &Arc<Process>) -> Broken {
+        let Some(entry) = sup.entry(id) else { return Err(format!("{id:?} was tuned and is not there")) };
+        let Some(known) = self.known.get_mut(&id) else { return Err(format!("{id:?} was tuned and never added")) };
+        hold!(known.config == *before && entry.config != *before, "{id:?} was tuned to what it was");
+        let same = before.command == entry.config.command && before.limits == entry.config.limits;
+        hold!(same, "{id:?} was tuned and needs a new process");
+        known.config = Arc::clone(&entry.config);
+        known.tuned = true;
         Ok(())
     }
 
@@ -213,7 +242,7 @@ impl Watch {
         hold!(known.state == Name::Unknown || kernel.leader(id).is_none(), "{id:?} was removed and its child lives");
         let same = |group: &Group| group.name == known.group && group.processes.contains(&known.config);
         hold!(
-            self.removing || !sup.configured().groups.iter().any(same),
+            self.removing || self.scaled || !sup.configured().groups.iter().any(same),
             "{}:{} was replaced though nothing of it changed",
             known.group,
             known.config.name
@@ -234,6 +263,7 @@ impl Watch {
         let waits = known.config.is_gated() && is_allowed_waiting(from, to);
         hold!(waits || is_allowed(from, to), "{id:?} changes from {from} to {to}");
         known.state = to;
+        known.tuned = false;
         let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
         match (from, to) {
             (_, Name::Starting) => {
@@ -243,7 +273,12 @@ impl Watch {
                 hold!(tries == if from == Name::Backoff { times } else { 0 }, "{id:?} starts with tries {tries}");
             }
             (Name::Starting, Name::Running) => {
-                hold!(now >= known.born + seconds(known.config.startsecs), "{id:?} counts as running too early");
+                let early = if known.config.waits_for_ready() {
+                    self.expected_ready.take() != Some(id)
+                } else {
+                    now < known.born + seconds(known.config.startsecs)
+                };
+                hold!(!early, "{id:?} counts as running too early");
             }
             (_, Name::Backoff) => {
                 let rests = from == Name::Exited;
@@ -322,7 +357,10 @@ impl Watch {
                 let Some((id, known)) = found else { return Ok(()) };
                 let unknown = self.unknown.contains(&(known.group.clone(), known.config.name.clone()));
                 let is_new = open.told.insert(*id);
-                hold!(is_new || matches!(open.ask, Ask::Restart(_)), "{client:?} hears twice of {name}");
+                hold!(
+                    is_new || matches!(open.ask, Ask::Restart(_) | Ask::Preview(_)),
+                    "{client:?} hears twice of {name}"
+                );
                 let waits =
                     matches!(open.ask, Ask::Start { wait: true, .. } | Ask::Stop { wait: true, .. } | Ask::Restart(_));
                 match value("result") {
@@ -330,6 +368,9 @@ impl Watch {
                         hold!(kernel.leader(*id).is_none(), "{name} is told stopped and lives");
                     }
                     Some("started") if waits => {
+                        // A oneshot is started when it is over.
+                        let over = known.config.policy.oneshot && known.state == Name::Exited;
+                        hold!(over || running.contains(id), "{name} is told started and is {}", known.state);
                         let done = known.config.policy.oneshot && known.state == Name::Exited && known.expected;
                         hold!(done || running.contains(id), "{name} is told started and is {}", known.state);
                     }
@@ -361,7 +402,7 @@ impl Watch {
             Name::Exited => on.success && on.failure,
             _ => false,
         };
-        hold!(!over || self.going_down, "{id:?} is {} and visor goes on", known.state);
+        hold!(!over || known.tuned || self.going_down, "{id:?} is {} and visor goes on", known.state);
         Ok(())
     }
 

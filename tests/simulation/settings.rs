@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use visor::config::{
-    AutoRestart, Channel, Config, Daemon, ExitOn, Group, GroupKind, Limits, LogLevel, Logfile, MainLogfile, Policy,
-    Process, Restart, Signal, Visor,
+    AutoRestart, Channel, Check, Checks, Config, Daemon, ExitOn, Group, GroupKind, Limits, LogLevel, Logfile,
+    MainLogfile, OnUnhealthy, Policy, Probe, Process, Restart, Signal, Visor,
 };
 use visor::sorted::Map;
 
@@ -66,6 +66,7 @@ fn channel() -> Channel {
         capture_maxbytes: 0,
         events_enabled: false,
         syslog: false,
+        upkeep: visor::config::Upkeep::default(),
     }
 }
 
@@ -83,15 +84,31 @@ fn policy(rng: &mut Rng) -> Policy {
     Policy { oneshot: rng.chance(10), exit_on, restart }
 }
 
+/// What `ready` and `health` look at does not matter here: what comes of it is invented.
+fn checks(rng: &mut Rng) -> Option<Box<Checks>> {
+    let check = || {
+        let second = Duration::from_secs(1);
+        let probe = Probe::File("/up".to_string());
+        Check { probe, interval: second, timeout: second, retries: 0, delay: Duration::ZERO }
+    };
+    let on_unhealthy = rng.pick(&[OnUnhealthy::Restart, OnUnhealthy::Stop, OnUnhealthy::Ignore]);
+    let (ready, health) = (rng.chance(50), rng.chance(50));
+    let checks = Checks { ready: ready.then(check), health: health.then(check), on_unhealthy };
+    rng.chance(30).then(|| Box::new(checks))
+}
+
 /// Any process.
 pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
     let stopasgroup = rng.chance(25);
+    let policy = policy(rng);
+    // A oneshot has none.
+    let checks = checks(rng).filter(|_| !policy.oneshot);
     Process {
         conditions: None,
-        checks: None,
+        checks,
         hooks: None,
         section: format!("program:{group}"),
-        command: format!("/bin/{name}"),
+        command: format!("/bin/{name}{}", if rng.chance(25) { "-other" } else { "" }),
         argv: Ok(vec![format!("/bin/{name}")]),
         name,
         directory: None,
@@ -114,9 +131,11 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         serverurl: None,
         sources: None,
         tty: None,
-        policy: policy(rng),
+        policy,
         listen: Vec::new(),
+        operate: Vec::new(),
         limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },
+        log_lines: visor::config::LogLines::default(),
     }
 }
 
