@@ -227,7 +227,9 @@ impl<'a> Program<'_, 'a> {
 
     /// The numbers of the section's processes.
     fn numbers(&mut self, names: &Names, template: &str) -> std::ops::Range<i64> {
-        let count = self.integer("numprocs", names, 1);
+        let written = self.integer("numprocs", names, 1);
+        let other = self.reader.numprocs.as_ref().filter(|(program, _)| program == self.section.title());
+        let count = other.map_or(written, |(_, count)| *count);
         let start = self.integer("numprocs_start", names, 0);
         if count > 1 && !template.contains(PROCESS_NUM) {
             let reason = format!("{PROCESS_NUM} must be present within process_name when numprocs > 1");

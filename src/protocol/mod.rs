@@ -22,6 +22,8 @@
 //! | `signal` | `SIGNAL NAME…` | `result=signalled` | the same |
 //! | `reread` | | per changed group `group=… change=added` (`changed`, `removed`) | `ok` / `error cannot-reread TEXT` |
 //! | `update` | `[GROUP…]` | `group=… result=stopped`, `removed`, `updated`, `added`; `group=… error=…` | `ok` / `error` |
+//! | `update` | `--dry-run [GROUP…]` | what it would do: `group=… change=added` (`changed`, `removed`), `name=… change=added` (`removed`), and of what changes, per option `name=…` (or `group=…`) `key=… effect=live` (or `restart`) `from=… to=…` | the same |
+//! | `scale` | `PROGRAM NUMBER` | `name=… result=removed` / `added` | `ok` / `error bad-name`, `cannot-reread TEXT` |
 //! | `add`, `remove` | `GROUP…` | `group=… result=added` / `removed`; `group=… error=…` | the same |
 //! | `reload` | | as `update` | the same |
 //! | `shutdown` | | | `ok`, at once; then the connection ends with visor |

@@ -9,11 +9,14 @@ mod jobs;
 mod listeners;
 mod relations;
 mod reload;
+mod scale;
 mod shutdown;
 mod starts;
 mod table;
 mod view;
 
+#[cfg(test)]
+mod gate_tests;
 #[cfg(test)]
 mod reload_tests;
 #[cfg(test)]
@@ -65,6 +68,15 @@ pub enum Ask {
     Reread,
     /// Read the configuration and make it so; empty = every group.
     Update(Vec<String>),
+    /// Read the configuration and say what an update of these groups would do; empty = every group.
+    Preview(Vec<String>),
+    /// Have so many processes of a program, until the next update of its group.
+    Scale {
+        /// Its name, as in its section.
+        program: String,
+        /// How many.
+        count: u32,
+    },
     /// Activate groups of the configuration read last.
     Add(Vec<String>),
     /// Forget groups that are down.
@@ -159,6 +171,15 @@ pub enum Action {
     Reply(ClientId, Line),
     /// Read the configuration file; answer with [`Input::ConfigRead`].
     ReadConfig(JobId),
+    /// The same with another `numprocs` of a program.
+    ReadScaled {
+        /// Who asks.
+        job: JobId,
+        /// Its name, as in its section.
+        program: String,
+        /// How many.
+        count: u32,
+    },
     /// A process became known: make its logs ready.
     Added(ProcessId),
     /// A process is forgotten: close its logs.
@@ -489,6 +510,8 @@ impl Supervisor {
             Ask::Restart(names) => self.ask_restart(client, &names, out),
             Ask::Reread => self.ask_reread(client, out),
             Ask::Update(groups) => self.ask_update(client, groups, out),
+            Ask::Preview(groups) => self.ask_preview(client, groups, out),
+            Ask::Scale { program, count } => self.ask_scale(client, program, count, out),
             Ask::Add(groups) => self.ask_add(client, &groups, now, out),
             Ask::Remove(groups) => self.ask_remove(client, &groups, out),
             Ask::Reload => self.ask_reload(Some(client), out),

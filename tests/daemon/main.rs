@@ -16,6 +16,8 @@ mod kernel;
 mod limits;
 mod listening;
 mod live;
+mod operation;
+mod loglines;
 mod output;
 mod personality;
 mod policies;

@@ -9,6 +9,7 @@ use visor::config::{
 };
 use visor::sorted::Map;
 
+use crate::conditions;
 use crate::rng::Rng;
 
 /// Names of groups that may exist.
@@ -138,13 +139,19 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
     }
 }
 
+/// Any process that may wait for others.
+fn dependent(rng: &mut Rng, group: &str, name: String) -> Process {
+    let conditions = conditions::invent(rng, group, &name);
+    Process { conditions, ..process(rng, group, name) }
+}
+
 fn group(rng: &mut Rng, name: &str) -> Group {
     let many = rng.below(MAX_PROCESSES + 1);
     let names: Vec<String> = match many {
         1 => vec![name.to_string()],
         more => (0..more).map(|n| format!("{name}-{n}")).collect(),
     };
-    let processes = names.into_iter().map(|process_name| Arc::new(process(rng, name, process_name))).collect();
+    let processes = names.into_iter().map(|process_name| Arc::new(dependent(rng, name, process_name))).collect();
     Group { name: name.to_string(), priority: rng.pick(&[-1, 1, 999]), kind: GroupKind::Program, processes }
 }
 
@@ -181,7 +188,7 @@ fn member_changed(rng: &mut Rng, old: &Group) -> Group {
     }
     let which = rng.below(group.processes.len());
     let name = group.processes[which].name.clone();
-    group.processes[which] = Arc::new(process(rng, &old.name, name));
+    group.processes[which] = Arc::new(dependent(rng, &old.name, name));
     group
 }
 

@@ -31,6 +31,8 @@ pub struct World {
     pub(crate) file: Vec<Group>,
     reads: Vec<JobId>,
     pub(crate) next_client: u64,
+    /// Whether anybody asks for other numbers of processes in this life.
+    pub(crate) scales: bool,
     turns: u64,
     trace: bool,
 }
@@ -52,6 +54,7 @@ impl World {
             file,
             reads: Vec::new(),
             next_client: 0,
+            scales: seed.is_multiple_of(2),
             turns: 0,
             trace,
         }
@@ -74,7 +77,11 @@ impl World {
             self.turn()?;
         }
         if self.sup.phase() == Phase::Running && self.rng.chance(70) {
-            self.come_to_rest()?;
+            self.come_to_rest(false)?;
+            if self.sup.phase() == Phase::Running {
+                self.ask_as(Ask::Start { names: vec!["all".to_string()], wait: true })?;
+                self.come_to_rest(true)?;
+            }
         }
         if self.sup.phase() == Phase::Running {
             self.go_down()?;
@@ -106,6 +113,8 @@ impl World {
             _ => true,
         };
         self.watch.removing = matches!(input, Input::Ask(_, Ask::Remove(_)));
+        // What it takes away stays configured.
+        self.watch.scaled |= matches!(input, Input::Ask(_, Ask::Scale { .. }));
         let mut out = Vec::new();
         self.sup.handle(input, self.now(), &mut out);
         if self.trace {
@@ -272,7 +281,7 @@ impl World {
                     let failures = self.kernel.look_up(&mut self.rng, ids);
                     self.feed(Input::LookedUp(job, failures))?;
                 }
-                Action::ReadConfig(job) => self.reads.push(job),
+                Action::ReadConfig(job) | Action::ReadScaled { job, .. } => self.reads.push(job),
                 Action::Hook(..)
                 | Action::EndHook(..)
                 | Action::Log(..)
@@ -320,7 +329,7 @@ impl World {
     }
 
     /// Nobody disturbs any more and new children behave.
-    fn come_to_rest(&mut self) -> Broken {
+    fn come_to_rest(&mut self, started: bool) -> Broken {
         self.kernel.calm = true;
         let patience = self.mono + REST;
         loop {
@@ -339,7 +348,7 @@ impl World {
                 break;
             }
         }
-        self.watch.at_rest(&self.sup)
+        self.watch.at_rest(&self.sup, started)
     }
 
     /// Whoever comes after the end is answered too, and nothing happens.
