@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::schedule::differ_in_schedule_alone;
 use super::types::{Group, GroupKind, Process};
 
 use crate::sorted::Map;
@@ -31,7 +32,7 @@ pub struct GroupChange {
     pub changed: Vec<String>,
     /// Processes only the old one has.
     pub removed: Vec<String>,
-    /// Processes that are equal.
+    /// Processes that are equal, or differ in nothing that touches one that runs.
     pub unchanged: Vec<String>,
 }
 
@@ -94,7 +95,7 @@ fn group_change(old: &Group, new: &Group) -> Option<GroupChange> {
     for process in &new.processes {
         let list = match before.get(&process.name) {
             None => &mut change.added,
-            Some(was) if was == process && !anew => &mut change.unchanged,
+            Some(was) if !anew && (was == process || differ_in_schedule_alone(was, process)) => &mut change.unchanged,
             Some(_) => &mut change.changed,
         };
         list.push(process.name.clone());

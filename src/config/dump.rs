@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
 use super::policy::{ExitOn, Policy};
+use super::schedule;
 use super::types::{
     AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Owner, Process, Server,
     ServerAddress, Source, Sources,
@@ -267,6 +268,9 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
+    for (key, value) in process.schedule.iter().flat_map(|schedule| schedule::lines(schedule)) {
+        out.put(key, quoted(&value));
+    }
     for (key, value) in process.limits.lines() {
         out.put(key, value);
     }
@@ -319,7 +323,7 @@ fn policy(out: &mut Lines, policy: &Policy) {
     }
 }
 
-fn milliseconds(time: Duration) -> String {
+pub(super) fn milliseconds(time: Duration) -> String {
     format!("{}ms", time.as_millis())
 }
 

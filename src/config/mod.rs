@@ -28,6 +28,7 @@ mod policy;
 mod program;
 mod python;
 mod reader;
+mod schedule;
 mod server;
 mod socket;
 mod sources;

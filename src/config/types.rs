@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::limits::Limits;
 use super::policy::Policy;
+use crate::schedule::Schedule;
 use crate::sorted::Map;
 
 /// Everything one main file and its includes say.
@@ -326,6 +327,8 @@ pub struct Process {
     pub tty: Option<String>,
     /// What follows its end; visor's own keys.
     pub policy: Policy,
+    /// When it is due; visor's own keys.
+    pub schedule: Option<Arc<Schedule>>,
     /// Sockets it gets from descriptor 3 on, `tcp://host:port` or `unix:///path`; visor's own key.
     pub listen: Vec<String>,
     /// What it may use and do; visor's own keys.

@@ -3,5 +3,6 @@
 
 mod corpus;
 mod own;
+mod schedules;
 mod table;
 mod templates;

@@ -111,6 +111,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         sources: None,
         tty: None,
         policy: policy(rng),
+        schedule: None,
         listen: Vec::new(),
         limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },
     }
