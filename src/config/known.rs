@@ -2,11 +2,11 @@
 
 use super::document::{Document, Section};
 use super::error::Mistake;
-use super::limits;
 use super::schedule;
 use super::server::{INET, RPC, UNIX};
 use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
+use super::{limits, logline};
 
 use crate::order;
 
@@ -57,7 +57,7 @@ const CTL: [&str; 5] = ["serverurl", "username", "password", "prompt", "history_
 const UNIX_KEYS: [&str; 7] =
     ["file", "chmod", "chown", "username", "password", "readonly_username", "readonly_password"];
 const INET_KEYS: [&str; 5] = ["port", "username", "password", "readonly_username", "readonly_password"];
-const VISOR: [&str; 10] = [
+const VISOR: [&str; 13] = [
     "socket",
     "socket_mode",
     "socket_owner",
@@ -68,11 +68,14 @@ const VISOR: [&str; 10] = [
     "gateway",
     "exit_when",
     "shutdown_timeout",
+    "observe",
+    "operate",
+    "admin",
 ];
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 48] = [
+const PROGRAM: [&str; 49] = [
     "command",
     "process_name",
     "numprocs",
@@ -121,6 +124,7 @@ const PROGRAM: [&str; 48] = [
     "user_env",
     "clear_env",
     "extends",
+    "operate",
 ];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;
@@ -144,17 +148,19 @@ fn keys(section: &str) -> Keys {
         "supervisorctl" => return listed(&CTL),
         "include" => return listed(&["files"]),
         "visor" => return listed(&VISOR),
-        PROGRAM_DEFAULT => return Keys::Listed([&PROGRAM[..], &limits::KEYS, &schedule::KEYS].concat()),
+        PROGRAM_DEFAULT => {
+            return Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &schedule::KEYS].concat());
+        }
         _ => {}
     }
     if section.starts_with("program:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &schedule::KEYS].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &schedule::KEYS].concat())
     } else if section.starts_with("eventlistener:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &schedule::KEYS, &LISTENER].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &schedule::KEYS, &LISTENER].concat())
     } else if section.starts_with("fcgi-program:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &schedule::KEYS, &FCGI].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &schedule::KEYS, &FCGI].concat())
     } else if section.starts_with(TEMPLATE) {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &schedule::KEYS, &LISTENER, &FCGI].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &schedule::KEYS, &LISTENER, &FCGI].concat())
     } else if section.starts_with("group:") {
         listed(&GROUP)
     } else if section.starts_with(RPC) || section.starts_with("ctlplugin:") {
@@ -182,6 +188,7 @@ pub(super) fn unknown(document: &Document) -> Vec<Mistake> {
     let every: Vec<&'static str> = PROGRAM
         .iter()
         .chain(&limits::KEYS)
+        .chain(&logline::KEYS)
         .chain(&schedule::KEYS)
         .chain(&SUPERVISORD)
         .chain(&CTL)

@@ -9,7 +9,9 @@
 //! Does not own: processes, the clock, any system call; what the reader needs of the machine it asks of
 //! its [`Host`]. Everything that is wrong is collected; nothing stops at the first mistake.
 
+mod check;
 mod command;
+mod conditions;
 mod daemon;
 mod diff;
 mod document;
@@ -17,13 +19,16 @@ mod dump;
 mod error;
 mod expand;
 mod group;
+mod hooks;
 mod host;
 mod include;
 mod ini;
 mod known;
 mod limits;
+mod logline;
 mod origin;
 mod path;
+mod people;
 mod policy;
 mod program;
 mod python;
@@ -36,16 +41,22 @@ mod template;
 mod types;
 mod value;
 
+pub use check::{Check, Checks, OnUnhealthy};
 pub use command::split;
+pub use conditions::{Conditions, Need, NeedState, OnFailure};
 pub use daemon::Overrides;
 pub use diff::{Diff, GroupChange, diff};
 pub use dump::dump;
 pub use error::Mistake;
+pub use hooks::{Hooks, Reload};
 pub use host::{Host, ReadError};
 pub use limits::{Capabilities, IoPriority, Limits, ResourceLimit, UNLIMITED};
+pub use logline::{LogFormat, LogLines, LogRate, Overflow, PrefixPart, Upkeep};
 pub use origin::{Explained, Place, Setting, explain};
+pub use people::{Access, Person};
 pub use policy::{ExitOn, Policy, Restart};
 pub use types::*;
+pub use value::duration;
 
 use std::sync::Arc;
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::document::Section;
 use super::host::Host;
 use super::limits::Limits;
+use super::logline::{self, LogLines, Upkeep};
+use super::people::{self, Person};
 use super::policy::{self, Policy};
 use super::reader::{Names, Reader};
 use super::sources;
@@ -52,6 +54,8 @@ struct Common {
     schedule: Option<Arc<Schedule>>,
     listen: Vec<String>,
     limits: Limits,
+    operate: Vec<Person>,
+    log_lines: LogLines,
     stdout: Stream,
     stderr: Stream,
 }
@@ -62,6 +66,7 @@ struct Stream {
     keys: &'static StreamKeys,
     capture_maxbytes: i64,
     events_enabled: bool,
+    upkeep: Upkeep,
 }
 
 /// The keys of one stream.
@@ -72,6 +77,7 @@ struct StreamKeys {
     capture_maxbytes: &'static str,
     events_enabled: &'static str,
     syslog: &'static str,
+    upkeep: (&'static str, &'static str),
 }
 
 const STDOUT: StreamKeys = StreamKeys {
@@ -81,6 +87,7 @@ const STDOUT: StreamKeys = StreamKeys {
     capture_maxbytes: "stdout_capture_maxbytes",
     events_enabled: "stdout_events_enabled",
     syslog: "stdout_syslog",
+    upkeep: ("stdout_logfile_max_age", "stdout_logfile_compress"),
 };
 const STDERR: StreamKeys = StreamKeys {
     logfile: "stderr_logfile",
@@ -89,6 +96,7 @@ const STDERR: StreamKeys = StreamKeys {
     capture_maxbytes: "stderr_capture_maxbytes",
     events_enabled: "stderr_events_enabled",
     syslog: "stderr_syslog",
+    upkeep: ("stderr_logfile_max_age", "stderr_logfile_compress"),
 };
 
 /// Where a stream goes, with the old `syslog` spelling still in it.
@@ -195,6 +203,8 @@ impl<'a> Program<'_, 'a> {
             tty,
             listen: self.get("listen", names, |_, text| super::socket::listening(text)).unwrap_or_default(),
             limits: super::limits::read(self.reader, self.section, names),
+            operate: people::read(self.reader, self.section, "operate", names),
+            log_lines: logline::read(self.reader, self.section, names),
             stdout: self.stream(&STDOUT, names),
             stderr: self.stream(&STDERR, names),
         }
@@ -205,6 +215,7 @@ impl<'a> Program<'_, 'a> {
             keys,
             capture_maxbytes: self.bytes(keys.capture_maxbytes, names, 0),
             events_enabled: self.boolean(keys.events_enabled, names, false),
+            upkeep: logline::upkeep(self.reader, self.section, keys.upkeep, names),
         }
     }
 
@@ -278,6 +289,9 @@ impl<'a> Program<'_, 'a> {
         }
         let command = command?;
         Some(Process {
+            conditions: None,
+            checks: None,
+            hooks: None,
             name: name?,
             section: self.section.name.clone(),
             argv: command::split(&command),
@@ -306,6 +320,8 @@ impl<'a> Program<'_, 'a> {
             listen: common.listen.clone(),
             sources,
             limits: common.limits.clone(),
+            operate: common.operate.clone(),
+            log_lines: common.log_lines.clone(),
         })
     }
 
@@ -382,6 +398,7 @@ impl<'a> Program<'_, 'a> {
             capture_maxbytes: stream.capture_maxbytes,
             events_enabled: stream.events_enabled,
             syslog,
+            upkeep: stream.upkeep,
         };
         (channel, named)
     }

@@ -5,7 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::check::Checks;
+use super::conditions::Conditions;
+use super::hooks::Hooks;
 use super::limits::Limits;
+use super::logline::{LogLines, Upkeep};
+use super::people::{Access, Person};
 use super::policy::Policy;
 use crate::schedule::Schedule;
 use crate::sorted::Map;
@@ -33,6 +38,15 @@ pub struct Config {
     pub warnings: Vec<Warning>,
     /// Files that `[include]` named, in the order read (the original logs each at level info).
     pub included: Vec<String>,
+}
+
+impl Config {
+    /// Whether somebody besides root and visor's own user may control anything.
+    #[must_use]
+    pub fn names_somebody(&self) -> bool {
+        let mut processes = self.groups.iter().flat_map(|group| &group.processes);
+        self.visor.access.names_somebody() || processes.any(|process| !process.operate.is_empty())
+    }
 }
 
 /// `[supervisord]`. Paths are absolute.
@@ -90,7 +104,7 @@ pub enum MainLogfile {
 pub struct Visor {
     /// Path of the control socket, absolute; `None` = the default path.
     pub socket: Option<String>,
-    /// Mode of the control socket; `None` = 0700.
+    /// Mode of the control socket; `None` = 0700, or 0666 when anybody else may control anything.
     pub socket_mode: Option<u32>,
     /// Owner of the control socket (uid, gid).
     pub socket_owner: Owner,
@@ -108,6 +122,8 @@ pub struct Visor {
     pub exit_when_all_done: bool,
     /// All the time that a shutdown may take; `None` = each program's own.
     pub shutdown_timeout: Option<Duration>,
+    /// Who else may control visor.
+    pub access: Access,
 }
 
 /// A user and group a file is given to; `None` = unchanged.
@@ -329,16 +345,40 @@ pub struct Process {
     pub policy: Policy,
     /// When it is due; visor's own keys.
     pub schedule: Option<Arc<Schedule>>,
+    /// What must hold before it starts; `None` = nothing.
+    pub conditions: Option<Box<Conditions>>,
+    /// How it is known to be ready and well; `None` = by `startsecs`, and not at all.
+    pub checks: Option<Box<Checks>>,
+    /// Commands around its life; `None` = none.
+    pub hooks: Option<Box<Hooks>>,
     /// Sockets it gets from descriptor 3 on, `tcp://host:port` or `unix:///path`; visor's own key.
     pub listen: Vec<String>,
     /// What it may use and do; visor's own keys.
     pub limits: Limits,
+    /// Who may operate it besides those who may operate everything; visor's own key.
+    pub operate: Vec<Person>,
+    /// How the lines of its logs are written; visor's own keys.
+    pub log_lines: LogLines,
     /// `[supervisord] environment` with the section's own over it.
     pub environment: Map<String, String>,
     /// Value of `SUPERVISOR_SERVER_URL`; `None` = that of [`Config::server_url`].
     pub serverurl: Option<String>,
     /// What else makes its environment, read at each start; `None` = nothing.
     pub sources: Option<Box<Sources>>,
+}
+
+impl Process {
+    /// Whether its start may have to wait for something else.
+    #[must_use]
+    pub fn is_gated(&self) -> bool {
+        self.conditions.is_some() || self.hooks.as_ref().is_some_and(|hooks| hooks.post_stop.is_some())
+    }
+
+    /// Whether it is RUNNING by its `ready` check, not by `startsecs`.
+    #[must_use]
+    pub fn waits_for_ready(&self) -> bool {
+        self.checks.as_ref().is_some_and(|checks| checks.ready.is_some())
+    }
 }
 
 /// Where the environment of a process comes from besides `environment`; each is over the ones before it.
@@ -402,6 +442,8 @@ pub struct Channel {
     pub events_enabled: bool,
     /// Send lines to syslog as well.
     pub syslog: bool,
+    /// Age and compression of the file; visor's own keys.
+    pub upkeep: Upkeep,
 }
 
 /// Target of an output stream.

@@ -16,6 +16,8 @@ impl Daemon {
         match action {
             Action::Spawn(id) => self.spawn(id),
             Action::Signal { id, pid, group, signal } => self.signal(id, pid, group, signal, now),
+            // No key asks for one yet.
+            Action::Hook(..) | Action::EndHook(..) => {}
             Action::LookForGroup { id, group } => self.look_for_group(id, group, now),
             Action::LookUp { job, ids } => self.look_up(job, &ids, now),
             Action::Log(level, text) => self.log(level, &text),
@@ -110,8 +112,7 @@ impl Daemon {
         fixed("minfds", old.minfds == new.minfds);
         fixed("minprocs", old.minprocs == new.minprocs);
         let (was, is) = (&self.settings.visor, &config.visor);
-        let same_socket = was.socket == is.socket && was.socket_mode == is.socket_mode;
-        fixed("[visor] socket", same_socket && was.socket_owner == is.socket_owner);
+        fixed("[visor] socket", was.socket == is.socket);
         fixed("[visor] machine", was.machine == is.machine);
         fixed("[visor] hostname", was.hostname == is.hostname);
         let same_gateway = was.gateway == is.gateway && was.http_user == is.http_user;
@@ -122,7 +123,7 @@ impl Daemon {
         }
         self.settings = config;
         let settings = Arc::clone(&self.settings);
-        self.renew_doors(&settings.servers);
+        self.renew_doors(&settings);
         if (!same_gateway || self.briefing() != briefing) && self.gateway.link.is_some() {
             self.log(LogLevel::Info, "visor-http is started anew with the next connection: its settings changed");
             self.retire_gateway(now);

@@ -24,6 +24,7 @@ mod machine;
 mod outputs;
 mod pipes;
 mod requests;
+mod rights;
 mod setup;
 mod sockets;
 mod streams;
@@ -105,6 +106,7 @@ struct Daemon {
     children: Children,
     foreground: Foreground,
     clients: Clients,
+    refusals: rights::Refusals,
     outputs: Outputs,
     sockets: sockets::Sockets,
     trees: trees::Trees,

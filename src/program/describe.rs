@@ -19,7 +19,10 @@ pub fn describe(life: &Life, now: Now, stamp: &dyn Fn(Duration) -> String) -> St
             (None, Some(started)) => stamp(started.wall),
             (None, None) => "Not started".to_string(),
         },
-        State::Spawning { .. }
+        State::Abandoning { error, .. } => error.clone(),
+        State::Waiting { .. }
+        | State::Preparing { .. }
+        | State::Spawning { .. }
         | State::Launching { .. }
         | State::Failing { .. }
         | State::Starting { .. }
@@ -64,6 +67,14 @@ pub fn why(policy: &Process, life: &Life, now: Now) -> String {
         },
         State::Spawning { .. } | State::Launching { .. } => "being started: its command is not yet running".to_string(),
         State::Failing { error, .. } => format!("its start failed: {error}"),
+        State::Waiting { .. } => "waiting for what must happen before it starts".to_string(),
+        State::Preparing { .. } => "being started: `pre_start` runs".to_string(),
+        State::Abandoning { kill_at, error, .. } => {
+            format!("not ready ({error}): it is being stopped; KILL follows in {} s", in_seconds(*kill_at))
+        }
+        State::Starting { since, .. } if policy.waits_for_ready() => {
+            format!("started {} s ago; counts as running when it is ready", tenths(now.mono.saturating_sub(*since)))
+        }
         State::Starting { since, .. } => format!(
             "started {} s ago; counts as running when it has stayed up for `startsecs={}`",
             tenths(now.mono.saturating_sub(*since)),

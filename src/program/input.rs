@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Exit, Name, Report};
+use super::{Exit, Hook, Name, Report};
 use crate::config::Signal;
 
 /// What may happen to a process.
@@ -16,6 +16,20 @@ pub enum Input {
     StopBy(Duration),
     /// visor goes down: it is not to be started any more, but its turn to stop has not come.
     NoMoreStarts,
+    /// What had to happen before its start has happened.
+    Proceed,
+    /// What had to happen before its start will not happen.
+    CannotStart(String),
+    /// A hook has ended: well, or why not.
+    HookEnded(Hook, Result<(), String>),
+    /// Its `ready` check says so.
+    Ready,
+    /// Its `ready` check gave up.
+    NotReady(String),
+    /// Its `health` check says well.
+    Healthy,
+    /// Its `health` check gave up.
+    Unhealthy(String),
     /// The fork succeeded.
     Spawned {
         /// The child.
@@ -70,6 +84,10 @@ pub enum SpawnFailureKind {
 pub enum Action {
     /// Fork and execute; answer with [`Input::Spawned`] or [`Input::SpawnFailed`].
     Spawn,
+    /// Run a hook; answer with [`Input::HookEnded`].
+    Hook(Hook),
+    /// Kill a hook; it is answered all the same.
+    EndHook(Hook),
     /// Send a signal.
     Signal {
         /// The child, or the group it leads.
@@ -97,6 +115,8 @@ pub enum Action {
         /// Whether an exit was expected.
         expected: bool,
     },
+    /// Its health changed.
+    HealthChanged,
     /// The log tells something.
     Report(Report),
     /// A start failed: what waits for it hears why.

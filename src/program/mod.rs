@@ -5,7 +5,9 @@
 
 mod describe;
 mod exit;
+mod hook;
 mod input;
+mod readiness;
 mod report;
 mod state;
 mod step;
@@ -13,9 +15,10 @@ mod time;
 
 pub use describe::{describe, why};
 pub use exit::Exit;
+pub use hook::Hook;
 pub use input::{Action, Actions, Input, SpawnFailure, SpawnFailureKind};
 pub use report::Report;
-pub use state::{Life, Name, State, Wanted};
+pub use state::{Health, Life, Name, State, Wanted};
 pub use step::step;
 pub use time::Now;
 

@@ -2,7 +2,7 @@
 
 use crate::config::{LogLevel, Signal};
 
-use super::Exit;
+use super::{Exit, Health, Hook};
 
 /// Something that visor's log tells about a process.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,27 @@ pub enum Report {
         /// As configured.
         startsecs: i64,
     },
+    /// It is ready.
+    Ready,
+    /// It did not get ready.
+    NotReady {
+        /// What was waited for.
+        error: String,
+    },
+    /// What it waits for will not happen.
+    CannotStart {
+        /// Why.
+        reason: String,
+    },
+    /// A command around its life failed.
+    HookFailed {
+        /// Which.
+        hook: Hook,
+        /// How.
+        error: String,
+    },
+    /// Its health changed.
+    Health(Health),
     /// It ended by itself.
     Exited {
         /// How.
@@ -75,9 +96,16 @@ impl Report {
     #[must_use]
     pub fn level(&self) -> LogLevel {
         match self {
-            Report::Spawned { .. } | Report::SpawnError { .. } | Report::Success { .. } | Report::GaveUp => {
-                LogLevel::Info
-            }
+            Report::Spawned { .. }
+            | Report::SpawnError { .. }
+            | Report::Success { .. }
+            | Report::GaveUp
+            | Report::Ready
+            | Report::Health(Health::Healthy) => LogLevel::Info,
+            Report::NotReady { .. }
+            | Report::CannotStart { .. }
+            | Report::HookFailed { .. }
+            | Report::Health(Health::Unhealthy(_)) => LogLevel::Warn,
             Report::Exited { expected, .. } | Report::Stopped { expected, .. } => {
                 if *expected {
                     LogLevel::Info
@@ -100,6 +128,12 @@ impl Report {
             Report::Success { startsecs } => format!(
                 "success: {name} entered RUNNING state, process has stayed up for > than {startsecs} seconds (startsecs)"
             ),
+            Report::Ready => format!("success: {name} entered RUNNING state, it is ready"),
+            Report::NotReady { error } => format!("not ready: {name} ({error})"),
+            Report::CannotStart { reason } => format!("gave up: {name} entered FATAL state, {reason}"),
+            Report::HookFailed { hook, error } => format!("{hook} of {name} failed: {error}"),
+            Report::Health(Health::Healthy) => format!("healthy: {name}"),
+            Report::Health(Health::Unhealthy(error)) => format!("unhealthy: {name} ({error})"),
             Report::Exited { exit, expected } => {
                 format!("exited: {name} ({exit}; {})", if *expected { "expected" } else { "not expected" })
             }

@@ -13,6 +13,9 @@ pub(crate) const TERM: Signal = Signal(15);
 /// The defaults of a program section.
 pub(crate) fn process(name: &str) -> Process {
     Process {
+        conditions: None,
+        checks: None,
+        hooks: None,
         name: name.to_string(),
         section: format!("program:{name}"),
         command: format!("/bin/{name}"),
@@ -41,6 +44,8 @@ pub(crate) fn process(name: &str) -> Process {
         policy: Policy::default(),
         listen: Vec::new(),
         limits: crate::config::Limits::default(),
+        operate: Vec::new(),
+        log_lines: crate::config::LogLines::default(),
     }
 }
 
@@ -52,6 +57,7 @@ fn channel() -> Channel {
         capture_maxbytes: 0,
         events_enabled: false,
         syslog: false,
+        upkeep: crate::config::Upkeep::default(),
     }
 }
 
@@ -75,6 +81,9 @@ pub(crate) fn shown(action: &Action) -> Option<String> {
     match action {
         Action::Spawn => Some("spawn".to_string()),
         Action::Signal { group, signal, .. } => Some(format!("{}{}", if *group { "group " } else { "" }, signal.0)),
+        Action::Hook(hook) => Some(hook.to_string()),
+        Action::EndHook(hook) => Some(format!("end {hook}")),
+        Action::HealthChanged => Some("health".to_string()),
         Action::LookForGroup { .. } => Some("look".to_string()),
         Action::Changed { to, .. } => Some(to.word().to_string()),
         Action::Report(_) => None,

@@ -11,6 +11,18 @@ use crate::config::Process;
 pub enum State {
     /// Not started, or stopped on request.
     Stopped,
+    /// STARTING: it may not start yet, for something else must happen first.
+    Waiting {
+        /// Failed starts before this one.
+        tries: u32,
+    },
+    /// STARTING: `pre_start` runs.
+    Preparing {
+        /// Failed starts before this one.
+        tries: u32,
+        /// A stop was asked for meanwhile: it stops when the hook has ended, even if it is wanted again by then.
+        stop: bool,
+    },
     /// STARTING: the fork was asked for and is not yet answered.
     Spawning {
         /// Failed starts before this one.
@@ -45,7 +57,18 @@ pub enum State {
         /// Failed starts before this one.
         tries: u32,
     },
-    /// It stayed up for `startsecs`.
+    /// STARTING: it did not get ready in time; it was sent the stop signal.
+    Abandoning {
+        /// The child.
+        pid: i32,
+        /// When KILL is due.
+        kill_at: Duration,
+        /// Failed starts before this one.
+        tries: u32,
+        /// What it was waited for.
+        error: String,
+    },
+    /// It stayed up for `startsecs`, or is ready.
     Running {
         /// The child.
         pid: i32,
@@ -188,9 +211,13 @@ impl State {
     pub fn name(&self) -> Name {
         match self {
             State::Stopped => Name::Stopped,
-            State::Spawning { .. } | State::Launching { .. } | State::Failing { .. } | State::Starting { .. } => {
-                Name::Starting
-            }
+            State::Waiting { .. }
+            | State::Preparing { .. }
+            | State::Spawning { .. }
+            | State::Launching { .. }
+            | State::Failing { .. }
+            | State::Starting { .. }
+            | State::Abandoning { .. } => Name::Starting,
             State::Running { .. } => Name::Running,
             State::Backoff { .. } | State::Resting { .. } => Name::Backoff,
             State::Stopping { .. } | State::Emptying { .. } => Name::Stopping,
@@ -207,10 +234,13 @@ impl State {
             State::Launching { pid, .. }
             | State::Failing { pid, .. }
             | State::Starting { pid, .. }
+            | State::Abandoning { pid, .. }
             | State::Running { pid, .. }
             | State::Stopping { pid, .. }
             | State::Unknown { pid } => Some(*pid),
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Backoff { .. }
             | State::Resting { .. }
@@ -226,10 +256,13 @@ impl State {
         match self {
             State::Emptying { group, .. } => Some(*group),
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Launching { .. }
             | State::Failing { .. }
             | State::Starting { .. }
+            | State::Abandoning { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Resting { .. }
@@ -244,11 +277,14 @@ impl State {
     #[must_use]
     pub fn deadline(&self, policy: &Process) -> Option<Duration> {
         match self {
+            State::Starting { .. } if policy.waits_for_ready() => None,
             State::Starting { since, .. } => Some(*since + seconds(policy.startsecs)),
             State::Backoff { until, .. } | State::Resting { until } => Some(*until),
-            State::Stopping { kill_at, .. } => Some(*kill_at),
+            State::Stopping { kill_at, .. } | State::Abandoning { kill_at, .. } => Some(*kill_at),
             State::Emptying { kill_at, look_at, .. } => Some(*kill_at.min(look_at)),
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Launching { .. }
             | State::Failing { .. }
@@ -277,6 +313,15 @@ pub enum Wanted {
     Down,
 }
 
+/// How a process is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Well.
+    Healthy,
+    /// Not well, and why.
+    Unhealthy(String),
+}
+
 /// A process: its state, what is wanted of it, and what is remembered of its past.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Life {
@@ -294,6 +339,8 @@ pub struct Life {
     pub error: Option<String>,
     /// How its last child ended, a failed start's included; `None` = there was none.
     pub last: Option<Exit>,
+    /// What its `health` check said last; `None` = nothing since it runs.
+    pub health: Option<Health>,
     /// Starts after a pause in a row, none of which was a good run.
     pub restarts: u32,
 }
@@ -310,6 +357,7 @@ impl Life {
             exit: None,
             error: None,
             last: None,
+            health: None,
             restarts: 0,
         }
     }

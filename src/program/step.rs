@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::state::seconds;
-use super::{Action, Actions, Exit, Input, Life, Now, Report, SpawnFailure, State, Wanted};
+use super::{Action, Actions, Exit, Hook, Input, Life, Now, Report, SpawnFailure, State, Wanted};
 use crate::config::{AutoRestart, Process, Restart, Signal};
 use crate::scatter;
 
@@ -26,11 +26,11 @@ pub fn step(policy: &Process, life: &mut Life, input: Input, now: Now, out: &mut
     Step { policy, life, now, out }.take(input);
 }
 
-struct Step<'a> {
-    policy: &'a Process,
-    life: &'a mut Life,
-    now: Now,
-    out: &'a mut Actions,
+pub(super) struct Step<'a> {
+    pub(super) policy: &'a Process,
+    pub(super) life: &'a mut Life,
+    pub(super) now: Now,
+    pub(super) out: &'a mut Actions,
 }
 
 impl Step<'_> {
@@ -40,6 +40,13 @@ impl Step<'_> {
             Input::Stop => self.stop(),
             Input::StopBy(at) => self.stop_by(at),
             Input::NoMoreStarts => self.no_more_starts(),
+            Input::Proceed => self.proceed(),
+            Input::CannotStart(reason) => self.cannot_start(reason),
+            Input::HookEnded(hook, result) => self.hook_ended(hook, result),
+            Input::Ready => self.ready(),
+            Input::NotReady(error) => self.not_ready(error),
+            Input::Healthy => self.healthy(),
+            Input::Unhealthy(error) => self.unhealthy(error),
             Input::Spawned { pid } => self.spawned(pid),
             Input::SpawnFailed(failure) => self.spawn_failed(failure),
             Input::Execed => self.execed(),
@@ -60,10 +67,13 @@ impl Step<'_> {
             }
             // A stop is under way: it is started again once it is gone.
             State::Stopping { .. } | State::Emptying { .. } => {}
-            State::Spawning { .. }
+            State::Waiting { .. }
+            | State::Preparing { .. }
+            | State::Spawning { .. }
             | State::Launching { .. }
             | State::Failing { .. }
             | State::Starting { .. }
+            | State::Abandoning { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Resting { .. } => {}
@@ -83,6 +93,13 @@ impl Step<'_> {
                 self.report(Report::StoppedInBackoff);
                 self.enter(State::Stopped, 0);
             }
+            State::Waiting { .. } => self.stopped(0),
+            State::Preparing { tries, .. } => {
+                self.life.state = State::Preparing { tries, stop: true };
+                self.out.push(Action::EndHook(Hook::PreStart));
+            }
+            // It was sent the signal already, and KILL is due when it was.
+            State::Abandoning { pid, kill_at, .. } => self.enter(State::Stopping { pid, kill_at }, 0),
             State::Spawning { tries, .. } => self.life.state = State::Spawning { tries, stop: true },
             State::Stopped
             | State::Stopping { .. }
@@ -98,10 +115,13 @@ impl Step<'_> {
         match &mut self.life.state {
             State::Stopping { kill_at, .. } | State::Emptying { kill_at, .. } => *kill_at = at.min(*kill_at),
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Launching { .. }
             | State::Failing { .. }
             | State::Starting { .. }
+            | State::Abandoning { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Resting { .. }
@@ -114,12 +134,14 @@ impl Step<'_> {
     fn no_more_starts(&mut self) {
         self.life.wanted = Wanted::Down;
         match self.life.state {
-            State::Backoff { .. } | State::Resting { .. } => self.enter(State::Stopped, 0),
+            State::Waiting { .. } | State::Backoff { .. } | State::Resting { .. } => self.enter(State::Stopped, 0),
             State::Stopped
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Launching { .. }
             | State::Failing { .. }
             | State::Starting { .. }
+            | State::Abandoning { .. }
             | State::Running { .. }
             | State::Stopping { .. }
             | State::Emptying { .. }
@@ -141,9 +163,12 @@ impl Step<'_> {
             }
             // Only the answer to Spawn says this; elsewhere it would be a second instance.
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Launching { .. }
             | State::Failing { .. }
             | State::Starting { .. }
+            | State::Abandoning { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Resting { .. }
@@ -163,9 +188,12 @@ impl Step<'_> {
                 self.back_off(tries, failure.text, stop);
             }
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Launching { .. }
             | State::Failing { .. }
             | State::Starting { .. }
+            | State::Abandoning { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Resting { .. }
@@ -181,16 +209,19 @@ impl Step<'_> {
         match self.life.state {
             State::Launching { pid, since, tries } => {
                 self.life.state = State::Starting { pid, since, tries };
-                if seconds(self.policy.startsecs).is_zero() {
+                if !self.policy.waits_for_ready() && seconds(self.policy.startsecs).is_zero() {
                     self.succeed(pid, since);
                 }
             }
             // A stop overtook it.
             State::Stopping { .. } => {}
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Failing { .. }
             | State::Starting { .. }
+            | State::Abandoning { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Resting { .. }
@@ -209,9 +240,12 @@ impl Step<'_> {
                 self.life.state = State::Failing { pid, tries, error: failure.text };
             }
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Failing { .. }
             | State::Starting { .. }
+            | State::Abandoning { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Resting { .. }
@@ -229,19 +263,22 @@ impl Step<'_> {
             State::Launching { pid, since, tries } | State::Starting { pid, since, tries } => {
                 let (pid, since, tries) = (*pid, *since, *tries);
                 self.ended(exit);
-                if self.now.mono < since + seconds(self.policy.startsecs) {
+                if self.is_too_quick(since) {
+                    self.after();
                     self.report(Report::Exited { exit, expected: false });
                     self.life.exit = None;
                     self.back_off(tries, "Exited too quickly (process log may have details)".to_string(), false);
                 } else {
+                    self.after();
                     self.life.state = State::Starting { pid, since, tries };
                     self.enter(State::Running { pid, since }, 0);
                     self.ended_by_itself(pid, exit);
                 }
             }
-            State::Failing { tries, error, .. } => {
+            State::Failing { tries, error, .. } | State::Abandoning { tries, error, .. } => {
                 let (tries, error) = (*tries, error.clone());
                 self.ended(exit);
+                self.after();
                 self.report(Report::Exited { exit, expected: false });
                 self.life.exit = None;
                 self.back_off(tries, error, false);
@@ -249,6 +286,7 @@ impl Step<'_> {
             State::Running { pid, .. } => {
                 let pid = *pid;
                 self.ended(exit);
+                self.after();
                 self.ended_by_itself(pid, exit);
             }
             State::Stopping { pid, kill_at } => {
@@ -272,6 +310,8 @@ impl Step<'_> {
             }
             // Nobody of ours is alive in these: the pid was not this process' any more.
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Backoff { .. }
             | State::Resting { .. }
@@ -289,10 +329,13 @@ impl Step<'_> {
                 self.life.state = State::Emptying { group, kill_at, look_at, kills };
             }
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Launching { .. }
             | State::Failing { .. }
             | State::Starting { .. }
+            | State::Abandoning { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Resting { .. }
@@ -305,7 +348,7 @@ impl Step<'_> {
 
     fn signal_failed(&mut self, signal: Signal, error: String) {
         match self.life.state {
-            State::Stopping { pid, .. } => {
+            State::Stopping { pid, .. } | State::Abandoning { pid, .. } => {
                 self.report(Report::SignalFailed { pid, signal, error });
                 self.enter(State::Unknown { pid }, 0);
             }
@@ -314,6 +357,8 @@ impl Step<'_> {
                 self.stopped(group);
             }
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Launching { .. }
             | State::Failing { .. }
@@ -331,7 +376,7 @@ impl Step<'_> {
         let now = self.now.mono;
         match self.life.state {
             State::Starting { pid, since, .. } => {
-                if now >= since + seconds(self.policy.startsecs) {
+                if !self.policy.waits_for_ready() && now >= since + seconds(self.policy.startsecs) {
                     self.succeed(pid, since);
                 }
             }
@@ -352,8 +397,17 @@ impl Step<'_> {
                     self.life.state = State::Stopping { pid, kill_at: now + self.kill_pause() };
                 }
             }
+            State::Abandoning { pid, ref mut kill_at, .. } => {
+                if now >= *kill_at {
+                    *kill_at = now + seconds(self.policy.stopwaitsecs).max(MIN_KILL_PAUSE);
+                    self.report(Report::Killing { pid });
+                    self.signal(pid, self.policy.killasgroup, SIGKILL);
+                }
+            }
             State::Emptying { group, kill_at, look_at, kills } => self.look(group, kill_at, look_at, kills),
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Launching { .. }
             | State::Failing { .. }
@@ -381,21 +435,27 @@ impl Step<'_> {
         }
     }
 
-    fn spawn(&mut self, tries: u32) {
-        self.life.exit = None;
-        self.life.error = None;
-        self.enter(State::Spawning { tries, stop: false }, tries);
-        self.out.push(Action::Spawn);
-    }
-
     fn succeed(&mut self, pid: i32, since: Duration) {
         self.enter(State::Running { pid, since }, 0);
         self.report(Report::Success { startsecs: self.policy.startsecs });
     }
 
-    fn send_stop(&mut self, pid: i32) {
+    pub(super) fn send_stop(&mut self, pid: i32) {
         let kill_at = self.now.mono + seconds(self.policy.stopwaitsecs);
         self.enter(State::Stopping { pid, kill_at }, 0);
+        self.ask_to_stop(pid);
+    }
+
+    /// By `stop_command`, or by the stop signal.
+    pub(super) fn ask_to_stop(&mut self, pid: i32) {
+        if self.policy.hooks.as_ref().is_some_and(|hooks| hooks.stop.is_some()) {
+            self.out.push(Action::Hook(Hook::Stop));
+        } else {
+            self.signal_stop(pid);
+        }
+    }
+
+    pub(super) fn signal_stop(&mut self, pid: i32) {
         self.signal(pid, self.policy.stopasgroup, self.policy.stopsignal);
         // A process that was stopped by a signal would never see ours.
         if self.policy.stopsignal != SIGCONT && self.policy.stopsignal != SIGKILL {
@@ -457,7 +517,10 @@ impl Step<'_> {
     }
 
     /// → STOPPED, and on from there when a start was asked for meanwhile.
-    fn stopped(&mut self, pid: i32) {
+    pub(super) fn stopped(&mut self, pid: i32) {
+        if pid != 0 {
+            self.after();
+        }
         self.change(State::Stopped, 0, pid, true);
         if self.life.wanted == Wanted::Up {
             self.spawn(0);
@@ -465,7 +528,7 @@ impl Step<'_> {
     }
 
     /// STARTING → BACKOFF, and on to FATAL when patience is over, or STOPPED when that was asked for (`stop`) or it is not wanted any more.
-    fn back_off(&mut self, tries: u32, error: String, stop: bool) {
+    pub(super) fn back_off(&mut self, tries: u32, error: String, stop: bool) {
         let tries = tries.saturating_add(1);
         self.life.error = Some(error);
         let pause = match self.policy.policy.restart {
@@ -481,7 +544,7 @@ impl Step<'_> {
         }
     }
 
-    fn enter(&mut self, to: State, tries: u32) {
+    pub(super) fn enter(&mut self, to: State, tries: u32) {
         let pid = to.pid().or(self.life.state.pid()).unwrap_or(0);
         self.change(to, tries, pid, true);
     }
@@ -496,7 +559,7 @@ impl Step<'_> {
         }
     }
 
-    fn report(&mut self, report: Report) {
+    pub(super) fn report(&mut self, report: Report) {
         self.out.push(Action::Report(report));
     }
 }

@@ -54,10 +54,13 @@ impl Supervisor {
             State::Exited => on.failure,
             State::Fatal => on.fatal,
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Launching { .. }
             | State::Failing { .. }
             | State::Starting { .. }
+            | State::Abandoning { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Resting { .. }
@@ -89,10 +92,13 @@ impl Supervisor {
             State::Fatal => true,
             State::Exited => !is_expected(entry),
             State::Stopped
+            | State::Waiting { .. }
+            | State::Preparing { .. }
             | State::Spawning { .. }
             | State::Launching { .. }
             | State::Failing { .. }
             | State::Starting { .. }
+            | State::Abandoning { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Resting { .. }

@@ -4,6 +4,7 @@
 //! [`Supervisor::next_deadline`]. Does not own: descriptors, pids of anything else, log files, clients' buffers; no I/O.
 
 mod ending;
+mod gate;
 mod jobs;
 mod listeners;
 mod reload;
@@ -29,7 +30,7 @@ pub use view::{LogPaths, Surroundings, Traffic};
 
 use crate::config::{Config, Group, LogLevel, Signal};
 use crate::event::Event;
-use crate::program::{self, Exit, Now, SpawnFailure};
+use crate::program::{self, Exit, Hook, Now, SpawnFailure};
 use crate::protocol::{Code, Line};
 use crate::sorted::{Map, Set};
 use jobs::Job;
@@ -116,6 +117,10 @@ pub enum Input {
 pub enum Action {
     /// Start a process; answer with `Spawned` or `SpawnFailed`.
     Spawn(ProcessId),
+    /// Run a hook of a process; answer with `HookEnded`.
+    Hook(ProcessId, Hook),
+    /// Kill a hook of a process; it is answered all the same.
+    EndHook(ProcessId, Hook),
     /// Send a signal; answer with `SignalFailed` when it fails otherwise than for want of a process.
     Signal {
         /// On whose behalf.
@@ -192,6 +197,7 @@ pub struct Supervisor {
     scratch: program::Actions,
     /// The code to leave with.
     exit_code: u8,
+    gate: gate::Gate,
     /// A shutdown under way that may take no longer than `shutdown_timeout`.
     limited: Option<ending::Limited>,
 }
@@ -227,6 +233,7 @@ impl Supervisor {
             next_job: 0,
             scratch: Vec::new(),
             exit_code: 0,
+            gate: gate::Gate::default(),
             limited: None,
         }
     }
@@ -241,6 +248,9 @@ impl Supervisor {
                     if let Some(entry) = self.table.entry_mut(id) {
                         entry.starts = entry.starts.saturating_add(1);
                     }
+                }
+                if let program::Input::HookEnded(hook, _) = &input {
+                    self.gate.hook_ended(id, *hook);
                 }
                 self.step(id, input, now, out);
             }
@@ -263,6 +273,9 @@ impl Supervisor {
             Input::Deadline => self.deadline(now, out),
         }
         self.advance(now, out);
+        while self.open_gates(now, out) {
+            self.advance(now, out);
+        }
         self.tick_as_wanted(now, out);
         self.dispatch(out);
         self.tell_losses(now, out);
@@ -403,6 +416,7 @@ impl Supervisor {
             if let Some(at) = after {
                 self.deadlines.insert((at, id));
             }
+            self.gate.note(id, Some(&entry.life.state));
             self.table.reindex(id);
             for action in actions.drain(..) {
                 self.translate(id, action, out);
@@ -420,6 +434,13 @@ impl Supervisor {
         let Some(entry) = self.table.entry(id) else { return };
         match action {
             program::Action::Spawn => out.push(Action::Spawn(id)),
+            program::Action::Hook(hook) => {
+                self.gate.hook_begins(id, hook);
+                out.push(Action::Hook(id, hook));
+            }
+            program::Action::EndHook(hook) => out.push(Action::EndHook(id, hook)),
+            // Nobody waits for it yet.
+            program::Action::HealthChanged => {}
             program::Action::Signal { pid, group, signal } => out.push(Action::Signal { id, pid, group, signal }),
             program::Action::LookForGroup { group } => out.push(Action::LookForGroup { id, group }),
             program::Action::Report(report) => {

@@ -180,6 +180,7 @@ impl Supervisor {
             }
             let (forgotten, added) = self.table.replace_group(&group, &change.unchanged);
             self.replace_listeners(&group, change.settings, &forgotten, &added);
+            forgotten.iter().for_each(|id| self.gate.forget(*id));
             out.extend(forgotten.into_iter().map(Action::Removed));
             out.extend(added.iter().copied().map(Action::Added));
             started.extend(added);
@@ -226,7 +227,10 @@ impl Supervisor {
 
     fn remove_group(&mut self, group: &str, out: &mut Vec<Action>) {
         let forgotten = self.table.remove_group(group);
-        forgotten.iter().for_each(|id| self.listeners.remove(*id));
+        for id in &forgotten {
+            self.listeners.remove(*id);
+            self.gate.forget(*id);
+        }
         self.listeners.remove_pool(group);
         out.extend(forgotten.into_iter().map(Action::Removed));
         self.publish(Event::GroupRemoved { group: group.to_string() }, out);

@@ -186,6 +186,8 @@ impl Bench {
             Action::Signal { id, group, signal, .. } => {
                 Some(format!("{}{} {}", if *group { "group " } else { "" }, signal.0, self.name(*id)))
             }
+            Action::Hook(id, hook) => Some(format!("{hook} {}", self.name(*id))),
+            Action::EndHook(id, hook) => Some(format!("end {hook} {}", self.name(*id))),
             Action::LookForGroup { id, .. } => Some(format!("look {}", self.name(*id))),
             Action::Reply(ClientId(client), line) => Some(format!("{client}: {}", shown(line))),
             Action::ReadConfig(_) => Some("read".to_string()),

@@ -13,6 +13,7 @@ mod input;
 mod json;
 mod login;
 mod logs;
+mod options;
 mod screen;
 mod server;
 mod shell;
@@ -20,6 +21,8 @@ mod ssh;
 mod start;
 mod status;
 mod stream;
+mod top;
+mod wait;
 mod watch;
 mod words;
 
@@ -134,6 +137,9 @@ impl Session {
             Action::Fg => self.fg(arguments),
             Action::Event => self.event(arguments),
             Action::Watch => self.watch(arguments),
+            Action::Wait => self.wait(arguments),
+            Action::Rolling => self.rolling(arguments),
+            Action::Top => self.top(arguments),
             Action::Why => self.why(arguments),
             Action::Config => self.config(arguments),
             Action::Healthy => self.healthy(arguments),

@@ -152,6 +152,8 @@ impl Watch {
                     self.left = true;
                 }
                 Action::Signal { .. }
+                | Action::Hook(..)
+                | Action::EndHook(..)
                 | Action::LookForGroup { .. }
                 | Action::LookUp { .. }
                 | Action::Log(..)

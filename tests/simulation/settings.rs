@@ -65,6 +65,7 @@ fn channel() -> Channel {
         capture_maxbytes: 0,
         events_enabled: false,
         syslog: false,
+        upkeep: visor::config::Upkeep::default(),
     }
 }
 
@@ -86,6 +87,9 @@ fn policy(rng: &mut Rng) -> Policy {
 pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
     let stopasgroup = rng.chance(25);
     Process {
+        conditions: None,
+        checks: None,
+        hooks: None,
         section: format!("program:{group}"),
         command: format!("/bin/{name}"),
         argv: Ok(vec![format!("/bin/{name}")]),
@@ -113,7 +117,9 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         policy: policy(rng),
         schedule: None,
         listen: Vec::new(),
+        operate: Vec::new(),
         limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },
+        log_lines: visor::config::LogLines::default(),
     }
 }
 

@@ -250,7 +250,9 @@ impl World {
                     self.feed(Input::LookedUp(job, failures))?;
                 }
                 Action::ReadConfig(job) => self.reads.push(job),
-                Action::Log(..)
+                Action::Hook(..)
+                | Action::EndHook(..)
+                | Action::Log(..)
                 | Action::Event(_)
                 | Action::Deliver(..)
                 | Action::Reply(..)
