@@ -2,11 +2,10 @@
 
 use super::document::{Document, Section};
 use super::error::Mistake;
-use super::schedule;
 use super::server::{INET, RPC, UNIX};
 use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
-use super::{limits, logline};
+use super::{check, limits, logline, schedule};
 
 use crate::order;
 
@@ -75,7 +74,7 @@ const VISOR: [&str; 13] = [
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 49] = [
+const PROGRAM: [&str; 54] = [
     "command",
     "process_name",
     "numprocs",
@@ -125,7 +124,14 @@ const PROGRAM: [&str; 49] = [
     "clear_env",
     "extends",
     "operate",
+    "depends_on",
+    "on_dependency_failure",
+    "dependent_startup",
+    "dependent_startup_wait_for",
+    "dependent_startup_inherit_priority",
 ];
+/// What every kind of program may have.
+const OF_PROGRAMS: [&[&str]; 5] = [&PROGRAM, &limits::KEYS, &logline::KEYS, &check::KEYS, &schedule::KEYS];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;
 /// Longer names are not compared.
@@ -141,6 +147,11 @@ enum Keys {
     Unknown,
 }
 
+/// Those of every kind of program, and more.
+fn of_programs(more: &[&'static str]) -> Keys {
+    Keys::Listed([&OF_PROGRAMS.concat(), more].concat())
+}
+
 fn keys(section: &str) -> Keys {
     let listed = |keys: &[&'static str]| Keys::Listed(keys.to_vec());
     match section {
@@ -148,19 +159,17 @@ fn keys(section: &str) -> Keys {
         "supervisorctl" => return listed(&CTL),
         "include" => return listed(&["files"]),
         "visor" => return listed(&VISOR),
-        PROGRAM_DEFAULT => {
-            return Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &schedule::KEYS].concat());
-        }
+        PROGRAM_DEFAULT => return of_programs(&[]),
         _ => {}
     }
     if section.starts_with("program:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &schedule::KEYS].concat())
+        of_programs(&[])
     } else if section.starts_with("eventlistener:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &schedule::KEYS, &LISTENER].concat())
+        of_programs(&LISTENER)
     } else if section.starts_with("fcgi-program:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &schedule::KEYS, &FCGI].concat())
+        of_programs(&FCGI)
     } else if section.starts_with(TEMPLATE) {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &logline::KEYS, &schedule::KEYS, &LISTENER, &FCGI].concat())
+        of_programs(&[&LISTENER[..], &FCGI].concat())
     } else if section.starts_with("group:") {
         listed(&GROUP)
     } else if section.starts_with(RPC) || section.starts_with("ctlplugin:") {
@@ -185,11 +194,9 @@ pub(super) fn unknown(document: &Document) -> Vec<Mistake> {
             Keys::Listed(known) => found.extend(unknown_keys(section, &known)),
         }
     }
-    let every: Vec<&'static str> = PROGRAM
+    let every: Vec<&'static str> = OF_PROGRAMS
+        .concat()
         .iter()
-        .chain(&limits::KEYS)
-        .chain(&logline::KEYS)
-        .chain(&schedule::KEYS)
         .chain(&SUPERVISORD)
         .chain(&CTL)
         .chain(&UNIX_KEYS)

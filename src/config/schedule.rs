@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::document::Section;
 use super::host::{Host, ReadError};
 use super::reader::{Names, Reader};
-use super::types::Process;
 use super::value;
 use crate::schedule::{Cron, Overlap, Schedule, When, Zone};
 
@@ -163,14 +162,6 @@ fn understood(path: &str, found: Result<Vec<u8>, ReadError>) -> Result<Zone, Str
         Ok(bytes) => Zone::compiled(&bytes).ok_or_else(|| format!("`{path}` is no file of a time zone")),
         Err(ReadError::Missing) => Err(format!("`{path}` is missing")),
         Err(ReadError::Unreadable(reason)) => Err(format!("cannot read `{path}`: {reason}")),
-    }
-}
-
-/// Whether two processes differ in nothing but their schedules: then a running one goes on.
-pub(super) fn differ_in_schedule_alone(one: &Process, other: &Process) -> bool {
-    one.schedule.is_some() && other.schedule.is_some() && {
-        let same = Process { schedule: other.schedule.clone(), ..one.clone() };
-        same == *other
     }
 }
 

@@ -185,9 +185,13 @@ impl Daemon {
                     self.read_gateway_errors(pid);
                 }
                 Token::Signals
+                | Token::WallClock
                 | Token::Pipe(_)
                 | Token::Status(_)
                 | Token::Stdin(_)
+                | Token::Check(_)
+                | Token::Line(_)
+                | Token::Notify(_)
                 | Token::Console(_)
                 | Token::Foreground => {}
             }

@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 
+use super::words::Given;
 use super::{Daemon, Token, clock, environment};
 use crate::config::{Channel, Logfile, Process};
 use crate::program::{self, Now, SpawnFailure, SpawnFailureKind};
@@ -22,10 +24,13 @@ impl Daemon {
             return;
         }
         let Some(entry) = self.supervisor.entry(id) else { return };
-        let (process, group) = (std::sync::Arc::clone(&entry.config), entry.group.clone());
+        let (process, group) = (Arc::clone(&entry.config), entry.group.clone());
         self.outputs.prepare(id, &mut self.poll);
         let input = match self.fork(id, &process, &group) {
-            Ok(pid) => program::Input::Spawned { pid },
+            Ok(pid) => {
+                self.outputs.introduce(id, &process, &group, pid);
+                program::Input::Spawned { pid }
+            }
             Err(failure) => program::Input::SpawnFailed(failure),
         };
         let failed = matches!(input, program::Input::SpawnFailed(_));
@@ -59,7 +64,7 @@ impl Daemon {
         self.input(Input::LookedUp(job, failures), now);
     }
 
-    fn fork(&mut self, id: ProcessId, process: &Process, group: &str) -> Result<i32, SpawnFailure> {
+    fn fork(&mut self, id: ProcessId, process: &Arc<Process>, group: &str) -> Result<i32, SpawnFailure> {
         let argv = match &process.argv {
             Ok(argv) => argv,
             Err(text) => return Err(other_failure(text.clone())),
@@ -71,6 +76,7 @@ impl Daemon {
             .map_err(other_failure)?;
         let path = find_command(word, &environment::search_path(&env))?;
         let limits = self.limits_of(id, process, group, &mut env)?;
+        let given = Given::prepare(process, &mut env)?;
         let credentials =
             process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
@@ -90,17 +96,20 @@ impl Daemon {
             stdin: match (socket, &process.tty) {
                 (Some(socket), _) => Stdin::Fd(socket.as_fd()),
                 (None, Some(_)) => Stdin::Terminal,
+                (None, None) if self.options.bare.is_some() => Stdin::Null,
                 (None, None) => Stdin::Pipe,
             },
             stdout: output(&process.stdout),
             stderr: output(&process.stderr),
             keep: &[],
             listen: &listening,
+            extra: given.extra(),
             confined: false,
         };
         let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
         let pid = child.pid;
         self.trees.led_by(id, pid);
+        self.checks.begin(id, process, pid, given, &mut self.poll);
         self.adopt_child(id, child);
         Ok(pid)
     }
@@ -127,7 +136,7 @@ impl Daemon {
     /// Words a failed step between fork and exec, and leaves the original's words in the log where it leaves them.
     fn exec_failure(&mut self, id: ProcessId, error: &SpawnError) -> SpawnFailure {
         let Some(entry) = self.supervisor.entry(id) else { return other_failure(error.to_string()) };
-        let process = std::sync::Arc::clone(&entry.config);
+        let process = Arc::clone(&entry.config);
         let name = crate::sys::errno_name(error.errno);
         let text = match error.stage {
             Stage::Exec => {
@@ -162,7 +171,7 @@ impl Daemon {
         };
         let stream = if process.redirect_stderr { Stream::Stdout } else { Stream::Stderr };
         let told = format!("supervisor: {text}\nsupervisor: child process was not spawned\n");
-        let now = clock::now().mono;
+        let now = clock::now();
         self.outputs.write(id, stream, told.as_bytes(), now, &mut self.poll);
         // Only what the look-up of the command finds has a code of its own, as in the original.
         SpawnFailure { kind: SpawnFailureKind::Other, text }
@@ -182,7 +191,7 @@ pub(super) fn other_failure(text: String) -> SpawnFailure {
 }
 
 /// Finds a command as the original does, in its words when it cannot be run.
-fn find_command(word: &str, search_path: &str) -> Result<PathBuf, SpawnFailure> {
+pub(super) fn find_command(word: &str, search_path: &str) -> Result<PathBuf, SpawnFailure> {
     command::find(word, search_path).map_err(|lookup| {
         let (kind, text) = match lookup {
             Lookup::NotFound => (SpawnFailureKind::NoFile, format!("can't find command '{word}'")),

@@ -4,7 +4,9 @@
 //! [`crate::supervisor`]; system calls, which are in [`crate::sys`].
 
 mod actions;
+mod attempts;
 mod cgroups;
+mod checks;
 mod children;
 mod client;
 mod clients;
@@ -22,14 +24,20 @@ mod listeners;
 mod log_requests;
 mod machine;
 mod outputs;
+mod packing;
 mod pipes;
 mod requests;
+mod retune;
 mod rights;
 mod setup;
+mod shaper;
+mod shaping;
 mod sockets;
 mod streams;
 mod trees;
 mod voice;
+mod wall_clock;
+mod words;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -58,6 +66,8 @@ use outputs::Outputs;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Token {
     Signals,
+    /// The alarm that rings at a moment of the wall clock.
+    WallClock,
     Listener(usize),
     Client(ClientId),
     /// A child's output.
@@ -66,6 +76,12 @@ enum Token {
     Status(ProcessId),
     /// A child's stdin that was full.
     Stdin(ProcessId),
+    /// What an attempt of a check waits for.
+    Check(ProcessId),
+    /// By which a child says that it is ready.
+    Line(ProcessId),
+    /// A child's `NOTIFY_SOCKET`.
+    Notify(ProcessId),
     /// An inherited descriptor that was full.
     Console(RawFd),
     /// Whether the command in the foreground has executed its file.
@@ -108,8 +124,12 @@ struct Daemon {
     clients: Clients,
     refusals: rights::Refusals,
     outputs: Outputs,
+    /// Pipes that rest are the first to get room in a console.
+    pipes_first: bool,
+    checks: checks::Checks,
     sockets: sockets::Sockets,
     trees: trees::Trees,
+    wall_clock: wall_clock::WallClock,
     /// What is to be done, in order.
     actions: VecDeque<Action>,
     /// Reused by every call of the supervisor.
@@ -133,6 +153,8 @@ impl Daemon {
         // Whoever started us may have left zombies, of which no signal tells.
         self.reap(clock::now());
         while !self.leaving {
+            self.align_checks();
+            self.await_wall_clock();
             let timeout = self.patience();
             if let Err(error) = self.poll.wait(timeout, &mut events) {
                 self.complain(&format!("cannot poll: {error}"));
@@ -144,10 +166,12 @@ impl Daemon {
             self.take_signals(now);
             self.read_outputs(&events, now);
             self.serve_clients(&events, now);
+            self.hear_wall_clock(&events, now);
             self.take_due_timers(now);
             #[cfg(feature = "fault-injection")]
             self.inject_panic();
             self.carry_out(now);
+            self.pack(now);
             self.flush_clients(now);
         }
     }
@@ -173,8 +197,11 @@ impl Daemon {
             self.supervisor.next_deadline(),
             self.listen_again,
             self.trees.deadline(),
+            self.checks.deadline(),
             self.foreground_deadline(),
             self.gateway.deadline(),
+            self.wall_clock.deadline(),
+            self.outputs.due,
         ];
         #[cfg(feature = "fault-injection")]
         let deadlines = [&deadlines[..], &[self.panic_at]].concat();
@@ -185,6 +212,8 @@ impl Daemon {
         self.kill_late_foreground(now);
         self.look_for_held(now);
         self.look_after_gateway(now);
+        self.tell_dropped(now);
+        self.run_due_checks(now);
         if self.supervisor.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Deadline, now);
         }
@@ -202,6 +231,7 @@ impl Daemon {
         self.supervisor.handle(input, now, &mut decided);
         self.actions.extend(decided.drain(..));
         self.decided = decided;
+        self.checks.touch();
     }
 
     /// Carries out actions until none is left; what they lead to is queued behind them.

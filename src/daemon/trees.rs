@@ -92,6 +92,15 @@ impl Trees {
         }
     }
 
+    /// Other limits for a program that runs, if it has a cgroup; what cannot be had.
+    pub fn retune(&mut self, id: ProcessId, name: &str, limits: &crate::config::Limits) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.trees.get(&id).is_some_and(|tree| tree.account.cgroup().is_some()) {
+            self.cgroups.prepare(name, limits, &mut warnings);
+        }
+        warnings
+    }
+
     /// A program is known no more.
     pub fn remove(&mut self, id: ProcessId) {
         let Some(tree) = self.trees.remove(&id) else { return };
@@ -308,7 +317,7 @@ impl Daemon {
 }
 
 /// Limits as the kernel has them.
-fn own_limits(wanted: &crate::config::Limits) -> Limits {
+pub(super) fn own_limits(wanted: &crate::config::Limits) -> Limits {
     const REALTIME: u8 = 1;
     const BEST_EFFORT: u8 = 2;
     const IDLE: u8 = 3;

@@ -3,6 +3,7 @@
 //! Owns: states, transitions, timers, the wording of what happened. Does not own: the clock, kill, logs or any other effect;
 //! [`step`] is given the time and returns what it wants done.
 
+mod check;
 mod describe;
 mod exit;
 mod hook;
@@ -13,7 +14,8 @@ mod state;
 mod step;
 mod time;
 
-pub use describe::{describe, why};
+pub use check::{Due, Purpose, Schedule, Verdict};
+pub use describe::{describe, uptime, why};
 pub use exit::Exit;
 pub use hook::Hook;
 pub use input::{Action, Actions, Input, SpawnFailure, SpawnFailureKind};

@@ -7,12 +7,17 @@ mod ending;
 mod gate;
 mod jobs;
 mod listeners;
+mod relations;
 mod reload;
+mod scale;
+mod schedules;
 mod shutdown;
 mod starts;
 mod table;
 mod view;
 
+#[cfg(test)]
+mod gate_tests;
 #[cfg(test)]
 mod reload_tests;
 #[cfg(test)]
@@ -25,10 +30,10 @@ use std::time::Duration;
 
 pub use jobs::JobId;
 pub use listeners::ListenerFacts;
-pub use table::{Entry, ProcessId, Target};
+pub use table::{Entry, Notes, ProcessId, Target};
 pub use view::{LogPaths, Surroundings, Traffic};
 
-use crate::config::{Config, Group, LogLevel, Signal};
+use crate::config::{Config, Group, LogLevel, Process, Signal};
 use crate::event::Event;
 use crate::program::{self, Exit, Hook, Now, SpawnFailure};
 use crate::protocol::{Code, Line};
@@ -64,6 +69,15 @@ pub enum Ask {
     Reread,
     /// Read the configuration and make it so; empty = every group.
     Update(Vec<String>),
+    /// Read the configuration and say what an update of these groups would do; empty = every group.
+    Preview(Vec<String>),
+    /// Have so many processes of a program, until the next update of its group.
+    Scale {
+        /// Its name, as in its section.
+        program: String,
+        /// How many.
+        count: u32,
+    },
     /// Activate groups of the configuration read last.
     Add(Vec<String>),
     /// Forget groups that are down.
@@ -106,10 +120,14 @@ pub enum Input {
     Happened(Event),
     /// A listener wrote to its stdout.
     ListenerSaid(ProcessId, Vec<u8>),
+    /// What checks and the program itself say of a process beside its states.
+    Noted(ProcessId, Notes),
     /// The bytes of [`Action::Deliver`] could not be written.
     NotDelivered(ProcessId),
     /// [`Supervisor::next_deadline`] has passed.
     Deadline,
+    /// [`Supervisor::next_wall_deadline`] has passed, or the wall clock was set.
+    ClockLookedAt,
 }
 
 /// What is to be done.
@@ -156,10 +174,21 @@ pub enum Action {
     Reply(ClientId, Line),
     /// Read the configuration file; answer with [`Input::ConfigRead`].
     ReadConfig(JobId),
+    /// The same with another `numprocs` of a program.
+    ReadScaled {
+        /// Who asks.
+        job: JobId,
+        /// Its name, as in its section.
+        program: String,
+        /// How many.
+        count: u32,
+    },
     /// A process became known: make its logs ready.
     Added(ProcessId),
     /// A process is forgotten: close its logs.
     Removed(ProcessId),
+    /// A process goes on with other settings; those it had before.
+    Tuned(ProcessId, Arc<Process>),
     /// The new configuration's own settings of visor hold from now on.
     Adopt(Arc<Config>),
     /// All is stopped: go.
@@ -200,6 +229,7 @@ pub struct Supervisor {
     gate: gate::Gate,
     /// A shutdown under way that may take no longer than `shutdown_timeout`.
     limited: Option<ending::Limited>,
+    schedules: schedules::Schedules,
 }
 
 /// Requests under way at once; more are answered `busy`.
@@ -222,6 +252,7 @@ impl Supervisor {
             listeners.add(group, &ids);
             out.extend(ids.into_iter().map(Action::Added));
         }
+        table.relate();
         Supervisor {
             phase: Phase::Starting,
             configured: config,
@@ -235,6 +266,7 @@ impl Supervisor {
             exit_code: 0,
             gate: gate::Gate::default(),
             limited: None,
+            schedules: schedules::Schedules::default(),
         }
     }
 
@@ -247,6 +279,7 @@ impl Supervisor {
                     self.number_used_again(pid, now, out);
                     if let Some(entry) = self.table.entry_mut(id) {
                         entry.starts = entry.starts.saturating_add(1);
+                        entry.notes = Notes::default();
                     }
                 }
                 if let program::Input::HookEnded(hook, _) = &input {
@@ -269,8 +302,14 @@ impl Supervisor {
             Input::ReloadSignal => self.reload_signal(out),
             Input::Happened(event) => self.publish(event, out),
             Input::ListenerSaid(id, bytes) => self.listener_said(id, &bytes, out),
+            Input::Noted(id, notes) => {
+                if let Some(entry) = self.table.entry_mut(id) {
+                    entry.notes = notes;
+                }
+            }
             Input::NotDelivered(id) => self.not_delivered(id, out),
             Input::Deadline => self.deadline(now, out),
+            Input::ClockLookedAt => self.run_due(now, out),
         }
         self.advance(now, out);
         while self.open_gates(now, out) {
@@ -285,7 +324,7 @@ impl Supervisor {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         let process = self.deadlines.first().map(|(at, _)| *at);
-        [process, self.remind_at, self.listeners.deadline()].into_iter().flatten().min()
+        [process, self.remind_at, self.listeners.deadline(), self.schedules.deadline()].into_iter().flatten().min()
     }
 
     /// Where visor is in its life.
@@ -361,9 +400,10 @@ impl Supervisor {
             self.publish(Event::GroupAdded { group }, out);
         }
         self.publish(Event::SupervisorRunning, out);
+        self.plan_runs(now);
         for id in self.table.in_start_order() {
-            if self.table.entry(id).is_some_and(|entry| entry.config.autostart) {
-                self.step(id, program::Input::Start, now, out);
+            if self.table.entry(id).is_some_and(|entry| entry.config.starts_at_boot()) {
+                self.start_with_needs(id, now, out);
             }
         }
     }
@@ -398,6 +438,9 @@ impl Supervisor {
             self.deadlines.pop_first();
             self.step(id, program::Input::Deadline, now, out);
         }
+        if self.schedules.deadline().is_some_and(|at| at <= now.mono) {
+            self.run_due(now, out);
+        }
         self.remind(now, out);
         self.tick_if_due(now, out);
     }
@@ -425,6 +468,7 @@ impl Supervisor {
             if !was_over && self.table.entry(id).is_some_and(|entry| is_over(&entry.life.state)) {
                 self.over(id, now, out);
             }
+            self.run_queued(id, now, out);
         }
         actions.clear();
         self.scratch = actions;
@@ -439,8 +483,13 @@ impl Supervisor {
                 out.push(Action::Hook(id, hook));
             }
             program::Action::EndHook(hook) => out.push(Action::EndHook(id, hook)),
-            // Nobody waits for it yet.
-            program::Action::HealthChanged => {}
+            program::Action::HealthChanged => {
+                if let Some(health) = entry.life.health.clone() {
+                    let (process, group) = (entry.config.name.clone(), entry.group.clone());
+                    let pid = entry.life.state.pid().unwrap_or(0);
+                    self.publish(Event::Health { process, group, pid, health }, out);
+                }
+            }
             program::Action::Signal { pid, group, signal } => out.push(Action::Signal { id, pid, group, signal }),
             program::Action::LookForGroup { group } => out.push(Action::LookForGroup { id, group }),
             program::Action::Report(report) => {
@@ -472,8 +521,10 @@ impl Supervisor {
             Ask::Restart(names) => self.ask_restart(client, &names, out),
             Ask::Reread => self.ask_reread(client, out),
             Ask::Update(groups) => self.ask_update(client, groups, out),
+            Ask::Preview(groups) => self.ask_preview(client, groups, out),
+            Ask::Scale { program, count } => self.ask_scale(client, program, count, out),
             Ask::Add(groups) => self.ask_add(client, &groups, now, out),
-            Ask::Remove(groups) => self.ask_remove(client, &groups, out),
+            Ask::Remove(groups) => self.ask_remove(client, &groups, now, out),
             Ask::Reload => self.ask_reload(Some(client), out),
             Ask::Shutdown => {
                 out.push(Action::Reply(client, Line::Ok(String::new())));

@@ -2,6 +2,7 @@
 //!
 //! A file per subject. Nothing sleeps a fixed time; what cannot be had on this machine is said on stderr.
 
+mod checks;
 mod console;
 mod control;
 mod delegation;
@@ -14,6 +15,9 @@ mod gateway_trouble;
 mod kernel;
 mod limits;
 mod listening;
+mod live;
+mod loglines;
+mod operation;
 mod output;
 mod personality;
 mod policies;
@@ -21,6 +25,7 @@ mod reading;
 mod reaping;
 mod reload;
 mod rights;
+mod schedules;
 mod signals;
 mod socket;
 mod start_stop;
