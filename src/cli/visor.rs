@@ -101,7 +101,8 @@ const AFTER: &str = "
 `visor check` reads the configuration, lists every mistake and leaves with 0 or 2; with --dump it prints what it understood.
 As PID 1 with --machine, or with `[visor] machine=true`, it is the init of a machine: TERM powers it off, INT (Ctrl-Alt-Del) reboots it,
 and the kernel's command line may say `visor.config=FILE` or `single`, which is a shell on the console and nothing else.
-Of several commands, or those of a Procfile, the first that ends ends all, with its exit code; a `--` that is meant for a command is written `\\--`.
+Of several commands, or those of a Procfile, the first that ends ends all, with its exit code; a `--` that is meant for a command
+and not followed by an option is written `\\--`.
 Called as `supervisord` it takes that program's options. Talk to a running visor with `svc`.
 
 Example: visor -c /etc/supervisord.conf
@@ -185,18 +186,29 @@ impl RunArgs {
     }
 }
 
-/// One command, or several between lone `--`; a word `\--` is a `--` of the command.
+/// The words of one command, or of several with a lone `--` between them. It is the command's own when an option or nothing follows, as in
+/// `npm run x -- --port 80`, and when it is written `\--`.
+fn split(words: &[OsString]) -> Vec<Vec<OsString>> {
+    let mut commands = vec![Vec::new()];
+    let mut rest = words.iter().peekable();
+    while let Some(word) = rest.next() {
+        let separates = word == SEPARATOR && rest.peek().is_some_and(|next| !next.as_encoded_bytes().starts_with(b"-"));
+        if separates {
+            commands.push(Vec::new());
+        } else if let Some(command) = commands.last_mut() {
+            command.push(if word == QUOTED { SEPARATOR.into() } else { word.clone() });
+        }
+    }
+    commands
+}
+
 fn commands(run: RunArgs, words: &[OsString]) -> Result<VisorCommand, String> {
-    let meant = |word: &OsString| if word == QUOTED { OsString::from(SEPARATOR) } else { word.clone() };
-    let mut commands: Vec<Vec<OsString>> =
-        words.split(|word| word == SEPARATOR).map(|words| words.iter().map(meant).collect()).collect();
+    let mut commands = split(words);
     if run.procfile.is_some() {
         return Err("`--procfile` goes with no other configuration or command".to_owned());
     }
     if commands.iter().any(Vec::is_empty) {
-        return Err(
-            "a command is empty: a lone `--` separates commands, `\\--` stands for one that is meant".to_owned()
-        );
+        return Err("the first command is empty".to_owned());
     }
     if commands.len() == 1
         && let Some(argv) = commands.pop()
@@ -321,6 +333,40 @@ mod tests {
         assert_eq!(read(&["--machine"]), Ok(VisorCommand::Run { config: None, strict: false, machine: true }));
         for words in [&["--machine", "check"][..], &["--machine", "--", "x"]] {
             assert_eq!(message(words), "Error: `--machine` takes no command");
+        }
+    }
+
+    #[test]
+    fn lone_dashes_separate_commands_unless_an_option_follows_or_they_are_quoted() {
+        let split = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let shown = |words: Vec<OsString>| words.join(std::ffi::OsStr::new(" ")).into_string().unwrap();
+            split(&words).into_iter().map(shown).collect::<Vec<_>>()
+        };
+        assert_eq!(split("a b"), ["a b"]);
+        assert_eq!(split("a x -- b -- c -y"), ["a x", "b", "c -y"]);
+        assert_eq!(split("npm run x -- --port 80"), ["npm run x -- --port 80"]);
+        assert_eq!(split("a \\-- b -- c --"), ["a -- b", "c --"]);
+        assert_eq!(split("-- b"), ["", "b"]);
+    }
+
+    #[test]
+    fn several_commands_and_procfiles_take_no_options_of_one() {
+        let several = |commands: &[&[&str]]| {
+            let commands = commands.iter().map(|words| words.iter().map(|word| (*word).to_owned()).collect());
+            Ok(VisorCommand::Several(Bares::Commands(commands.collect())))
+        };
+        assert_eq!(read(&["--", "a", "x", "--", "b"]), several(&[&["a", "x"], &["b"]]));
+        assert_eq!(read(&["--procfile=P"]), Ok(VisorCommand::Several(Bares::Procfile("P".to_owned()))));
+        let options = "Error: several commands take none of the options of one, and no file";
+        assert_eq!(message(&["-g", "--", "a", "--", "b"]), options);
+        assert_eq!(message(&["-c", "f", "--", "a", "--", "b"]), options);
+        assert_eq!(message(&["--", "--", "b"]), "Error: the first command is empty");
+        let alone = "Error: `--procfile` goes with no other configuration or command";
+        for words in
+            [&["--procfile", "P", "check"][..], &["--procfile", "P", "-c", "f"], &["--procfile", "P", "--", "a"]]
+        {
+            assert_eq!(message(words), alone);
         }
     }
 

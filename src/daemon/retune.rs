@@ -21,6 +21,9 @@ impl Daemon {
         let group = entry.group.clone();
         self.outputs.retune(id, &process, before, now, &mut self.poll);
         self.outputs.introduce(id, &process, &group, pid.unwrap_or(0));
+        if process.checks != before.checks {
+            self.retune_checks(id, &process);
+        }
         let Some(pid) = pid.filter(|_| process.limits != before.limits) else { return };
         let mut warnings = self.trees.retune(id, &name, &process.limits);
         // What stays the same it may have changed for itself.
