@@ -90,9 +90,9 @@ impl Lines {
 }
 
 /// A text in double quotes, on one line.
-struct Quoted<'a>(&'a str);
+pub(super) struct Quoted<'a>(&'a str);
 
-fn quoted(text: &str) -> Quoted<'_> {
+pub(super) fn quoted(text: &str) -> Quoted<'_> {
     Quoted(text)
 }
 
@@ -268,6 +268,9 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
     for (key, value) in process.limits.lines() {
+        out.put(key, value);
+    }
+    for (key, value) in process.hooks.iter().flat_map(|hooks| hooks.lines()) {
         out.put(key, value);
     }
     out.map("environment", &process.environment);

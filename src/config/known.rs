@@ -2,6 +2,7 @@
 
 use super::document::{Document, Section};
 use super::error::Mistake;
+use super::hooks;
 use super::limits;
 use super::server::{INET, RPC, UNIX};
 use super::template::{PROGRAM_DEFAULT, TEMPLATE};
@@ -143,17 +144,17 @@ fn keys(section: &str) -> Keys {
         "supervisorctl" => return listed(&CTL),
         "include" => return listed(&["files"]),
         "visor" => return listed(&VISOR),
-        PROGRAM_DEFAULT => return Keys::Listed([&PROGRAM[..], &limits::KEYS].concat()),
+        PROGRAM_DEFAULT => return Keys::Listed([&PROGRAM[..], &limits::KEYS, &hooks::KEYS].concat()),
         _ => {}
     }
     if section.starts_with("program:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &hooks::KEYS].concat())
     } else if section.starts_with("eventlistener:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &LISTENER].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &hooks::KEYS, &LISTENER].concat())
     } else if section.starts_with("fcgi-program:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &FCGI].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &hooks::KEYS, &FCGI].concat())
     } else if section.starts_with(TEMPLATE) {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &LISTENER, &FCGI].concat())
+        Keys::Listed([&PROGRAM[..], &limits::KEYS, &hooks::KEYS, &LISTENER, &FCGI].concat())
     } else if section.starts_with("group:") {
         listed(&GROUP)
     } else if section.starts_with(RPC) || section.starts_with("ctlplugin:") {
@@ -181,6 +182,7 @@ pub(super) fn unknown(document: &Document) -> Vec<Mistake> {
     let every: Vec<&'static str> = PROGRAM
         .iter()
         .chain(&limits::KEYS)
+        .chain(&hooks::KEYS)
         .chain(&SUPERVISORD)
         .chain(&CTL)
         .chain(&UNIX_KEYS)

@@ -1,6 +1,7 @@
 //! The options of a program section, and the processes they make inside a group.
 
 use super::document::Section;
+use super::hooks;
 use super::host::Host;
 use super::limits::Limits;
 use super::policy::{self, Policy};
@@ -261,6 +262,7 @@ impl<'a> Program<'_, 'a> {
         }
         let command = self.command(names);
         let name = template.and_then(|template| self.expanded_name(template, names));
+        let hooks = hooks::read(self.reader, self.section, names);
         let sources = sources::read(self.reader, self.section, common.user.as_ref(), names);
         self.reader.environment_incomplete = incomplete;
         let own = own.unwrap_or_default();
@@ -273,7 +275,7 @@ impl<'a> Program<'_, 'a> {
         Some(Process {
             conditions: None,
             checks: None,
-            hooks: None,
+            hooks,
             name: name?,
             section: self.section.name.clone(),
             argv: command::split(&command),

@@ -6,6 +6,7 @@
 mod describe;
 mod exit;
 mod hook;
+mod hooked;
 mod input;
 mod readiness;
 mod report;
@@ -15,7 +16,7 @@ mod time;
 
 pub use describe::{describe, why};
 pub use exit::Exit;
-pub use hook::Hook;
+pub use hook::{End, Hook};
 pub use input::{Action, Actions, Input, SpawnFailure, SpawnFailureKind};
 pub use report::Report;
 pub use state::{Health, Life, Name, State, Wanted};
