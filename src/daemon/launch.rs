@@ -71,8 +71,7 @@ impl Daemon {
             .map_err(other_failure)?;
         let path = find_command(word, &environment::search_path(&env))?;
         let limits = self.limits_of(id, process, group, &mut env)?;
-        let credentials =
-            process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
+        let credentials = credentials_of(process);
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
         // It is passed on as descriptor 0: there is no pipe to write to then.
         let socket = if has_socket { self.sockets.fcgi(group) } else { None };
@@ -124,42 +123,12 @@ impl Daemon {
         self.input(Input::Process(id, input), now);
     }
 
-    /// Words a failed step between fork and exec, and leaves the original's words in the log where it leaves them.
+    /// Leaves the original's words in the log where it leaves them.
     fn exec_failure(&mut self, id: ProcessId, error: &SpawnError) -> SpawnFailure {
         let Some(entry) = self.supervisor.entry(id) else { return other_failure(error.to_string()) };
         let process = std::sync::Arc::clone(&entry.config);
-        let name = crate::sys::errno_name(error.errno);
-        let text = match error.stage {
-            Stage::Exec => {
-                let word = process.argv.as_ref().ok().and_then(|argv| argv.first()).cloned().unwrap_or_default();
-                format!("couldn't exec {word}: {name}")
-            }
-            Stage::Directory => {
-                format!("couldn't chdir to {}: {name}", process.directory.as_deref().unwrap_or_default())
-            }
-            Stage::Groups | Stage::GroupId | Stage::UserId => {
-                let uid = process.user.as_ref().map(|user| user.uid).unwrap_or_default();
-                format!("couldn't setuid to {uid}: {}: {name}", error.stage.describe())
-            }
-            Stage::Terminal => {
-                format!("couldn't take the terminal {}: {name}", process.tty.as_deref().unwrap_or_default())
-            }
-            Stage::Prepare
-            | Stage::Pipes
-            | Stage::Fork
-            | Stage::Group
-            | Stage::Descriptors
-            | Stage::Cgroup
-            | Stage::OomScore
-            | Stage::Nice
-            | Stage::IoPriority
-            | Stage::Rlimit(_)
-            | Stage::Bounding
-            | Stage::Capabilities
-            | Stage::NoNewPrivs => {
-                format!("couldn't {}: {name}", error.stage.describe())
-            }
-        };
+        let word = process.argv.as_ref().ok().and_then(|argv| argv.first()).map_or("", String::as_str);
+        let text = exec_text(&process, word, error);
         let stream = if process.redirect_stderr { Stream::Stdout } else { Stream::Stderr };
         let told = format!("supervisor: {text}\nsupervisor: child process was not spawned\n");
         let now = clock::now().mono;
@@ -167,6 +136,46 @@ impl Daemon {
         // Only what the look-up of the command finds has a code of its own, as in the original.
         SpawnFailure { kind: SpawnFailureKind::Other, text }
     }
+}
+
+/// Words a failed step between fork and exec of `word`.
+pub(super) fn exec_text(process: &Process, word: &str, error: &SpawnError) -> String {
+    let name = crate::sys::errno_name(error.errno);
+    match error.stage {
+        Stage::Exec => {
+            format!("couldn't exec {word}: {name}")
+        }
+        Stage::Directory => {
+            format!("couldn't chdir to {}: {name}", process.directory.as_deref().unwrap_or_default())
+        }
+        Stage::Groups | Stage::GroupId | Stage::UserId => {
+            let uid = process.user.as_ref().map(|user| user.uid).unwrap_or_default();
+            format!("couldn't setuid to {uid}: {}: {name}", error.stage.describe())
+        }
+        Stage::Terminal => {
+            format!("couldn't take the terminal {}: {name}", process.tty.as_deref().unwrap_or_default())
+        }
+        Stage::Prepare
+        | Stage::Pipes
+        | Stage::Fork
+        | Stage::Group
+        | Stage::Descriptors
+        | Stage::Cgroup
+        | Stage::OomScore
+        | Stage::Nice
+        | Stage::IoPriority
+        | Stage::Rlimit(_)
+        | Stage::Bounding
+        | Stage::Capabilities
+        | Stage::NoNewPrivs => {
+            format!("couldn't {}: {name}", error.stage.describe())
+        }
+    }
+}
+
+/// Whom a child becomes; `None` = it stays who we are.
+pub(super) fn credentials_of(process: &Process) -> Option<Credentials> {
+    process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() })
 }
 
 /// How the output that a channel describes comes out of a child.
@@ -182,7 +191,7 @@ pub(super) fn other_failure(text: String) -> SpawnFailure {
 }
 
 /// Finds a command as the original does, in its words when it cannot be run.
-fn find_command(word: &str, search_path: &str) -> Result<PathBuf, SpawnFailure> {
+pub(super) fn find_command(word: &str, search_path: &str) -> Result<PathBuf, SpawnFailure> {
     command::find(word, search_path).map_err(|lookup| {
         let (kind, text) = match lookup {
             Lookup::NotFound => (SpawnFailureKind::NoFile, format!("can't find command '{word}'")),

@@ -16,6 +16,7 @@ mod environment;
 mod foreground;
 mod gateway;
 mod gateway_talk;
+mod hooks;
 mod launch;
 mod leftovers;
 mod listeners;
@@ -108,6 +109,7 @@ struct Daemon {
     outputs: Outputs,
     sockets: sockets::Sockets,
     trees: trees::Trees,
+    hooks: hooks::Hooks,
     /// What is to be done, in order.
     actions: VecDeque<Action>,
     /// Reused by every call of the supervisor.
@@ -171,6 +173,7 @@ impl Daemon {
             self.supervisor.next_deadline(),
             self.listen_again,
             self.trees.deadline(),
+            self.hooks.deadline(),
             self.foreground_deadline(),
             self.gateway.deadline(),
         ];
@@ -182,6 +185,7 @@ impl Daemon {
     fn take_due_timers(&mut self, now: Now) {
         self.kill_late_foreground(now);
         self.look_for_held(now);
+        self.end_late_hooks(now);
         self.look_after_gateway(now);
         if self.supervisor.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Deadline, now);

@@ -62,8 +62,10 @@ impl Daemon {
                 Ok(Read::Bytes(count)) => (count, count == CHUNK_BYTES),
                 Ok(Read::WouldBlock) => break,
                 Ok(Read::End) | Err(_) => {
-                    let happened = self.outputs.end(process, stream, now.mono, &mut self.poll);
-                    self.tell_happenings(process, stream, happened, now);
+                    if self.children.ends_stream(id) {
+                        let happened = self.outputs.end(process, stream, now.mono, &mut self.poll);
+                        self.tell_happenings(process, stream, happened, now);
+                    }
                     self.children.close_pipe(id, &mut self.poll);
                     break;
                 }
@@ -121,6 +123,10 @@ impl Daemon {
     /// Reads what a child left in its pipes.
     pub(super) fn drain(&mut self, id: ProcessId, now: Now) {
         let pipes = self.children.lives.get(&id).map(|life| life.pipes.clone()).unwrap_or_default();
+        self.drain_pipes(pipes, now);
+    }
+
+    pub(super) fn drain_pipes(&mut self, pipes: Vec<PipeId>, now: Now) {
         for pipe in pipes {
             self.read_pipe(pipe, CHUNKS_AT_DEATH, now);
         }

@@ -321,6 +321,7 @@ fn assemble(
         outputs,
         sockets: super::sockets::Sockets::default(),
         trees: super::trees::Trees::default(),
+        hooks: super::hooks::Hooks::default(),
         more_dead: false,
         actions: VecDeque::from(decided),
         decided: Vec::new(),

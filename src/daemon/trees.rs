@@ -307,8 +307,8 @@ impl Daemon {
     }
 }
 
-/// Limits as the kernel has them.
-fn own_limits(wanted: &crate::config::Limits) -> Limits {
+/// Limits as the kernel has them, without those of a cgroup.
+pub(super) fn own_limits(wanted: &crate::config::Limits) -> Limits {
     const REALTIME: u8 = 1;
     const BEST_EFFORT: u8 = 2;
     const IDLE: u8 = 3;

@@ -3,16 +3,14 @@
 //! Owns: who waits, and what for. Does not own: how a process waits (`program`).
 
 use super::{Action, Phase, ProcessId, Supervisor};
-use crate::program::{self, Hook, Input, Now, State};
+use crate::program::{self, Input, Now, State};
 use crate::sorted::Set;
 
-/// Processes that wait, and what may hold them up besides other processes.
+/// Processes that wait.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     /// In state `Waiting`.
     waiting: Set<ProcessId>,
-    /// Their `post_stop` runs.
-    cleaning: Set<ProcessId>,
 }
 
 impl Gate {
@@ -24,29 +22,9 @@ impl Gate {
         };
     }
 
-    /// A hook is asked for.
-    pub(super) fn hook_begins(&mut self, id: ProcessId, hook: Hook) {
-        if hook == Hook::PostStop {
-            self.cleaning.insert(id);
-        }
-    }
-
-    /// A hook has ended.
-    pub(super) fn hook_ended(&mut self, id: ProcessId, hook: Hook) {
-        if hook == Hook::PostStop {
-            self.cleaning.remove(&id);
-        }
-    }
-
-    /// Whether the `post_stop` of a process runs.
-    pub(super) fn is_cleaning(&self, id: ProcessId) -> bool {
-        self.cleaning.contains(&id)
-    }
-
     /// A process is forgotten.
     pub(super) fn forget(&mut self, id: ProcessId) {
         self.waiting.remove(&id);
-        self.cleaning.remove(&id);
     }
 }
 
@@ -73,7 +51,8 @@ impl Supervisor {
 
     /// What one that waits is told; `None` = nothing yet.
     fn answer(&self, id: ProcessId) -> Option<program::Input> {
-        if self.gate.is_cleaning(id) {
+        // What follows its last end, or was to end it, is not done.
+        if self.hooks.any(id) {
             return None;
         }
         Some(Input::Proceed)

@@ -153,6 +153,8 @@ impl Supervisor {
                     swap.restart.insert((entry.group.clone(), entry.config.name.clone()));
                 }
                 up.push(*process);
+            } else if self.hooks.any(*process) {
+                up.push(*process);
             }
         }
         if up.is_empty() {
@@ -180,7 +182,7 @@ impl Supervisor {
             }
             let (forgotten, added) = self.table.replace_group(&group, &change.unchanged);
             self.replace_listeners(&group, change.settings, &forgotten, &added);
-            forgotten.iter().for_each(|id| self.gate.forget(*id));
+            forgotten.iter().for_each(|id| self.forget(*id));
             out.extend(forgotten.into_iter().map(Action::Removed));
             out.extend(added.iter().copied().map(Action::Added));
             started.extend(added);
@@ -203,6 +205,12 @@ impl Supervisor {
             self.listeners.identifier.clone_from(&self.configured.daemon.identifier);
             out.push(Action::Adopt(Arc::clone(&self.configured)));
         }
+    }
+
+    /// What is remembered of a process beside its life.
+    fn forget(&mut self, id: ProcessId) {
+        self.gate.forget(id);
+        self.hooks.forget(id);
     }
 
     fn replace_listeners(&mut self, group: &Group, settings: bool, forgotten: &[ProcessId], added: &[ProcessId]) {
@@ -229,7 +237,7 @@ impl Supervisor {
         let forgotten = self.table.remove_group(group);
         for id in &forgotten {
             self.listeners.remove(*id);
-            self.gate.forget(*id);
+            self.forget(*id);
         }
         self.listeners.remove_pool(group);
         out.extend(forgotten.into_iter().map(Action::Removed));
@@ -272,7 +280,7 @@ impl Supervisor {
                 .table
                 .members(name)
                 .iter()
-                .any(|process| self.table.entry(*process).is_some_and(|entry| !entry.life.state.name().is_down()));
+                .any(|process| !self.rests(*process));
             if self.table.group(name).is_none() {
                 self.tell_item(id, "group", name.clone(), Code::BadName, "no such process/group", out);
             } else if up {

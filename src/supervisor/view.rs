@@ -115,6 +115,13 @@ impl Supervisor {
                 description.push_str(&format!("{comma}{} events lost", facts.lost));
             }
         }
+        // The words of a running program are the original's.
+        if life.state.name() != program::Name::Running
+            && let Some(words) = self.hooks.words(id, now)
+        {
+            let comma = if description.is_empty() { "" } else { ", " };
+            description.push_str(&format!("{comma}{words}"));
+        }
         line.key("description", description).end();
     }
 
@@ -153,6 +160,9 @@ impl Supervisor {
             text.push_str(&format!(
                 "; as a listener it is {state}, {waiting} events wait for its pool, {lost} were lost"
             ));
+        }
+        if let Some(words) = self.table.find(name).and_then(|id| self.hooks.words(id, now)) {
+            text.push_str(&format!("; {words}"));
         }
         let state = entry.life.state.name().word();
         vec![data(&[("name", &entry.display_name()), ("state", state), ("text", &text)]), Line::Ok(String::new())]
