@@ -97,6 +97,7 @@ Actions:
   status [--json] [NAME...]            what runs and what does not
   start|stop|restart NAME...           NAME is `web`, `group:web`, `group:*` or `all`
   signal SIGNAL NAME...                send a signal
+  reload-program NAME...               have programs read their own configuration
   logs [-f] [NAME...]                  output of several processes, each line with its name
   tail [-f|-N] NAME [stdout|stderr]    end of one log; maintail for visor's own
   fg NAME                              a process' output here, your lines to its input

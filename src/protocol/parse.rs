@@ -37,6 +37,7 @@ fn parse_arguments(arguments: &mut Arguments<'_>) -> Result<Request, RequestErro
         "stop" => Request::Stop { wait: !arguments.flag(NO_WAIT), names: arguments.names()? },
         "restart" => Request::Restart(arguments.names()?),
         "signal" => Request::Signal { signal: arguments.one("a signal")?, names: arguments.names()? },
+        "reload-program" => Request::ReloadProgram(arguments.names()?),
         "reread" => Request::Reread,
         "update" => Request::Update(arguments.rest()?),
         "add" => Request::Add(arguments.names()?),

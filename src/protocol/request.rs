@@ -47,6 +47,8 @@ pub enum Request {
         /// At least one.
         names: Vec<String>,
     },
+    /// Have programs read their own configuration again.
+    ReloadProgram(Vec<String>),
     /// Read the configuration again and say what differs.
     Reread,
     /// Make what runs match the configuration; empty = every group.
@@ -220,6 +222,7 @@ impl Request {
             Request::Stop { .. } => "stop",
             Request::Restart(_) => "restart",
             Request::Signal { .. } => "signal",
+            Request::ReloadProgram(_) => "reload-program",
             Request::Reread => "reread",
             Request::Update(_) => "update",
             Request::Add(_) => "add",
@@ -268,6 +271,7 @@ impl Request {
             | Request::Stop { .. }
             | Request::Restart(_)
             | Request::Signal { .. }
+            | Request::ReloadProgram(_)
             | Request::Reread
             | Request::Update(_)
             | Request::Add(_)
@@ -342,7 +346,7 @@ mod tests {
                 requests.push(Request::Stop { names: some.clone(), wait });
             }
             requests.push(Request::Signal { signal: "--no-wait".to_owned(), names: some.clone() });
-            for make in [Request::Restart, Request::Add, Request::Remove, Request::Clear] {
+            for make in [Request::Restart, Request::ReloadProgram, Request::Add, Request::Remove, Request::Clear] {
                 requests.push(make(some.clone()));
             }
             for make in [Request::Pid, Request::Status, Request::Update, Request::Ready] {
@@ -424,6 +428,7 @@ mod tests {
             (b"start --no-wait", Code::BadArguments),
             (b"stop", Code::BadArguments),
             (b"restart", Code::BadArguments),
+            (b"reload-program", Code::BadArguments),
             (b"signal", Code::BadArguments),
             (b"signal HUP", Code::BadArguments),
             (b"add", Code::BadArguments),

@@ -123,7 +123,7 @@ impl Session {
             {
                 self.misuse(action, &format!("Error: {name} accepts no arguments"), ExitCode::Failure)
             }
-            Action::Start | Action::Stop | Action::Restart | Action::Clear => self.control(action, name, arguments),
+            Action::Start | Action::Stop | Action::Restart | Action::ReloadProgram | Action::Clear => self.control(action, name, arguments),
             Action::Add | Action::Remove | Action::Update => self.groups(action, arguments),
             Action::Status => self.status(arguments),
             Action::Signal => self.signal(arguments),

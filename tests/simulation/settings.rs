@@ -88,7 +88,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
     Process {
         conditions: None,
         checks: None,
-        hooks: None,
+        hooks: crate::hooks::any(rng),
         section: format!("program:{group}"),
         command: format!("/bin/{name}"),
         argv: Ok(vec![format!("/bin/{name}")]),

@@ -72,6 +72,9 @@ async fn carry_out(server: &Server, request: Request, out: &mut Out) -> Result<L
         Request::Settings(_) => {
             Ok(Line::Error(Code::Failed, "a supervisord does not say where its options stand".to_owned()))
         }
+        Request::ReloadProgram(_) => {
+            Ok(Line::Error(Code::Failed, "a supervisord does not know how to reload programs".to_owned()))
+        }
         Request::Metrics => Ok(Line::Error(Code::Failed, "a supervisord counts nothing".to_owned())),
         Request::End(ending) => {
             let text =
