@@ -7,7 +7,7 @@
 //! main.rs ──▶ daemon ──▶ supervisor ──▶ program ──▶ config
 //!               │  │          └──────▶ event, protocol
 //!               │  └──▶ logs, protocol                 bin/svc.rs ──▶ svc ──▶ client ──▶ protocol
-//!               ├─────▶ sys                                 └──▶ config, machine ([supervisorctl] only)
+//!               ├─────▶ sys                                 └──▶ config, machine ([supervisorctl], times)
 //!               └─────▶ machine ──▶ config, sys       bin/visor-http.rs ──▶ http ──▶ protocol, sys
 //! ```
 
@@ -44,3 +44,5 @@ pub mod supervisor;
 pub mod svc;
 // Every system call, and all `unsafe`.
 pub mod sys;
+// Names by pattern.
+pub mod wildcard;

@@ -62,6 +62,10 @@ impl Host for Machine {
         wanted.chain(usual).find(|path| self.is_directory(path)).unwrap_or_else(|| self.current_directory())
     }
 
+    fn finds_command(&self, word: &str) -> bool {
+        sys::command::find(word, &std::env::var("PATH").unwrap_or_default()).is_ok()
+    }
+
     fn home(&self, user: Option<&str>) -> Option<String> {
         let home = match user {
             None => std::env::var("HOME").ok().filter(|home| !home.is_empty()),

@@ -21,6 +21,8 @@ pub enum ExitCode {
     NoSupervisor,
     /// What answers is a Supervisor of another time.
     OtherVersion,
+    /// What was waited for did not come in time; the number is that of `timeout(1)`.
+    TimedOut,
     /// A program that is needed is not installed.
     NotInstalled,
 }
@@ -38,6 +40,7 @@ impl ExitCode {
             ExitCode::NotRunning => 7,
             ExitCode::NoSupervisor => 3,
             ExitCode::OtherVersion => 5,
+            ExitCode::TimedOut => 124,
             ExitCode::NotInstalled => 127,
         }
     }

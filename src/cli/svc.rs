@@ -94,14 +94,19 @@ struct Options {
 const NAME: &str = "svc";
 const AFTER: &str = "
 Actions:
-  status [--json] [NAME...]            what runs and what does not
-  start|stop|restart NAME...           NAME is `web`, `group:web`, `group:*` or `all`
+  status [--json] [--state STATE] [NAME...]
+                                       what runs and what does not
+  start|stop|restart NAME...           NAME is `web`, `group:web`, `group:*`, `all` or a pattern: `web-*`, `*:worker?`
+  rolling [--timeout TIME] NAME...     restart one after the other, each when the one before is ready
   signal SIGNAL NAME...                send a signal
   reload-program NAME...               have programs read their own configuration
   logs [-f] [NAME...]                  output of several processes, each line with its name
   tail [-f|-N] NAME [stdout|stderr]    end of one log; maintail for visor's own
   fg NAME                              a process' output here, your lines to its input
   watch [NAME...]                      every change of state as it happens
+  wait NAME... [--for WHAT] [--timeout TIME]
+                                       until they are ready (or running, stopped, exited, healthy)
+  top [--once] [NAME...]               CPU and memory, the busiest first
   config NAME                          every option of a process, and where it stands
   why NAME                             what a process waits for, or why it is down
   healthy [NAME...]                    exit code 0 when all that should run runs

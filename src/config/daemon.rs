@@ -6,7 +6,7 @@ use super::host::Host;
 use super::path::{absolute, directory_of, expand_home, join};
 use super::reader::{Names, Reader};
 use super::types::{Daemon, LogLevel, MainLogfile, User, Visor};
-use super::{command, value};
+use super::{command, people, value};
 
 use crate::sorted::Map;
 
@@ -216,6 +216,7 @@ pub(super) fn visor<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Visor 
             .value(section, "exit_when", &Names::HERE, |_, text| exit_when(text))
             .unwrap_or(false),
         shutdown_timeout: reader.value(section, "shutdown_timeout", &Names::HERE, |_, text| value::duration(text)),
+        access: people::access(reader, section),
     }
 }
 

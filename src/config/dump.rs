@@ -4,6 +4,7 @@
 use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
+use super::people::{Access, Person};
 use super::policy::{ExitOn, Policy};
 use super::types::{
     AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Owner, Process, Server,
@@ -32,6 +33,10 @@ pub fn dump(config: &Config) -> String {
     if let Some(timeout) = config.visor.shutdown_timeout {
         out.put("shutdown_timeout", milliseconds(timeout));
     }
+    let Access { observe, operate, admin } = &config.visor.access;
+    people(&mut out, "observe", observe);
+    people(&mut out, "operate", operate);
+    people(&mut out, "admin", admin);
     for server in &config.servers {
         dump_server(&mut out, server);
     }
@@ -267,15 +272,22 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
-    for (key, value) in process.limits.lines() {
+    for (key, value) in process.limits.lines().into_iter().chain(process.log_lines.lines()) {
         out.put(key, value);
     }
     for (key, value) in process.hooks.iter().flat_map(|hooks| hooks.lines()) {
         out.put(key, value);
     }
+    people(out, "operate", &process.operate);
     out.map("environment", &process.environment);
     if let Some(sources) = &process.sources {
         dump_sources(out, sources);
+    }
+}
+
+fn people(out: &mut Lines, key: &str, people: &[Person]) {
+    if !people.is_empty() {
+        out.put(key, list(people));
     }
 }
 
@@ -339,4 +351,10 @@ fn channel(out: &mut Lines, stream: &str, channel: &Channel) {
     out.put(&key("capture_maxbytes"), channel.capture_maxbytes);
     out.put(&key("events_enabled"), channel.events_enabled);
     out.put(&key("syslog"), channel.syslog);
+    if let Some(age) = channel.upkeep.max_age {
+        out.put(&key("logfile_max_age"), milliseconds(age));
+    }
+    if channel.upkeep.compress {
+        out.put(&key("logfile_compress"), true);
+    }
 }

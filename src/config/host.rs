@@ -31,6 +31,10 @@ pub trait Host {
     fn current_directory(&self) -> String;
     /// Directory for temporary files.
     fn temporary_directory(&self) -> String;
+    /// Whether a command is found where commands are looked for.
+    fn finds_command(&self, _word: &str) -> bool {
+        true
+    }
     /// Home directory for a leading `~` (of a named user with `~name`).
     fn home(&self, user: Option<&str>) -> Option<String>;
 }

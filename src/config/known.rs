@@ -2,11 +2,10 @@
 
 use super::document::{Document, Section};
 use super::error::Mistake;
-use super::hooks;
-use super::limits;
 use super::server::{INET, RPC, UNIX};
 use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
+use super::{hooks, limits, logline};
 
 use crate::order;
 
@@ -57,7 +56,7 @@ const CTL: [&str; 5] = ["serverurl", "username", "password", "prompt", "history_
 const UNIX_KEYS: [&str; 7] =
     ["file", "chmod", "chown", "username", "password", "readonly_username", "readonly_password"];
 const INET_KEYS: [&str; 5] = ["port", "username", "password", "readonly_username", "readonly_password"];
-const VISOR: [&str; 10] = [
+const VISOR: [&str; 13] = [
     "socket",
     "socket_mode",
     "socket_owner",
@@ -68,11 +67,14 @@ const VISOR: [&str; 10] = [
     "gateway",
     "exit_when",
     "shutdown_timeout",
+    "observe",
+    "operate",
+    "admin",
 ];
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 48] = [
+const PROGRAM: [&str; 49] = [
     "command",
     "process_name",
     "numprocs",
@@ -121,7 +123,10 @@ const PROGRAM: [&str; 48] = [
     "user_env",
     "clear_env",
     "extends",
+    "operate",
 ];
+/// What every section of a process may have, a list an area.
+const PROCESS: [&[&str]; 4] = [&PROGRAM, &hooks::KEYS, &limits::KEYS, &logline::KEYS];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;
 /// Longer names are not compared.
@@ -137,6 +142,11 @@ enum Keys {
     Unknown,
 }
 
+/// What every section of a process may have, and these.
+fn of_programs(more: &[&'static str]) -> Keys {
+    Keys::Listed(PROCESS.iter().copied().chain([more]).flatten().copied().collect())
+}
+
 fn keys(section: &str) -> Keys {
     let listed = |keys: &[&'static str]| Keys::Listed(keys.to_vec());
     match section {
@@ -144,17 +154,17 @@ fn keys(section: &str) -> Keys {
         "supervisorctl" => return listed(&CTL),
         "include" => return listed(&["files"]),
         "visor" => return listed(&VISOR),
-        PROGRAM_DEFAULT => return Keys::Listed([&PROGRAM[..], &limits::KEYS, &hooks::KEYS].concat()),
+        PROGRAM_DEFAULT => return of_programs(&[]),
         _ => {}
     }
     if section.starts_with("program:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &hooks::KEYS].concat())
+        of_programs(&[])
     } else if section.starts_with("eventlistener:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &hooks::KEYS, &LISTENER].concat())
+        of_programs(&LISTENER)
     } else if section.starts_with("fcgi-program:") {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &hooks::KEYS, &FCGI].concat())
+        of_programs(&FCGI)
     } else if section.starts_with(TEMPLATE) {
-        Keys::Listed([&PROGRAM[..], &limits::KEYS, &hooks::KEYS, &LISTENER, &FCGI].concat())
+        of_programs(&[&LISTENER[..], &FCGI].concat())
     } else if section.starts_with("group:") {
         listed(&GROUP)
     } else if section.starts_with(RPC) || section.starts_with("ctlplugin:") {
@@ -179,10 +189,9 @@ pub(super) fn unknown(document: &Document) -> Vec<Mistake> {
             Keys::Listed(known) => found.extend(unknown_keys(section, &known)),
         }
     }
-    let every: Vec<&'static str> = PROGRAM
-        .iter()
-        .chain(&limits::KEYS)
-        .chain(&hooks::KEYS)
+    let every: Vec<&'static str> = PROCESS
+        .into_iter()
+        .flatten()
         .chain(&SUPERVISORD)
         .chain(&CTL)
         .chain(&UNIX_KEYS)

@@ -25,8 +25,10 @@ mod include;
 mod ini;
 mod known;
 mod limits;
+mod logline;
 mod origin;
 mod path;
+mod people;
 mod policy;
 mod program;
 mod python;
@@ -48,9 +50,12 @@ pub use error::Mistake;
 pub use hooks::{Hooks, Reload};
 pub use host::{Host, ReadError};
 pub use limits::{Capabilities, IoPriority, Limits, ResourceLimit, UNLIMITED};
+pub use logline::{LogFormat, LogLines, LogRate, Overflow, PrefixPart, Upkeep};
 pub use origin::{Explained, Place, Setting, explain};
+pub use people::{Access, Person};
 pub use policy::{ExitOn, Policy, Restart};
 pub use types::*;
+pub use value::duration;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ use super::error::Mistake;
 use super::host::Host;
 use super::types::{Group, Process};
 use super::{Overrides, command, dump, include, read_on};
+use crate::wildcard;
 
 /// Stands for the value of a variable; who may ask is not always who may know it.
 const NOT_SHOWN: &str = "(not shown)";
@@ -50,7 +51,7 @@ pub struct Place {
     pub section: String,
 }
 
-/// What the files say now of the processes that `name` means (`name`, `group:process`, `group:*`, `all`); `running` is what runs of a group
+/// What the files say now of the processes that `name` means (`name`, `group:process`, `group:*`, `all`, patterns); `running` is what runs of a group
 /// and process.
 ///
 /// # Errors
@@ -66,20 +67,14 @@ pub fn explain(
     let config = read_on(host, &mut files, overrides)?;
     let mut all = Vec::new();
     for group in &config.groups {
-        for process in group.processes.iter().filter(|process| is_meant(name, &group.name, &process.name)) {
+        for process in
+            group.processes.iter().filter(|process| name == "all" || wildcard::means(name, &group.name, &process.name))
+        {
             let now = running(&group.name, &process.name);
             all.push(explained(&files.document, group, process, now.as_deref()));
         }
     }
     Ok(all)
-}
-
-fn is_meant(name: &str, group: &str, process: &str) -> bool {
-    match name.split_once(':') {
-        None => name == "all" || (name == group && name == process),
-        Some((of, "*" | "")) => of == group,
-        Some((of, member)) => of == group && member == process,
-    }
 }
 
 fn explained(document: &Document, group: &Group, process: &Process, running: Option<&Process>) -> Explained {

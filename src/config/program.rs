@@ -4,6 +4,8 @@ use super::document::Section;
 use super::hooks;
 use super::host::Host;
 use super::limits::Limits;
+use super::logline::{self, LogLines, Upkeep};
+use super::people::{self, Person};
 use super::policy::{self, Policy};
 use super::reader::{Names, Reader};
 use super::sources;
@@ -49,6 +51,8 @@ struct Common {
     policy: Policy,
     listen: Vec<String>,
     limits: Limits,
+    operate: Vec<Person>,
+    log_lines: LogLines,
     stdout: Stream,
     stderr: Stream,
 }
@@ -59,6 +63,7 @@ struct Stream {
     keys: &'static StreamKeys,
     capture_maxbytes: i64,
     events_enabled: bool,
+    upkeep: Upkeep,
 }
 
 /// The keys of one stream.
@@ -69,6 +74,7 @@ struct StreamKeys {
     capture_maxbytes: &'static str,
     events_enabled: &'static str,
     syslog: &'static str,
+    upkeep: (&'static str, &'static str),
 }
 
 const STDOUT: StreamKeys = StreamKeys {
@@ -78,6 +84,7 @@ const STDOUT: StreamKeys = StreamKeys {
     capture_maxbytes: "stdout_capture_maxbytes",
     events_enabled: "stdout_events_enabled",
     syslog: "stdout_syslog",
+    upkeep: ("stdout_logfile_max_age", "stdout_logfile_compress"),
 };
 const STDERR: StreamKeys = StreamKeys {
     logfile: "stderr_logfile",
@@ -86,6 +93,7 @@ const STDERR: StreamKeys = StreamKeys {
     capture_maxbytes: "stderr_capture_maxbytes",
     events_enabled: "stderr_events_enabled",
     syslog: "stderr_syslog",
+    upkeep: ("stderr_logfile_max_age", "stderr_logfile_compress"),
 };
 
 /// Where a stream goes, with the old `syslog` spelling still in it.
@@ -189,6 +197,8 @@ impl<'a> Program<'_, 'a> {
             tty,
             listen: self.get("listen", names, |_, text| super::socket::listening(text)).unwrap_or_default(),
             limits: super::limits::read(self.reader, self.section, names),
+            operate: people::read(self.reader, self.section, "operate", names),
+            log_lines: logline::read(self.reader, self.section, names),
             stdout: self.stream(&STDOUT, names),
             stderr: self.stream(&STDERR, names),
         }
@@ -199,6 +209,7 @@ impl<'a> Program<'_, 'a> {
             keys,
             capture_maxbytes: self.bytes(keys.capture_maxbytes, names, 0),
             events_enabled: self.boolean(keys.events_enabled, names, false),
+            upkeep: logline::upkeep(self.reader, self.section, keys.upkeep, names),
         }
     }
 
@@ -303,6 +314,8 @@ impl<'a> Program<'_, 'a> {
             listen: common.listen.clone(),
             sources,
             limits: common.limits.clone(),
+            operate: common.operate.clone(),
+            log_lines: common.log_lines.clone(),
         })
     }
 
@@ -379,6 +392,7 @@ impl<'a> Program<'_, 'a> {
             capture_maxbytes: stream.capture_maxbytes,
             events_enabled: stream.events_enabled,
             syslog,
+            upkeep: stream.upkeep,
         };
         (channel, named)
     }

@@ -9,6 +9,8 @@ use super::check::Checks;
 use super::conditions::Conditions;
 use super::hooks::Hooks;
 use super::limits::Limits;
+use super::logline::{LogLines, Upkeep};
+use super::people::{Access, Person};
 use super::policy::Policy;
 use crate::sorted::Map;
 
@@ -35,6 +37,15 @@ pub struct Config {
     pub warnings: Vec<Warning>,
     /// Files that `[include]` named, in the order read (the original logs each at level info).
     pub included: Vec<String>,
+}
+
+impl Config {
+    /// Whether somebody besides root and visor's own user may control anything.
+    #[must_use]
+    pub fn names_somebody(&self) -> bool {
+        let mut processes = self.groups.iter().flat_map(|group| &group.processes);
+        self.visor.access.names_somebody() || processes.any(|process| !process.operate.is_empty())
+    }
 }
 
 /// `[supervisord]`. Paths are absolute.
@@ -92,7 +103,7 @@ pub enum MainLogfile {
 pub struct Visor {
     /// Path of the control socket, absolute; `None` = the default path.
     pub socket: Option<String>,
-    /// Mode of the control socket; `None` = 0700.
+    /// Mode of the control socket; `None` = 0700, or 0666 when anybody else may control anything.
     pub socket_mode: Option<u32>,
     /// Owner of the control socket (uid, gid).
     pub socket_owner: Owner,
@@ -110,6 +121,8 @@ pub struct Visor {
     pub exit_when_all_done: bool,
     /// All the time that a shutdown may take; `None` = each program's own.
     pub shutdown_timeout: Option<Duration>,
+    /// Who else may control visor.
+    pub access: Access,
 }
 
 /// A user and group a file is given to; `None` = unchanged.
@@ -339,6 +352,10 @@ pub struct Process {
     pub listen: Vec<String>,
     /// What it may use and do; visor's own keys.
     pub limits: Limits,
+    /// Who may operate it besides those who may operate everything; visor's own key.
+    pub operate: Vec<Person>,
+    /// How the lines of its logs are written; visor's own keys.
+    pub log_lines: LogLines,
     /// `[supervisord] environment` with the section's own over it.
     pub environment: Map<String, String>,
     /// Value of `SUPERVISOR_SERVER_URL`; `None` = that of [`Config::server_url`].
@@ -422,6 +439,8 @@ pub struct Channel {
     pub events_enabled: bool,
     /// Send lines to syslog as well.
     pub syslog: bool,
+    /// Age and compression of the file; visor's own keys.
+    pub upkeep: Upkeep,
 }
 
 /// Target of an output stream.

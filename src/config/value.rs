@@ -57,7 +57,10 @@ pub(super) fn host_name(text: &str) -> Result<String, String> {
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// A time span: `500ms`, `10s`, `5m`, `2h`, `1d`; a number alone is seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// That it is none, with the units there are.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();
     let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
@@ -242,12 +245,17 @@ pub(super) fn owner(host: &dyn Host, text: &str) -> Result<Owner, String> {
     let uid = user(host, user_text)?.uid;
     let gid = match group_text {
         None => None,
-        Some(group) => Some(match python_integer(group, 10) {
-            Some(number) => u32::try_from(number).map_err(|_| format!("Invalid group id {group}"))?,
-            None => host.group_by_name(group).ok_or_else(|| format!("Invalid group name {group}"))?,
-        }),
+        Some(name) => Some(group(host, name)?),
     };
     Ok(Owner { uid: Some(uid), gid })
+}
+
+/// A group by name or number.
+pub(super) fn group(host: &dyn Host, text: &str) -> Result<u32, String> {
+    match python_integer(text, 10) {
+        Some(number) => u32::try_from(number).map_err(|_| format!("Invalid group id {text}")),
+        None => host.group_by_name(text).ok_or_else(|| format!("Invalid group name {text}")),
+    }
 }
 
 /// A directory that exists, with `~` replaced.

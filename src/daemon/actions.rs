@@ -113,8 +113,7 @@ impl Daemon {
         fixed("minfds", old.minfds == new.minfds);
         fixed("minprocs", old.minprocs == new.minprocs);
         let (was, is) = (&self.settings.visor, &config.visor);
-        let same_socket = was.socket == is.socket && was.socket_mode == is.socket_mode;
-        fixed("[visor] socket", same_socket && was.socket_owner == is.socket_owner);
+        fixed("[visor] socket", was.socket == is.socket);
         fixed("[visor] machine", was.machine == is.machine);
         fixed("[visor] hostname", was.hostname == is.hostname);
         let same_gateway = was.gateway == is.gateway && was.http_user == is.http_user;
@@ -125,7 +124,7 @@ impl Daemon {
         }
         self.settings = config;
         let settings = Arc::clone(&self.settings);
-        self.renew_doors(&settings.servers);
+        self.renew_doors(&settings);
         if (!same_gateway || self.briefing() != briefing) && self.gateway.link.is_some() {
             self.log(LogLevel::Info, "visor-http is started anew with the next connection: its settings changed");
             self.retire_gateway(now);

@@ -275,7 +275,10 @@ impl Daemon {
             };
             // A child forked in this very turn is known only once what led to it is carried out.
             self.carry_out(now);
-            if self.foreground_died(pid, exit, now) || self.gateway_died(pid, exit, now) || self.hook_died(pid, exit, now) {
+            if self.foreground_died(pid, exit, now)
+                || self.gateway_died(pid, exit, now)
+                || self.hook_died(pid, exit, now)
+            {
                 continue;
             }
             let process = self.supervisor.process_of(pid);

@@ -2,8 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
+use super::rights::Asker;
 use crate::logs::TailReader;
-use crate::protocol::handover::Rights;
 use crate::protocol::{self, DataLine, Framer, TooLong};
 use crate::sys::socket::Peer;
 
@@ -26,8 +26,8 @@ pub(super) struct Client {
     pub too_long: Option<TooLong>,
     /// It is dropped when its buffer is written.
     pub closing: bool,
-    /// What it may ask.
-    pub rights: Rights,
+    /// Who it is.
+    pub asker: Asker,
 }
 
 /// What a client is doing.
@@ -60,7 +60,7 @@ pub(super) struct Visitor {
 }
 
 impl Client {
-    pub fn new(fd: OwnedFd, mode: Mode, rights: Rights) -> Client {
+    pub fn new(fd: OwnedFd, mode: Mode, asker: Asker) -> Client {
         Client {
             fd,
             framer: Framer::new(),
@@ -70,7 +70,7 @@ impl Client {
             ended: false,
             too_long: None,
             closing: false,
-            rights,
+            asker,
         }
     }
 
@@ -116,7 +116,7 @@ mod tests {
 
     fn client() -> Client {
         let (fd, _) = crate::sys::fds::pipe().unwrap();
-        Client::new(fd, Mode::Following { missed: 0 }, Rights::All)
+        Client::new(fd, Mode::Following { missed: 0 }, Asker::Gateway(1, crate::protocol::handover::Rights::All))
     }
 
     #[test]

@@ -5,11 +5,12 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::client::{Client, ENOUGH_BYTES, Mode, Visitor};
+use super::rights::Asker;
 use super::{Daemon, Poll, Token};
 use crate::config::LogLevel;
 use crate::program::Now;
 use crate::protocol::handover::Rights;
-use crate::protocol::{self, Code, Line, Request, Stream};
+use crate::protocol::{self, Code, Line, Stream};
 use crate::sorted::{Map, Set};
 use crate::supervisor::{ClientId, Input, ProcessId};
 use crate::sys::fds::{self, Read, Written};
@@ -18,6 +19,9 @@ use crate::sys::{channel, socket};
 
 /// Bytes of replies that a client may leave unread.
 const BACKLOG_BYTES: usize = 4 * 1024 * 1024;
+/// Clients at once whom the configuration lets in, and of one user: they keep neither each other nor root out.
+const MAX_GUESTS: usize = 128;
+const MAX_GUESTS_OF_ONE: usize = 32;
 /// Bytes read from a client at a time.
 const READ_BYTES: usize = 16 * 1024;
 /// Bytes that are thrown away of somebody who is turned away.
@@ -30,6 +34,8 @@ pub(super) struct Clients {
     next: u64,
     /// Those who are not, or not yet, let in: of other users and without a word so far, or turned away. The oldest are first.
     pub(super) strangers: Set<ClientId>,
+    /// Those whom the configuration lets in, with their uid.
+    guests: Map<ClientId, u32>,
     /// Those whom a gateway asked for, with its pid: they end with it.
     pub(super) of_gateway: Map<ClientId, i32>,
     /// Clients whose buffer may be written.
@@ -54,7 +60,7 @@ impl Clients {
 
     /// Somebody connected who has not said anything yet.
     pub fn add_fresh(&mut self, fd: OwnedFd, visitor: Visitor, poll: &mut Poll) {
-        let id = self.add(Client::new(fd, Mode::Fresh(visitor), Rights::All), poll);
+        let id = self.add(Client::new(fd, Mode::Fresh(visitor), Asker::Peer(visitor.peer)), poll);
         if !visitor.trusted {
             self.strangers.insert(id);
         }
@@ -62,7 +68,7 @@ impl Clients {
 
     /// The gateway has one more connection.
     pub fn add_of_gateway(&mut self, pid: i32, fd: OwnedFd, rights: Rights, poll: &mut Poll) {
-        let id = self.add(Client::new(fd, Mode::Idle, rights), poll);
+        let id = self.add(Client::new(fd, Mode::Idle, Asker::Gateway(pid, rights)), poll);
         self.of_gateway.insert(id, pid);
     }
 
@@ -70,19 +76,25 @@ impl Clients {
     /// would be broken off before it reads.
     pub fn turn_away(&mut self, fd: OwnedFd, answer: Vec<u8>, poll: &mut Poll) {
         let mode = Mode::TurnedAway { patience: TURNED_AWAY_BYTES, told: false };
-        let client = Client { out: answer, ..Client::new(fd, mode, Rights::Observe) };
+        let client = Client { out: answer, ..Client::new(fd, mode, Asker::Gateway(0, Rights::Observe)) };
         let id = self.add(client, poll);
         self.strangers.insert(id);
         self.dirty.insert(id);
     }
 
-    /// Whether a client has the right to ask this.
-    pub fn may_ask(&self, id: ClientId, request: &Request) -> bool {
-        match self.all.get(&id).map(|client| client.rights) {
-            Some(Rights::All) => true,
-            Some(Rights::Observe) => request.only_looks(),
-            None => false,
+    /// Somebody who has not said anything so far is let in, or is to be turned away for the others' sake.
+    pub fn let_in(&mut self, id: ClientId, visitor: Visitor) -> bool {
+        if !visitor.trusted {
+            let uid = visitor.peer.uid;
+            let of_one = self.guests.values().filter(|other| **other == uid).count();
+            if self.guests.len() >= MAX_GUESTS || of_one >= MAX_GUESTS_OF_ONE {
+                return false;
+            }
+            self.strangers.remove(&id);
+            self.guests.insert(id, uid);
         }
+        self.set_mode(id, Mode::Idle);
+        true
     }
 
     /// Lets a connection go to somebody else.
@@ -91,8 +103,9 @@ impl Clients {
     }
 
     /// Those who are counted for the limit of clients.
-    pub fn let_in(&self) -> usize {
-        self.all.len().saturating_sub(self.strangers.len()).saturating_sub(self.of_gateway.len())
+    pub fn trusted(&self) -> usize {
+        let others = [self.strangers.len(), self.guests.len(), self.of_gateway.len()];
+        others.into_iter().fold(self.all.len(), usize::saturating_sub)
     }
 
     /// Appends what `write` writes to a client's replies.
@@ -149,6 +162,7 @@ impl Clients {
         self.dirty.remove(&id);
         self.later.remove(&id);
         self.strangers.remove(&id);
+        self.guests.remove(&id);
         self.of_gateway.remove(&id);
         self.all.remove(&id)
     }

@@ -6,14 +6,13 @@
 use std::os::fd::OwnedFd;
 
 use super::client::{Mode, Visitor};
-use super::{Daemon, LISTENER_REST, Token};
-use crate::config::LogLevel;
+use super::{Daemon, LISTENER_REST, Token, rights};
 use crate::program::Now;
 use crate::protocol::{self, Code};
 use crate::supervisor::ClientId;
+use crate::sys::channel;
 use crate::sys::fds::Read;
 use crate::sys::socket::{self, Origin, Peer};
-use crate::sys::{channel, users};
 
 /// Clients at once, without those of the gateway.
 const MAX_CLIENTS: usize = 1024;
@@ -21,6 +20,15 @@ const MAX_CLIENTS: usize = 1024;
 const MAX_STRANGERS: usize = 64;
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
+
+/// Why somebody is not let in.
+#[derive(Clone, Copy)]
+enum Refusal {
+    /// Nothing names them.
+    Stranger,
+    /// There are too many like them.
+    Crowd,
+}
 
 impl Daemon {
     pub(super) fn accept(&mut self, door: usize, now: Now) {
@@ -44,8 +52,8 @@ impl Daemon {
     }
 
     fn admit(&mut self, fd: OwnedFd, door: usize, peer: Peer) {
-        let trusted = peer.uid == 0 || peer.uid == users::effective_uid();
-        if trusted && self.clients.let_in() >= MAX_CLIENTS {
+        let trusted = rights::is_trusted(peer);
+        if trusted && self.clients.trusted() >= MAX_CLIENTS {
             // Told as far as there is room, and gone.
             let mut refusal = Vec::new();
             protocol::write_error(&mut refusal, Code::Busy, &format!("{MAX_CLIENTS} clients are connected"));
@@ -66,7 +74,7 @@ impl Daemon {
 
     /// Something came from a client: whether it is to be read here.
     pub(super) fn greet(&mut self, id: ClientId, now: Now) -> bool {
-        let Some(client) = self.clients.all.get_mut(&id) else { return false };
+        let Some(client) = self.clients.all.get(&id) else { return false };
         let Mode::Fresh(visitor) = client.mode else { return true };
         let mut byte = [0];
         match channel::peek(&client.fd, &mut byte) {
@@ -84,15 +92,18 @@ impl Daemon {
             }
             return false;
         }
-        if !visitor.trusted {
-            if let Some(fd) = self.clients.take(id, &mut self.poll) {
-                self.refuse_control(fd, visitor.peer);
-                self.shed_strangers(now);
-            }
-            return false;
+        let refusal = if !(visitor.trusted || self.may_enter(visitor.peer, &client.fd)) {
+            Refusal::Stranger
+        } else if !self.clients.let_in(id, visitor) {
+            Refusal::Crowd
+        } else {
+            return true;
+        };
+        if let Some(fd) = self.clients.take(id, &mut self.poll) {
+            self.refuse_control(fd, visitor.peer, refusal, now);
+            self.shed_strangers(now);
         }
-        client.mode = Mode::Idle;
-        true
+        false
     }
 
     /// An HTTP connection over a Unix socket. Whom the mode of a server's socket lets in comes in, as with the original; its logins are the
@@ -103,15 +114,18 @@ impl Daemon {
             return self.hand_over(fd, door, format!("uid {}", peer.uid), now);
         }
         let text = not_permitted(peer);
-        self.log(LogLevel::Warn, &format!("refused an HTTP connection: {text} (pid {})", peer.pid));
+        self.tell_refusal(&format!("refused an HTTP connection: {text} (pid {})", peer.pid), now);
         self.clients.turn_away(fd, http_answer("403 Forbidden", "", &text), &mut self.poll);
     }
 
-    fn refuse_control(&mut self, fd: OwnedFd, peer: Peer) {
-        let text = not_permitted(peer);
+    fn refuse_control(&mut self, fd: OwnedFd, peer: Peer, why: Refusal, now: Now) {
+        let (code, text) = match why {
+            Refusal::Stranger => (Code::NotPermitted, not_permitted(peer)),
+            Refusal::Crowd => (Code::Busy, format!("uid {} or others like it have too many connections", peer.uid)),
+        };
         let mut refusal = Vec::new();
-        protocol::write_error(&mut refusal, Code::NotPermitted, &text);
-        self.log(LogLevel::Warn, &format!("refused a control connection: {text} (pid {})", peer.pid));
+        protocol::write_error(&mut refusal, code, &text);
+        self.tell_refusal(&format!("refused a control connection: {text} (pid {})", peer.pid), now);
         self.clients.turn_away(fd, refusal, &mut self.poll);
     }
 }

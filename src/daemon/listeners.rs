@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::foreground::Refusal;
 use super::{Daemon, Token, clock};
 use crate::cli::ExitCode;
-use crate::config::{Config, LogLevel, Owner, Server, ServerAddress, Visor};
+use crate::config::{Config, LogLevel, Owner, Server, ServerAddress};
 use crate::protocol::handover::{self, Login};
 use crate::sorted::Map;
 use crate::sys::poll::Interest;
@@ -16,6 +16,8 @@ use crate::sys::{host, users};
 
 /// Mode of the control socket unless the configuration says otherwise.
 const SOCKET_MODE: u32 = 0o700;
+/// The same when it names somebody: the kernel tells who comes, and only they are let in.
+const OPEN_SOCKET_MODE: u32 = 0o666;
 /// Where the control socket is for root.
 const ROOT_SOCKET: &str = "/run/visor.sock";
 /// Its name in `$XDG_RUNTIME_DIR` for everybody else.
@@ -60,9 +62,11 @@ impl Place {
         Place::File { path: std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()), mode, owner }
     }
 
-    fn control(visor: &Visor) -> Option<Place> {
+    fn control(config: &Config) -> Option<Place> {
+        let visor = &config.visor;
         let path = visor.socket.as_ref().map(PathBuf::from).or_else(default_socket)?;
-        Some(Place::file(&path, visor.socket_mode.unwrap_or(SOCKET_MODE), visor.socket_owner))
+        let usual = if config.names_somebody() { OPEN_SOCKET_MODE } else { SOCKET_MODE };
+        Some(Place::file(&path, visor.socket_mode.unwrap_or(usual), visor.socket_owner))
     }
 
     fn of(address: &ServerAddress) -> Place {
@@ -134,7 +138,7 @@ impl Doors {
         if config.visor.socket.is_none() && default.is_none() {
             notes.push("no control socket: neither `[visor] socket` nor XDG_RUNTIME_DIR is set".to_string());
         }
-        let mut doors = Doors { control: Place::control(&config.visor), ..Doors::default() };
+        let mut doors = Doors { control: Place::control(config), ..Doors::default() };
         let wanted = wanted(doors.control.as_ref(), &config.servers);
         let several = wanted.len() > 1;
         for one in wanted {
@@ -253,8 +257,14 @@ impl Daemon {
     }
 
     /// Opens and closes doors so that they are as configured; the unchanged are left alone.
-    pub(super) fn renew_doors(&mut self, servers: &[Server]) {
-        let mut missing = wanted(self.doors.control.as_ref(), servers);
+    pub(super) fn renew_doors(&mut self, config: &Config) {
+        // visor's own stays where it is, but others may be let in now, or no more.
+        if let Some((old, new)) = self.doors.control.as_mut().zip(Place::control(config))
+            && old.is_same_as(&new)
+        {
+            *old = new;
+        }
+        let mut missing = wanted(self.doors.control.as_ref(), &config.servers);
         for number in self.doors.all.keys().copied().collect::<Vec<_>>() {
             let Some(door) = self.doors.all.get_mut(&number) else { continue };
             match missing.iter().position(|one| one.place == door.wanted.place) {

@@ -25,6 +25,7 @@ mod machine;
 mod outputs;
 mod pipes;
 mod requests;
+mod rights;
 mod setup;
 mod sockets;
 mod streams;
@@ -106,6 +107,7 @@ struct Daemon {
     children: Children,
     foreground: Foreground,
     clients: Clients,
+    refusals: rights::Refusals,
     outputs: Outputs,
     sockets: sockets::Sockets,
     trees: trees::Trees,

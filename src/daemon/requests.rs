@@ -35,15 +35,11 @@ impl Daemon {
     pub(super) fn answer(&mut self, client: ClientId, line: &[u8], now: Now) {
         match Request::parse(line) {
             Err(error) => self.clients.reply(client, &Line::Error(error.code, error.text)),
-            Ok(request) if self.clients.may_ask(client, &request) => self.take(client, request, now),
-            Ok(request) => {
-                let text = format!("who may only look may not `{}`", request.verb());
-                self.refuse(client, Code::NotPermitted, &text);
-            }
+            Ok(request) => self.hear(client, request, now),
         }
     }
 
-    fn take(&mut self, client: ClientId, request: Request, now: Now) {
+    pub(super) fn take(&mut self, client: ClientId, request: Request, now: Now) {
         match request {
             Request::Hello => self.hello(client),
             Request::Pid(names) => self.pids(client, &names),

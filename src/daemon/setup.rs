@@ -318,6 +318,7 @@ fn assemble(
         children: Children::default(),
         foreground: Foreground::None,
         clients: Clients::default(),
+        refusals: super::rights::Refusals::default(),
         outputs,
         sockets: super::sockets::Sockets::default(),
         trees: super::trees::Trees::default(),

@@ -6,6 +6,7 @@ use crate::event::{Event, Kind, Output};
 use crate::program::Now;
 use crate::protocol::{Code, DataLine, Line, Stream, display_name};
 use crate::supervisor::{ClientId, ProcessId};
+use crate::wildcard;
 
 impl Clients {
     pub fn follow(&mut self, id: ClientId, process: ProcessId, stream: Stream) {
@@ -84,7 +85,7 @@ fn is_wanted(kind: Kind, kinds: &[String]) -> bool {
     }
 }
 
-/// Whether a watcher of `names` (none = all) wants to hear of it. `group:*` and `all` mean what they mean elsewhere.
+/// Whether a watcher of `names` (none = all) wants to hear of it. Names mean what they mean elsewhere.
 fn concerns(event: &Event, names: &[String]) -> bool {
     if names.is_empty() || names.iter().any(|name| name == "all") {
         return true;
@@ -92,13 +93,13 @@ fn concerns(event: &Event, names: &[String]) -> bool {
     match event {
         Event::ProcessState { process, group, .. }
         | Event::Communication(Output { process, group, .. })
-        | Event::Log(Output { process, group, .. }) => names.iter().any(|name| match name.split_once(':') {
-            Some((wanted, "" | "*")) => wanted == group,
-            Some((wanted, name)) => wanted == group && name == process,
-            None => name == group && name == process,
-        }),
+        | Event::Log(Output { process, group, .. }) => names.iter().any(|name| wildcard::means(name, group, process)),
         Event::GroupAdded { group } | Event::GroupRemoved { group } => {
-            names.iter().any(|name| name.split_once(':').map_or(name.as_str(), |(wanted, _)| wanted) == group)
+            let of_group = |name: &String| {
+                let wanted = name.split_once(':').map_or(name.as_str(), |(wanted, _)| wanted);
+                wildcard::fits(wanted, group)
+            };
+            names.iter().any(of_group)
         }
         Event::SupervisorRunning | Event::SupervisorStopping | Event::Remote { .. } | Event::Tick { .. } => true,
     }

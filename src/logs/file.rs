@@ -30,6 +30,14 @@ pub struct LogFile {
     next_check: Duration,
     /// Bytes dropped ever.
     lost: u64,
+    /// The file is rotated before a write when it is older.
+    max_age: Option<Duration>,
+    /// When it is; `None` = not known yet.
+    old_at: Option<Duration>,
+    /// Compressed backups are ours, too.
+    packed: bool,
+    /// Rotations since they were asked for.
+    rotations: u64,
 }
 
 #[derive(Debug)]
@@ -61,8 +69,49 @@ impl LogFile {
             state,
             next_check: Duration::ZERO,
             lost: 0,
+            max_age: None,
+            old_at: None,
+            packed: false,
+            rotations: 0,
         };
         (log, trouble)
+    }
+
+    /// From now on the file is also rotated before a write when it is older than `max_age`, and with `packed` the names of
+    /// compressed backups are taken for backups.
+    pub fn keep(&mut self, max_age: Option<Duration>, packed: bool) {
+        (self.max_age, self.packed, self.old_at) = (max_age, packed, None);
+    }
+
+    /// Sizes as in [`LogFile::open`], from the next write on.
+    pub fn resize(&mut self, maxbytes: i64, backups: i64) {
+        self.maxbytes = u64::try_from(maxbytes).unwrap_or(0);
+        self.backups = u64::try_from(backups).unwrap_or(0);
+    }
+
+    /// How often it was rotated since this was asked last.
+    pub fn take_rotations(&mut self) -> u64 {
+        std::mem::take(&mut self.rotations)
+    }
+
+    /// The number of the newest backup that can be compressed now: it is written no more.
+    pub fn packable(&self) -> Option<u64> {
+        match &self.state {
+            State::Open(Opened { kind: Kind::Regular { hitch: Hitch::None, .. }, .. }) if self.packed => {
+                rotate::newest_plain(&self.path, self.backups)
+            }
+            State::Open(_) | State::Failing { .. } => None,
+        }
+    }
+
+    /// How many backups are kept.
+    pub fn backups(&self) -> u64 {
+        self.backups
+    }
+
+    /// Whether what is written can be read back from a plain file.
+    pub fn is_readable(&self) -> bool {
+        matches!(&self.state, State::Open(Opened { kind: Kind::Regular { .. }, .. }))
     }
 
     /// Where the log is.
@@ -95,10 +144,15 @@ impl LogFile {
         if bytes.is_empty() {
             return None;
         }
-        let checked = self.check(now);
-        let written = self.append(bytes, now);
-        let rotated = self.rotate_if_due(now);
-        join(join(checked, written), rotated)
+        let mut trouble = self.check(now);
+        if self.is_old(now) {
+            trouble = join(trouble, self.rotate_now(now));
+        }
+        trouble = join(trouble, self.append(bytes, now));
+        if self.is_large() {
+            trouble = join(trouble, self.rotate_now(now));
+        }
+        trouble
     }
 
     /// Opens the file at the path anew, as after `SIGUSR2`; one that was renamed keeps its new name.
@@ -141,6 +195,7 @@ impl LogFile {
 
     /// Opens the path anew. `news` is what to say when that works and nothing was wrong before.
     fn reopen_saying(&mut self, news: Option<Trouble>) -> Option<Trouble> {
+        self.old_at = None;
         let fresh = match Opened::open(&self.path, self.mode, false) {
             Ok(fresh) => fresh,
             Err(error) => return self.give_up_path(&error),
@@ -251,17 +306,38 @@ impl LogFile {
         if told { None } else { Some(Trouble::write(&self.path, &cut.cause)) }
     }
 
-    fn rotate_if_due(&mut self, now: Duration) -> Option<Trouble> {
-        let State::Open(Opened { kind: Kind::Regular { size, hitch }, .. }) = &self.state else { return None };
-        if self.maxbytes == 0 || *size < self.maxbytes {
-            return None;
+    fn is_large(&self) -> bool {
+        self.maxbytes > 0 && self.size() >= self.maxbytes
+    }
+
+    /// The age of a file that was empty counts from now on, that of another one from its making, if that is known.
+    fn is_old(&mut self, now: Duration) -> bool {
+        let Some(max_age) = self.max_age else { return false };
+        let State::Open(opened) = &self.state else { return false };
+        let age = match opened.kind {
+            Kind::Stream { .. } => return false,
+            Kind::Regular { size: 0, .. } => Some(Duration::ZERO),
+            Kind::Regular { .. } if self.old_at.is_none() => Some(opened.age()),
+            Kind::Regular { .. } => None,
+        };
+        if let Some(age) = age {
+            self.old_at = Some(now.saturating_add(max_age.saturating_sub(age)));
         }
+        self.size() > 0 && self.old_at.is_some_and(|at| at <= now)
+    }
+
+    fn rotate_now(&mut self, now: Duration) -> Option<Trouble> {
+        let State::Open(Opened { kind: Kind::Regular { hitch, .. }, .. }) = &self.state else { return None };
         let again = match *hitch {
             Hitch::None => false,
             Hitch::Unrotated { next_try } if now >= next_try => true,
             Hitch::Unrotated { .. } | Hitch::Stray => return None,
         };
-        match self.rotate() {
+        let rotated = self.rotate();
+        if rotated.is_ok() {
+            self.old_at = self.max_age.map(|age| now.saturating_add(age));
+        }
+        match rotated {
             Ok(()) if again => Some(Trouble::resumed(&self.path, 0)),
             Ok(()) => None,
             Err(message) => {
@@ -283,12 +359,13 @@ impl LogFile {
         if self.backups == 0 {
             return opened.truncate().map_err(|error| format!("cannot empty log `{log}`: {}", cause(&error)));
         }
-        rotate::rotate(&self.path, self.backups).map_err(|(rename, error)| {
+        rotate::rotate(&self.path, self.backups, self.packed).map_err(|(rename, error)| {
             let (from, to) = (rename.from.display(), rename.to.display());
             format!("cannot rotate log `{log}`: cannot rename `{from}` to `{to}`: {}", cause(&error))
         })?;
         *opened = Opened::open(&self.path, self.mode, true)
             .map_err(|error| format!("cannot rotate log `{log}`: cannot open a new one: {}", cause(&error)))?;
+        self.rotations = self.rotations.saturating_add(1);
         Ok(())
     }
 }

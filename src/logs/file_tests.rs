@@ -127,6 +127,51 @@ fn a_missing_directory_is_told_once_and_writing_resumes_when_it_is_there() {
 }
 
 #[test]
+fn an_old_file_is_rotated_before_the_next_write_and_a_silent_one_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let mut log = open(&path, 0, 2);
+    log.keep(Some(Duration::from_secs(10)), false);
+    // An empty file gets older only from its first bytes on.
+    for (now, text) in [(50_000, "a"), (59_999, "b"), (60_000, "c"), (60_001, "d"), (200_000, "e")] {
+        assert_eq!(log.write(text.as_bytes(), at(now)), None);
+    }
+    assert_eq!([read(&path), read(dir.path().join("log.1")), read(dir.path().join("log.2"))], ["e", "cd", "ab"]);
+    assert_eq!((log.take_rotations(), log.take_rotations()), (2, 0));
+    log.clear();
+    assert_eq!(log.write(b"f", at(500_000)), None);
+    assert_eq!(read(dir.path().join("log.1")), "cd");
+}
+
+#[test]
+fn a_file_that_was_there_has_the_age_of_its_making() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    fs::write(&path, "before").unwrap();
+    let mut log = open(&path, 0, 1);
+    log.keep(Some(Duration::from_secs(3600)), false);
+    log.write(b" and after", at(0));
+    assert_eq!(read(&path), "before and after");
+    log.write(b"later", at(3_600_000));
+    assert_eq!((read(&path).as_str(), read(dir.path().join("log.1")).as_str()), ("later", "before and after"));
+}
+
+#[test]
+fn a_file_with_an_age_and_a_size_keeps_to_both_and_no_backups_means_to_begin_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let mut log = open(&path, 4, 0);
+    log.keep(Some(Duration::from_secs(1)), true);
+    log.write(b"123", at(0));
+    log.write(b"4", at(1));
+    assert_eq!(read(&path), "");
+    log.write(b"5", at(2));
+    log.write(b"6", at(1002));
+    assert_eq!(read(&path), "6");
+    assert_eq!(log.packable(), None);
+}
+
+#[test]
 fn a_deleted_file_is_noticed_within_a_second_of_writing_and_told_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f");

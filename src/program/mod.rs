@@ -24,6 +24,8 @@ pub use step::step;
 pub use time::Now;
 
 #[cfg(test)]
+mod hooked_tests;
+#[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]
 mod table_tests;

@@ -43,6 +43,8 @@ pub(crate) fn process(name: &str) -> Process {
         policy: Policy::default(),
         listen: Vec::new(),
         limits: crate::config::Limits::default(),
+        operate: Vec::new(),
+        log_lines: crate::config::LogLines::default(),
     }
 }
 
@@ -54,6 +56,7 @@ fn channel() -> Channel {
         capture_maxbytes: 0,
         events_enabled: false,
         syslog: false,
+        upkeep: crate::config::Upkeep::default(),
     }
 }
 

@@ -60,6 +60,7 @@ mod reader;
 pub mod remote;
 mod reply;
 mod request;
+mod rights;
 mod word;
 mod write;
 
@@ -68,6 +69,7 @@ pub use framing::{Framer, TooLong};
 pub use reader::{Reader, ReplyError};
 pub use reply::{DataLine, Line, write_block, write_error, write_ok};
 pub use request::{Ending, Request, RequestError, Stream};
+pub use rights::Right;
 
 /// Version of the language; verbs and keys are only ever added.
 pub const PROTOCOL_VERSION: u32 = 1;

@@ -247,45 +247,6 @@ impl Request {
             Request::Metrics => "metrics",
         }
     }
-
-    /// Whether it changes nothing, so that who may only look may ask it.
-    #[must_use]
-    pub fn only_looks(&self) -> bool {
-        match self {
-            Request::Hello
-            | Request::Pid(_)
-            | Request::State
-            | Request::Status(_)
-            | Request::Tail { .. }
-            | Request::Follow { .. }
-            | Request::Maintail { .. }
-            | Request::Read { .. }
-            | Request::Mainread { .. }
-            | Request::Watch { .. }
-            | Request::Config
-            | Request::Settings(_)
-            | Request::Why(_)
-            | Request::Ready(_)
-            | Request::Metrics => true,
-            Request::Start { .. }
-            | Request::Stop { .. }
-            | Request::Restart(_)
-            | Request::Signal { .. }
-            | Request::ReloadProgram(_)
-            | Request::Reread
-            | Request::Update(_)
-            | Request::Add(_)
-            | Request::Remove(_)
-            | Request::Reload
-            | Request::Shutdown
-            | Request::End(_)
-            | Request::Clear(_)
-            | Request::Mainclear
-            | Request::Send { .. }
-            | Request::Event { .. }
-            | Request::Reopen => false,
-        }
-    }
 }
 
 pub(super) fn too_long() -> RequestError {
@@ -306,7 +267,7 @@ pub(super) fn missing(verb: &str, what: &str) -> RequestError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::MAX_REQUEST_BYTES;
+    use super::super::{MAX_REQUEST_BYTES, Right};
     use super::*;
 
     fn names(words: &[&str]) -> Vec<String> {
@@ -373,16 +334,40 @@ mod tests {
         }
     }
 
+    /// The verbs of the samples that `choose` wants, sorted, each once.
+    fn verbs(choose: impl Fn(&Request) -> bool) -> String {
+        let mut verbs: Vec<&str> = samples().iter().filter(|it| choose(it)).map(Request::verb).collect();
+        verbs.sort_unstable();
+        verbs.dedup();
+        verbs.join(" ")
+    }
+
     #[test]
-    fn who_may_only_look_may_ask_what_changes_nothing() {
-        let looks: Vec<&str> = {
-            let mut verbs: Vec<&str> = samples().iter().filter(|it| it.only_looks()).map(Request::verb).collect();
-            verbs.sort_unstable();
-            verbs.dedup();
-            verbs
-        };
-        let expected = "config follow hello mainread maintail metrics pid read ready state status tail watch why";
-        assert_eq!(looks.join(" "), expected);
+    fn verbs_need_the_right_that_fits_what_they_change() {
+        let needing = |right| verbs(|request| request.needs() == right);
+        let looking = "config follow hello mainread maintail metrics pid read ready state status tail watch why";
+        assert_eq!(needing(Right::Observe), looking);
+        assert_eq!(needing(Right::Operate), "clear event reload-program restart send signal start stop");
+        let rest = "add config halt mainclear poweroff reboot reload remove reopen reread shutdown update";
+        assert_eq!(needing(Right::Admin), rest);
+    }
+
+    #[test]
+    fn requests_about_processes_alone_are_those_that_name_some() {
+        let about = "clear follow pid read ready reload-program restart send signal start status stop tail why";
+        assert_eq!(verbs(|request| request.names().is_some()), about);
+        assert_eq!(Request::Status(Vec::new()).names(), None, "it is about all");
+        assert_eq!(Request::Why("a".to_owned()).names(), Some(&["a".to_owned()][..]));
+    }
+
+    #[test]
+    fn line_for_people_has_no_data_and_an_end() {
+        let send = Request::Send { name: "a b".to_owned(), data: b"hunter2".to_vec() };
+        assert_eq!(send.shown(), "send a%20b ...");
+        let event = Request::Event { kind: "DEPLOY".to_owned(), data: b"hunter2".to_vec() };
+        assert_eq!(event.shown(), "event DEPLOY");
+        let long = Request::Restart(vec!["x\n".repeat(1000)]).shown();
+        assert!(long.len() < 300 && long.ends_with("...") && long.starts_with("restart x%0A"), "{long}");
     }
 
     #[test]

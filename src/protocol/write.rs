@@ -87,7 +87,30 @@ impl Request {
         }
         line.end()
     }
+
+    /// Its line for people: without what is sent to programs and listeners, which may be secret, and not much longer than a line of a log
+    /// should be.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let bare = match self {
+            Request::Send { name, .. } => &Request::Send { name: name.clone(), data: LEFT_OUT.as_bytes().to_vec() },
+            Request::Event { kind, .. } => &Request::Event { kind: kind.clone(), data: Vec::new() },
+            other => other,
+        };
+        let line = bare.to_line().unwrap_or_else(|_| self.verb().as_bytes().to_vec());
+        // Nothing but ASCII: other bytes are escaped.
+        let line = String::from_utf8_lossy(line.trim_ascii_end());
+        match line.get(..SHOWN_BYTES) {
+            Some(start) => format!("{start}{LEFT_OUT}"),
+            None => line.into_owned(),
+        }
+    }
 }
+
+/// Bytes of a request that people are shown.
+const SHOWN_BYTES: usize = 200;
+/// Stands for what they are not shown.
+const LEFT_OUT: &str = "...";
 
 /// A line being written.
 struct LineWriter {

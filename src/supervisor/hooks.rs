@@ -118,13 +118,7 @@ impl Supervisor {
         self.table.entry(id).is_none_or(|entry| entry.life.state.name().is_down()) && !self.hooks.any(id)
     }
 
-    pub(super) fn ask_reload_program(
-        &mut self,
-        client: ClientId,
-        names: &[String],
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn ask_reload_program(&mut self, client: ClientId, names: &[String], now: Now, out: &mut Vec<Action>) {
         let job = self.add_job(Some(client), VecDeque::new());
         let mut awaited = Set::new();
         for (id, named) in self.targets(job, names, out) {

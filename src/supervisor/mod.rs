@@ -15,6 +15,8 @@ mod table;
 mod view;
 
 #[cfg(test)]
+mod hooks_tests;
+#[cfg(test)]
 mod reload_tests;
 #[cfg(test)]
 mod sample;

@@ -276,11 +276,7 @@ impl Supervisor {
     pub(super) fn ask_remove(&mut self, client: ClientId, groups: &[String], out: &mut Vec<Action>) {
         let id = self.add_job(Some(client), VecDeque::new());
         for name in groups {
-            let up = self
-                .table
-                .members(name)
-                .iter()
-                .any(|process| !self.rests(*process));
+            let up = self.table.members(name).iter().any(|process| !self.rests(*process));
             if self.table.group(name).is_none() {
                 self.tell_item(id, "group", name.clone(), Code::BadName, "no such process/group", out);
             } else if up {

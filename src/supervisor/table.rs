@@ -7,6 +7,7 @@ use crate::order;
 use crate::program::Life;
 use crate::protocol::display_name;
 use crate::sorted::Map;
+use crate::wildcard;
 
 /// One process for as long as it is known. Numbers are never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +48,7 @@ impl Entry {
 pub enum Target {
     /// One process, named itself.
     Process(ProcessId),
-    /// Processes named by their group or by `all`.
+    /// Processes named by their group, by a pattern or by `all`.
     Several(Vec<ProcessId>),
     /// No such process.
     NoProcess(String),
@@ -226,10 +227,28 @@ impl Table {
         waves.into_values().collect()
     }
 
-    /// The process a single name means.
+    /// The process a single name means; a pattern must mean exactly one.
     pub fn find(&self, name: &str) -> Option<ProcessId> {
+        self.named(name).or_else(|| match self.alike(name)[..] {
+            [id] => Some(id),
+            _ => None,
+        })
+    }
+
+    fn named(&self, name: &str) -> Option<ProcessId> {
         let (group, process) = name.split_once(':').unwrap_or((name, name));
         self.members(group).iter().copied().find(|id| self.entries.get(id).is_some_and(|e| e.config.name == process))
+    }
+
+    /// The processes a pattern means, in start order; none when it is no pattern.
+    fn alike(&self, pattern: &str) -> Vec<ProcessId> {
+        if !wildcard::is_pattern(pattern) {
+            return Vec::new();
+        }
+        let means = |entry: &Entry| wildcard::means(pattern, &entry.group, &entry.config.name);
+        let mut ids = self.in_start_order();
+        ids.retain(|id| self.entries.get(id).is_some_and(means));
+        ids
     }
 
     /// What each name means; `all` anywhere means everything, and nothing else then counts.
@@ -240,16 +259,22 @@ impl Table {
         names.iter().map(|name| self.resolve_one(name)).collect()
     }
 
-    fn resolve_one(&self, name: &str) -> Target {
-        match name.split_once(':') {
-            Some((group, "" | "*")) => match self.groups.get(group) {
-                Some(active) => Target::Several(active.members.clone()),
-                None => Target::NoGroup(group.to_string()),
-            },
-            _ => match self.find(name) {
-                Some(id) => Target::Process(id),
-                None => Target::NoProcess(name.to_string()),
-            },
+    /// What one name means.
+    pub fn resolve_one(&self, name: &str) -> Target {
+        let group = match name.split_once(':') {
+            Some((group, "" | "*")) => Some(group),
+            Some(_) | None => None,
+        };
+        if let Some(active) = group.and_then(|group| self.groups.get(group)) {
+            return Target::Several(active.members.clone());
+        }
+        if let Some(id) = self.named(name) {
+            return Target::Process(id);
+        }
+        match (self.alike(name), group) {
+            (ids, _) if !ids.is_empty() => Target::Several(ids),
+            (_, Some(group)) => Target::NoGroup(group.to_string()),
+            (_, None) => Target::NoProcess(name.to_string()),
         }
     }
 }

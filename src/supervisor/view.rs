@@ -7,7 +7,7 @@ use super::table::{ProcessId, Target};
 use super::{Entry, ListenerFacts, Phase, Supervisor};
 use crate::config::{AutoRestart, Group, Logfile, Process};
 use crate::order;
-use crate::program::{self, Now, State, Wanted};
+use crate::program::{self, Hook, Now, State, Wanted};
 use crate::protocol::{Code, DataLine, Line, display_name};
 
 /// Where the logs of a process are, for its status line.
@@ -74,9 +74,9 @@ impl Supervisor {
                 Target::Several(ids) => ids,
                 Target::NoProcess(_) | Target::NoGroup(_) => &[],
             };
-            // A group is shown by name, not in the order of its configuration.
+            // Groups are shown by name, not in the order of their configuration.
             let mut entries: Vec<_> = ids.iter().filter_map(|id| Some((*id, self.table.entry(*id)?))).collect();
-            order::sort_by(&mut entries, |(_, a), (_, b)| a.config.name.cmp(&b.config.name));
+            order::sort_by(&mut entries, |(_, a), (_, b)| (&a.group, &a.config.name).cmp(&(&b.group, &b.config.name)));
             for (id, entry) in entries {
                 self.status_line(id, entry, now, around, out);
             }
@@ -97,6 +97,9 @@ impl Supervisor {
             .number("now", now.wall.as_secs());
         if let Some(exit) = life.exit {
             line = line.number("exit", exit.status());
+            if life.state == State::Exited {
+                line = line.key("expected", if exit.is_expected(&entry.config.exitcodes) { "yes" } else { "no" });
+            }
         }
         line = line.maybe("error", life.error.as_ref());
         if let State::Running { since, .. } = life.state {
@@ -148,24 +151,36 @@ impl Supervisor {
         entries
     }
 
-    /// The reply to `why`.
+    /// The reply to `why`: a line for each process that the name means.
     #[must_use]
     pub fn why(&self, name: &str, now: Now) -> Vec<Line> {
-        let Some(entry) = self.table.find(name).and_then(|id| self.table.entry(id)) else {
-            return vec![Line::Error(Code::BadName, format!("no such process `{name}`"))];
+        let ids = match self.table.resolve_one(name) {
+            Target::Process(id) => vec![id],
+            Target::Several(ids) => ids,
+            Target::NoProcess(_) | Target::NoGroup(_) => {
+                return vec![Line::Error(Code::BadName, format!("no such process `{name}`"))];
+            }
         };
+        let lines = ids.into_iter().filter_map(|id| Some(self.why_of(id, self.table.entry(id)?, now)));
+        lines.chain([Line::Ok(String::new())]).collect()
+    }
+
+    fn why_of(&self, id: ProcessId, entry: &Entry, now: Now) -> Line {
         let mut text = program::why(&entry.config, &entry.life, now);
-        if let Some(facts) = self.table.find(name).and_then(|id| self.listener(id)) {
-            let ListenerFacts { state, waiting, lost } = facts;
+        if let Some(ListenerFacts { state, waiting, lost }) = self.listener(id) {
             text.push_str(&format!(
                 "; as a listener it is {state}, {waiting} events wait for its pool, {lost} were lost"
             ));
         }
-        if let Some(words) = self.table.find(name).and_then(|id| self.hooks.words(id, now)) {
+        if let Some(words) = self.hooks.words(id, now) {
             text.push_str(&format!("; {words}"));
         }
+        // That of a start is its cause already.
+        if let Some((hook @ (Hook::PostStop | Hook::Stop | Hook::Reload), error)) = &entry.life.hook_error {
+            text.push_str(&format!("; {hook} failed: {error}"));
+        }
         let state = entry.life.state.name().word();
-        vec![data(&[("name", &entry.display_name()), ("state", state), ("text", &text)]), Line::Ok(String::new())]
+        data(&[("name", &entry.display_name()), ("state", state), ("text", &text)])
     }
 
     /// The reply to `ready`: what should run and does not.

@@ -43,6 +43,8 @@ pub enum Action {
     Reread,
     /// Stop, then start.
     Restart,
+    /// Restart one after the other.
+    Rolling,
     /// End visor.
     Shutdown,
     /// Send a signal.
@@ -55,12 +57,16 @@ pub enum Action {
     Stop,
     /// The end of a log.
     Tail,
+    /// What is used of the machine.
+    Top,
     /// Make what runs match the configuration.
     Update,
     /// visor's version.
     Version,
     /// Tell listeners something.
     Event,
+    /// Until processes are as wanted.
+    Wait,
     /// Events as they happen.
     Watch,
     /// Why a process is not up.
@@ -92,14 +98,17 @@ const NAMES: &[(&str, Action)] = &[
     ("reopen", Action::Reopen),
     ("reread", Action::Reread),
     ("restart", Action::Restart),
+    ("rolling", Action::Rolling),
     ("shutdown", Action::Shutdown),
     ("signal", Action::Signal),
     ("start", Action::Start),
     ("status", Action::Status),
     ("stop", Action::Stop),
     ("tail", Action::Tail),
+    ("top", Action::Top),
     ("update", Action::Update),
     ("version", Action::Version),
+    ("wait", Action::Wait),
     ("watch", Action::Watch),
     ("why", Action::Why),
 ];
@@ -133,6 +142,9 @@ impl Action {
             | Action::Logs
             | Action::Reopen
             | Action::Event
+            | Action::Rolling
+            | Action::Top
+            | Action::Wait
             | Action::Watch
             | Action::Why => true,
             Action::Add

@@ -81,18 +81,23 @@ impl Session {
         let [name] = arguments else {
             return self.misuse(Action::Why, "Error: why requires one process name", ExitCode::Failure);
         };
-        let mut sentence = None;
+        let mut sentences = Vec::new();
         let end = self.ask_whole(&Request::Why((*name).to_owned()), &mut |_, line| {
-            sentence = line.get("text").map(str::to_owned);
+            let get = |key| line.get(key).unwrap_or_default().to_owned();
+            sentences.push((get("name"), get("text")));
         })?;
-        match (end, sentence) {
+        match (end, &sentences[..]) {
             (Err((Code::BadName, _)), _) => {
                 self.screen.line(&format!("{name}: ERROR (no such process)"));
                 Ok(ExitCode::Failure)
             }
             (Err((code, text)), _) => Ok(self.end_failure(code, &text)),
-            (Ok(_), sentence) => {
-                self.screen.line(&sentence.unwrap_or_default());
+            (Ok(_), [(_, text)]) => {
+                self.screen.line(text);
+                Ok(ExitCode::Success)
+            }
+            (Ok(_), several) => {
+                several.iter().for_each(|(name, text)| self.screen.line(&format!("{name}: {text}")));
                 Ok(ExitCode::Success)
             }
         }

@@ -90,7 +90,7 @@ impl Session {
                 // A stream without a log has nothing to show.
                 Wake::Line(number, Line::Error(..)) => streams.close(number),
                 Wake::Line(_, Line::Data(_) | Line::Ok(_)) => {}
-                Wake::Gone(_) | Wake::Nobody => break Left::NoServer,
+                Wake::Gone(_) | Wake::Nobody | Wake::TimedOut => break Left::NoServer,
                 Wake::Interrupt | Wake::InputEnd => break Left::ByWish,
                 Wake::Input(line) => {
                     if let Err(left) = self.send_line(&mut sender, name, line) {

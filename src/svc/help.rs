@@ -67,6 +67,11 @@ pub fn of(action: Action) -> &'static [&'static str] {
             "restart all\t\tRestart all processes",
             "The configuration is not read again: see reread and update",
         ],
+        Action::Rolling => &[
+            "rolling <name> [...]\tRestart processes one after the other, the next when the one before is ready",
+            "rolling --timeout 30s <name>\tAt most so long for each",
+            "It stops at the first that fails and says which ones are left",
+        ],
         Action::Shutdown => &["shutdown\tStop every process and visor itself"],
         Action::Signal => &[
             "signal <signal> <name>\t\tSend a signal to a process",
@@ -86,6 +91,7 @@ pub fn of(action: Action) -> &'static [&'static str] {
             "status <name> <name>\tState of some",
             "status <gname>:*\tState of a group",
             "status --json [<name>]\tThe same for programs",
+            "status --state FATAL\tOnly those in a state, or in one of several: FATAL,BACKOFF",
         ],
         Action::Stop => &[
             "stop <name>\t\tStop a process",
@@ -100,6 +106,10 @@ pub fn of(action: Action) -> &'static [&'static str] {
             "tail -100 <name>\tThe last 100 *bytes*; 1600 when not told, -0 for all",
             "tail <name> stderr\tThe end of its stderr",
         ],
+        Action::Top => &[
+            "top [<name>...]\t\tCPU, memory and threads of processes and their groups, anew every 2 seconds (Ctrl-C to leave)",
+            "top --once\t\tOne list, after a second; so it is where the output is no terminal",
+        ],
         Action::Update => &[
             "update\t\t\tRead the configuration; add, remove and restart what changed",
             "update all\t\tThe same",
@@ -107,6 +117,12 @@ pub fn of(action: Action) -> &'static [&'static str] {
         ],
         Action::Version => &["version\t\t\tThe version of the visor we talk to"],
         Action::Event => &["event <type> [<data>]\tTell event listeners something (REMOTE_COMMUNICATION)"],
+        Action::Wait => &[
+            "wait <name> [...]\tWait until processes are ready",
+            "wait <name> --for <what>\tready, running, stopped, exited (by itself, and well) or healthy",
+            "wait <name> --timeout 30s\tAt most so long; a number is seconds",
+            "Exit code 0 when it is so, 124 when the time is over, 7 when it will not come by itself",
+        ],
         Action::Watch => &[
             "watch [<name>...]\tEvery change of state as it happens (Ctrl-C to leave)",
             "watch --json\t\tThe same, an object a line",

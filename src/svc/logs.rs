@@ -130,7 +130,7 @@ impl Session {
                 }
                 Wake::Gone(ClientError::Closed) => break,
                 Wake::Gone(error) => return Err(self.broken(&error)),
-                Wake::Nobody | Wake::Input(_) | Wake::InputEnd => break,
+                Wake::Nobody | Wake::Input(_) | Wake::InputEnd | Wake::TimedOut => break,
             }
             self.screen.flush();
         }
@@ -220,7 +220,7 @@ impl Session {
                 // No log, or no process any more: the others go on.
                 Wake::Line(number, Line::Error(..)) => streams.close(number),
                 Wake::Line(_, Line::Data(_) | Line::Ok(_)) | Wake::Gone(_) => {}
-                Wake::Interrupt | Wake::Nobody | Wake::Input(_) | Wake::InputEnd => break,
+                Wake::Interrupt | Wake::Nobody | Wake::Input(_) | Wake::InputEnd | Wake::TimedOut => break,
             }
             self.screen.flush();
         }

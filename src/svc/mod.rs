@@ -13,6 +13,7 @@ mod input;
 mod json;
 mod login;
 mod logs;
+mod options;
 mod screen;
 mod server;
 mod shell;
@@ -20,6 +21,8 @@ mod ssh;
 mod start;
 mod status;
 mod stream;
+mod top;
+mod wait;
 mod watch;
 mod words;
 
@@ -123,7 +126,9 @@ impl Session {
             {
                 self.misuse(action, &format!("Error: {name} accepts no arguments"), ExitCode::Failure)
             }
-            Action::Start | Action::Stop | Action::Restart | Action::ReloadProgram | Action::Clear => self.control(action, name, arguments),
+            Action::Start | Action::Stop | Action::Restart | Action::ReloadProgram | Action::Clear => {
+                self.control(action, name, arguments)
+            }
             Action::Add | Action::Remove | Action::Update => self.groups(action, arguments),
             Action::Status => self.status(arguments),
             Action::Signal => self.signal(arguments),
@@ -134,6 +139,9 @@ impl Session {
             Action::Fg => self.fg(arguments),
             Action::Event => self.event(arguments),
             Action::Watch => self.watch(arguments),
+            Action::Wait => self.wait(arguments),
+            Action::Rolling => self.rolling(arguments),
+            Action::Top => self.top(arguments),
             Action::Why => self.why(arguments),
             Action::Config => self.config(arguments),
             Action::Healthy => self.healthy(arguments),

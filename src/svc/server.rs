@@ -31,14 +31,21 @@ impl Server {
         }
     }
 
-    /// The server nobody named: `$SVC_SOCKET`, else the place where a visor of this user puts its socket.
+    /// The server nobody named: `$SVC_SOCKET`, else the place where a visor of this user puts its socket, or that of root when only that one
+    /// is there: its visor may let others in.
     #[must_use]
-    pub fn default_of(svc_socket: Option<String>, is_root: bool, runtime_folder: Option<&Path>) -> Server {
-        match (svc_socket.filter(|text| !text.is_empty()), runtime_folder) {
-            (Some(text), _) => Server::parse(&text),
-            (None, Some(folder)) if !is_root => Server::Unix(folder.join(USER_SOCKET)),
-            (None, _) => Server::Unix(PathBuf::from(SYSTEM_SOCKET)),
+    pub fn default_of(
+        svc_socket: Option<String>,
+        is_root: bool,
+        runtime_folder: Option<&Path>,
+        exists: &dyn Fn(&Path) -> bool,
+    ) -> Server {
+        if let Some(text) = svc_socket.filter(|text| !text.is_empty()) {
+            return Server::parse(&text);
         }
+        let system = PathBuf::from(SYSTEM_SOCKET);
+        let own = runtime_folder.filter(|_| !is_root).map(|folder| folder.join(USER_SOCKET));
+        Server::Unix(own.filter(|own| exists(own) || !exists(&system)).unwrap_or(system))
     }
 
     /// As Supervisor writes it in its messages.
@@ -71,9 +78,16 @@ mod tests {
     fn default_is_the_variable_then_the_users_folder_then_the_systems() {
         let folder = Some(Path::new("/run/user/7"));
         let unix = |path: &str| Server::Unix(path.into());
-        assert_eq!(Server::default_of(Some("/x".to_owned()), true, folder), unix("/x"));
-        assert_eq!(Server::default_of(Some(String::new()), false, folder), unix("/run/user/7/visor.sock"));
-        assert_eq!(Server::default_of(None, true, folder), unix("/run/visor.sock"));
-        assert_eq!(Server::default_of(None, false, None), unix("/run/visor.sock"));
+        let default = |named: Option<&str>, is_root, folder, there: &[&str]| {
+            let exists = |path: &Path| there.iter().any(|one| Path::new(one) == path);
+            Server::default_of(named.map(str::to_owned), is_root, folder, &exists)
+        };
+        assert_eq!(default(Some("/x"), true, folder, &[]), unix("/x"));
+        assert_eq!(default(Some(""), false, folder, &[]), unix("/run/user/7/visor.sock"));
+        assert_eq!(default(None, true, folder, &["/run/user/7/visor.sock"]), unix("/run/visor.sock"));
+        assert_eq!(default(None, false, None, &[]), unix("/run/visor.sock"));
+        let both = ["/run/user/7/visor.sock", "/run/visor.sock"];
+        assert_eq!(default(None, false, folder, &both), unix("/run/user/7/visor.sock"));
+        assert_eq!(default(None, false, folder, &["/run/visor.sock"]), unix("/run/visor.sock"));
     }
 }

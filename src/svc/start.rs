@@ -69,7 +69,8 @@ fn own(args: SvcArgs) -> Begin {
 fn default_server() -> Server {
     let runtime_folder = std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let is_root = nix::unistd::Uid::effective().is_root();
-    Server::default_of(std::env::var("SVC_SOCKET").ok(), is_root, runtime_folder.as_deref())
+    let exists = |path: &Path| path.exists();
+    Server::default_of(std::env::var("SVC_SOCKET").ok(), is_root, runtime_folder.as_deref(), &exists)
 }
 
 fn supervisor(argv: &[OsString], args: SupervisorctlArgs, read_ctl: ReadCtl<'_>) -> Result<Begin, Exit> {

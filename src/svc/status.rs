@@ -1,11 +1,13 @@
 //! `status`: what runs and what does not. Pure but for the last step.
 
+use super::action::Action;
 use super::json;
 use super::screen::Colour;
 use super::words::failure;
-use super::{Answer, Session};
+use super::{Answer, Session, options};
 use crate::cli::ExitCode;
 use crate::order;
+use crate::program::Name;
 use crate::protocol::{Code, Line, Request};
 
 /// Narrowest column of names.
@@ -83,19 +85,28 @@ pub fn colour(state: &str) -> Colour {
 }
 
 impl Session {
-    /// `status [--json] [NAME…]`
+    /// `status [--json] [--state STATE[,STATE…]] [NAME…]`
     pub(super) fn status(&mut self, arguments: &[&str]) -> Answer {
-        let names = super::names(arguments.iter().copied().filter(|word| *word != "--json"));
+        let mut words = arguments.to_vec();
+        let json = options::take_switch(&mut words, "--json");
+        let states = match options::take(&mut words, "--state").and_then(|list| list.map(states).transpose()) {
+            Ok(states) => states,
+            Err(text) => return self.misuse(Action::Status, &text, ExitCode::Usage),
+        };
+        let names = super::names(words.into_iter());
         let everything = names.is_empty() || names.iter().any(|name| name == "all");
         let request = Request::Status(if everything { Vec::new() } else { names });
         let mut lines = Vec::new();
         self.ask(&request, &mut |_, line| lines.push(line))?;
+        if let Some(states) = states {
+            lines.retain(|line| line.get("state").is_none_or(|state| states.iter().any(|wanted| wanted == state)));
+        }
         if everything {
             order::sort_by(&mut lines, |one, other| place(one).cmp(&place(other)));
         }
         let unknown: Vec<String> = lines.iter().filter_map(unknown).collect();
         let rows: Vec<Row> = lines.iter().filter(|line| failure(line).is_none()).map(Row::of).collect();
-        if arguments.contains(&"--json") {
+        if json {
             self.screen.line(&as_json(&lines));
         } else {
             unknown.iter().for_each(|text| self.screen.line(text));
@@ -105,6 +116,17 @@ impl Session {
         }
         Ok(exit_code(&rows, !unknown.is_empty()))
     }
+}
+
+/// Names of states separated by commas, in any case.
+fn states(list: &str) -> Result<Vec<String>, String> {
+    let words = list.split(',').map(str::to_ascii_uppercase);
+    words
+        .map(|word| match Name::from_word(&word) {
+            Some(_) => Ok(word),
+            None => Err(format!("Error: --state: `{word}` is no state: {}", Name::ALL.map(Name::word).join(", "))),
+        })
+        .collect()
 }
 
 /// What the whole list is sorted by.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::time::Instant;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -26,6 +27,8 @@ pub enum Wake {
     Interrupt,
     /// There is nobody left to wait for.
     Nobody,
+    /// The time set is over.
+    TimedOut,
 }
 
 /// Several connections waited for together. Ctrl-C is an event while this lives.
@@ -63,7 +66,27 @@ impl Streams {
             if self.clients.iter().all(Option::is_none) {
                 return Wake::Nobody;
             }
-            if let Some(wake) = self.wait(input.as_deref_mut()) {
+            if let Some(wake) = self.wait(input.as_deref_mut(), PollTimeout::NONE) {
+                return wake;
+            }
+        }
+    }
+
+    /// As [`Streams::next`], but not beyond `deadline`; then it is worth waiting for when there is nobody.
+    pub fn next_until(&mut self, deadline: Option<Instant>) -> Wake {
+        let Some(deadline) = deadline else { return self.next(None) };
+        loop {
+            if let Some(wake) = self.at_hand(None) {
+                return wake;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Wake::TimedOut;
+            }
+            // Rounded up: a poll that ends too early would be repeated for nothing.
+            let millis = left.as_millis().saturating_add(1);
+            let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
+            if let Some(wake) = self.wait(None, timeout) {
                 return wake;
             }
         }
@@ -100,7 +123,7 @@ impl Streams {
     }
 
     /// Polls once and reads what is ready.
-    fn wait(&mut self, input: Option<&mut Input>) -> Option<Wake> {
+    fn wait(&mut self, input: Option<&mut Input>, timeout: PollTimeout) -> Option<Wake> {
         let stdin = std::io::stdin();
         let numbers: Vec<usize> =
             self.clients.iter().enumerate().filter_map(|(number, client)| client.as_ref().map(|_| number)).collect();
@@ -110,7 +133,7 @@ impl Streams {
             polled.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
         }
         // An interrupted or failed poll reads nothing; the next turn tries again.
-        poll(&mut polled, PollTimeout::NONE).ok()?;
+        poll(&mut polled, timeout).ok()?;
         let ready: Vec<bool> = polled.iter().map(|one| one.any().unwrap_or(true)).collect();
         drop(polled);
         let mut ready = ready.into_iter();

@@ -62,7 +62,7 @@ impl Session {
                 }
                 Wake::Gone(ClientError::Closed) => break,
                 Wake::Gone(error) => return Err(self.broken(&error)),
-                Wake::Nobody | Wake::Interrupt | Wake::Input(_) | Wake::InputEnd => break,
+                Wake::Nobody | Wake::Interrupt | Wake::Input(_) | Wake::InputEnd | Wake::TimedOut => break,
             }
         }
         Ok(ExitCode::Success)

@@ -44,6 +44,8 @@ pub mod limits;
 pub mod machine;
 // Wait for descriptors.
 pub mod poll;
+// CPU and memory of processes, as the kernel tells.
+pub mod proc;
 // Listening sockets for programs.
 pub mod program_socket;
 // Our own process: identity, session, user.

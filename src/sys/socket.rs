@@ -26,6 +26,12 @@ const BACKLOG: c_int = 1024;
 const LOCK_TRIES: u32 = 50;
 const LOCK_NAP: Duration = Duration::from_millis(20);
 
+/// Groups that most have no more of, and the most that the kernel has room for.
+#[cfg(target_os = "linux")]
+const USUAL_GROUPS: usize = 64;
+#[cfg(target_os = "linux")]
+const MOST_GROUPS: usize = 65_536;
+
 /// The longest path of a socket, in bytes.
 pub const LONGEST_PATH: usize = {
     // SAFETY: an address is plain numbers; all zeros is a valid value.
@@ -405,6 +411,37 @@ pub fn peer(connection: impl AsFd) -> io::Result<Peer> {
         check(libc::getpeereid(connection.as_fd().as_raw_fd(), uid.as_mut_ptr(), gid.as_mut_ptr()))?;
         Ok(Peer { pid: 0, uid: uid.assume_init(), gid: gid.assume_init() })
     }
+}
+
+/// The groups of who is at the other end, its primary one not always among them; none where the kernel does not tell.
+#[cfg(target_os = "linux")]
+pub fn peer_groups(connection: impl AsFd) -> Vec<u32> {
+    let fd = connection.as_fd().as_raw_fd();
+    let mut groups: Vec<libc::gid_t> = vec![0; USUAL_GROUPS];
+    for _ in 0..2 {
+        let mut length = size_of_val(groups.as_slice()) as libc::socklen_t;
+        // SAFETY: `groups` has room for `length` bytes, and any bytes are numbers.
+        let got = check(unsafe {
+            libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERGROUPS, groups.as_mut_ptr().cast(), &raw mut length)
+        });
+        let count = (length as usize / size_of::<libc::gid_t>()).min(MOST_GROUPS);
+        match got {
+            Ok(_) => {
+                groups.truncate(count);
+                return groups;
+            }
+            // There are more: the kernel has said how many.
+            Err(error) if error.raw_os_error() == Some(libc::ERANGE) => groups.resize(count, 0),
+            Err(_) => break,
+        }
+    }
+    Vec::new()
+}
+
+/// The groups of who is at the other end; this system does not tell.
+#[cfg(not(target_os = "linux"))]
+pub fn peer_groups(_connection: impl AsFd) -> Vec<u32> {
+    Vec::new()
 }
 
 /// Send as much of `bytes` as there is room for, never waiting and never raising SIGPIPE.

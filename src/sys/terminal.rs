@@ -46,6 +46,15 @@ impl Drop for HiddenInput {
     }
 }
 
+/// Rows and columns of the terminal of descriptor 1; `None` where it is none or does not say.
+#[must_use]
+pub fn size() -> Option<(usize, usize)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: `size` is room for the answer.
+    let answered = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ as _, &raw mut size) } == 0;
+    (answered && size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row.into(), size.ws_col.into()))
+}
+
 /// Whether there is a controlling terminal.
 #[must_use]
 pub fn is_there() -> bool {

@@ -4,6 +4,7 @@
 
 mod console;
 mod control;
+mod delegation;
 mod environment;
 mod environments;
 mod fake_gateway;

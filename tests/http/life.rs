@@ -22,7 +22,9 @@ fn it_comes_with_the_first_connection_and_again_after_it_was_killed() {
     site.result("supervisor.getState", &[]);
     let first = site.gateway();
     kill(Pid::from_raw(first), Signal::SIGKILL).expect("it is killed");
-    eventually("it is gone", || (!gateways(&site).contains(&first)).then_some(()));
+    // Of several threads the first may be a zombie while another still holds the channel: only visor's own word says that it is gone, and
+    // nobody is handed over to it any more.
+    site.daemon.wait_for_log(&format!("visor-http (pid {first}) ended unexpectedly"));
     // While it rests after its death who comes is told to come again.
     eventually("another one answers", || {
         let answer = site.unix().exchange(&post("supervisor.getState", &[], ""));

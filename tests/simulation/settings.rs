@@ -65,6 +65,7 @@ fn channel() -> Channel {
         capture_maxbytes: 0,
         events_enabled: false,
         syslog: false,
+        upkeep: visor::config::Upkeep::default(),
     }
 }
 
@@ -115,7 +116,9 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         tty: None,
         policy: policy(rng),
         listen: Vec::new(),
+        operate: Vec::new(),
         limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },
+        log_lines: visor::config::LogLines::default(),
     }
 }
 

@@ -308,7 +308,11 @@ impl World {
             self.carry_out_all()?;
             let unread = !self.kernel.words.is_empty() || !self.kernel.zombies().is_empty() || !self.queue.is_empty();
             let busy = !self.watch.open.is_empty() || !self.reads.is_empty() || unread;
-            if self.kernel.next().is_none() && self.hooks.next().is_none() && self.sup.next_deadline().is_none() && !busy {
+            if self.kernel.next().is_none()
+                && self.hooks.next().is_none()
+                && self.sup.next_deadline().is_none()
+                && !busy
+            {
                 break;
             }
             if self.mono > patience {
