@@ -39,6 +39,8 @@ pub(super) struct Hooks {
 struct Running {
     pid: i32,
     process: Arc<Process>,
+    /// The first of its command.
+    word: String,
     until: Duration,
     /// Whether its command was executed; read when it is dead.
     status: OwnedFd,
@@ -56,11 +58,9 @@ impl Running {
         }
     }
 
-    fn result(&self, hook: Hook, exit: Exit) -> Result<(), String> {
+    fn result(&self, exit: Exit) -> Result<(), String> {
         if let ExecStatus::Failed(error) = spawn::read_status(&self.status) {
-            let words = self.process.hooks.as_ref().and_then(|hooks| command(hooks, hook)).map(|text| split(text));
-            let word = words.and_then(Result::ok).and_then(|words| words.into_iter().next());
-            return Err(exec_text(&self.process, &word.unwrap_or_default(), &error));
+            return Err(exec_text(&self.process, &self.word, &error));
         }
         match (exit, &self.ending) {
             (Exit::Code(0), _) => Ok(()),
@@ -148,7 +148,8 @@ impl Daemon {
         let (pid, status, until) = (child.pid, child.status, now.mono.saturating_add(hooks.timeout));
         self.log(LogLevel::Debug, &format!("{hook} of {} runs with pid {pid}", process.name));
         let pipes = self.adopt_pipes(id, [(child.stdout, Stream::Stdout), (child.stderr, Stream::Stderr)]);
-        let running = Running { pid, process, until, status, pipes, ending: None };
+        let word = word.to_owned();
+        let running = Running { pid, process, word, until, status, pipes, ending: None };
         self.hooks.running.insert((id, hook), running);
         Ok(Some(pid))
     }
@@ -182,7 +183,7 @@ impl Daemon {
         let Some((id, hook)) = found else { return false };
         let Some(running) = self.hooks.running.remove(&(id, hook)) else { return false };
         self.drain_pipes(running.pipes.clone(), now);
-        let result = running.result(hook, exit);
+        let result = running.result(exit);
         self.input(Input::Process(id, program::Input::HookEnded(hook, result)), now);
         true
     }
