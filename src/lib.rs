@@ -21,6 +21,8 @@ pub mod config;
 pub mod daemon;
 // What happened, and its wire text.
 pub mod event;
+// Things that need each other: their order, or their cycle.
+pub mod graph;
 // The gateway: what speaks HTTP, in a process of its own.
 #[cfg(feature = "http")]
 pub mod http;

@@ -1,5 +1,7 @@
 //! The machine as the reader of configurations asks for it.
 
+use std::net::IpAddr;
+
 use crate::config::{self, Account, Ctl, Host, ReadError, User};
 use crate::sorted::Map;
 use crate::sys;
@@ -46,6 +48,10 @@ impl Host for Machine {
         std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect()
+    }
+
+    fn address_of(&self, host: &str) -> Option<IpAddr> {
+        sys::host::address_of(host)
     }
 
     fn node_name(&self) -> String {

@@ -33,13 +33,7 @@ fn main() -> Code {
 
 /// One command and nothing else.
 fn alone(command: CommandArgs) -> Code {
-    daemon::run(Options {
-        file: None,
-        overrides: Overrides::default(),
-        daemonize: false,
-        command: Some(command),
-        machine: false,
-    })
+    daemon::run(Options { command: Some(command), ..Options::default() })
 }
 
 /// As the init of a machine, if that is asked for.
@@ -67,14 +61,15 @@ fn own(argv: &[OsString]) -> Result<Code, Exit> {
         VisorCommand::Run { config, strict, machine: false } => {
             let file = Some(daemon::find_config(argv, config, Personality::Own)?);
             let overrides = Overrides { strict, ..Overrides::default() };
-            Ok(daemon::run(Options { file, overrides, daemonize: false, command: None, machine: false }))
+            Ok(daemon::run(Options { file, overrides, ..Options::default() }))
         }
         VisorCommand::Command { config: None, strict: _, command } => Ok(alone(command)),
         VisorCommand::Command { config: given, strict, command } => {
             let file = Some(daemon::find_config(argv, given, Personality::Own)?);
             let overrides = Overrides { strict, ..Overrides::default() };
-            Ok(daemon::run(Options { file, overrides, daemonize: false, command: Some(command), machine: false }))
+            Ok(daemon::run(Options { file, overrides, command: Some(command), ..Options::default() }))
         }
+        VisorCommand::Several(bares) => Ok(daemon::run(Options { bare: Some(bares), ..Options::default() })),
         VisorCommand::Check { config, dump, strict } => {
             let file = daemon::find_config(argv, config, Personality::Own)?;
             let overrides = Overrides { strict, ..Overrides::default() };
@@ -103,9 +98,10 @@ fn supervisord(argv: &[OsString]) -> Result<Code, Exit> {
         silent: args.silent,
         nocleanup: args.nocleanup,
         strip_ansi: args.strip_ansi,
+        numprocs: None,
         strict: false,
     };
-    Ok(daemon::run(Options { file, overrides, daemonize: true, command: None, machine: false }))
+    Ok(daemon::run(Options { file, overrides, daemonize: true, ..Options::default() }))
 }
 
 fn check(file: &str, overrides: &Overrides, dump: bool) -> ExitCode {

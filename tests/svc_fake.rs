@@ -253,6 +253,34 @@ fn actions_on_groups_and_visor_have_supervisors_words_and_exit_codes() {
         ("update all", "update", "ok\n", "", 0),
         ("update x", "update x", " group=x error=bad-name text=\nerror bad-name x\n", "ERROR: no such group: x\n", 1),
         ("update", "update", "error shutting-down x\n", "ERROR: already shutting down\n", 1),
+        (
+            "update --dry-run",
+            "update --dry-run",
+            " group=new change=added\n group=web change=changed\n group=web key=priority effect=live from=1 to=2\n \
+             name=web:b change=removed\n name=web:a key=command effect=restart from=%22x%20y%22 to=%22z%22\nok\n",
+            "new              added\n\
+             web    priority  applied live   1 -> 2\n\
+             web:b            removed\n\
+             web:a  command   needs restart  \"x y\" -> \"z\"\n",
+            0,
+        ),
+        ("update --dry-run all", "update --dry-run", "ok\n", "No config updates to processes\n", 0),
+        (
+            "update --dry-run x",
+            "update --dry-run x",
+            " group=x error=bad-name text=\nerror bad-name x\n",
+            "ERROR: no such group: x\n",
+            1,
+        ),
+        ("update --dry-run", "update --dry-run", "error cannot-reread a:3: no\n", "error: CANT_REREAD: a:3: no\n", 1),
+        ("scale web=3", "scale web 3", " name=web:2 result=added\nok\n", "web:2: added\n", 0),
+        (
+            "scale x=0",
+            "scale x 0",
+            " name=x error=bad-name text=no%20such%20program\nerror bad-name x:%20no\n",
+            "x: ERROR (no such program)\n",
+            1,
+        ),
         ("add a", "add a", " group=a result=added\nok\n", "a: added process group\n", 0),
         (
             "add a",
@@ -325,6 +353,10 @@ fn misuse_is_told_with_the_actions_help() {
         ("tail -f", "Error: tail requires process name", 1),
         ("maintail -x", "Error: bad argument -x", 1),
         ("maintail a b", "Error: too many arguments", 1),
+        ("scale", "Error: scale requires a program and a number, as web=5", 1),
+        ("scale web", "Error: scale requires a program and a number, as web=5", 1),
+        ("scale web=-1", "Error: scale requires a program and a number, as web=5", 1),
+        ("scale web=1 =2", "Error: scale requires a program and a number, as web=5", 1),
         ("reread now", "Error: reread accepts no arguments", 1),
         ("version now", "Error: version accepts no arguments", 1),
         ("shutdown now", "Error: shutdown accepts no arguments", 1),
@@ -464,6 +496,75 @@ fn following_ends_well_with_ctrl_c() {
     svc.expect("new");
     svc.interrupt();
     svc.expect_end("\n", 0);
+}
+
+#[test]
+fn wait_looks_again_when_something_happens() {
+    let fake = Fake::new(&[("watch web", ""), ("status web", "")]);
+    let svc = Running::start(fake.command(&["wait", "web", "--timeout", "1h"]));
+    let mut watcher = fake.wait_for("watch web");
+    fake.wait_for("status web").write_all(b" name=web state=STARTING\nok\n").unwrap();
+    watcher.write_all(b" event=PROCESS_STATE_RUNNING name=web from=STARTING pid=1 time=1\n").unwrap();
+    fake.wait_for("status web").write_all(b" name=web state=RUNNING\nok\n").unwrap();
+    svc.expect_end("web: ready\n", 0);
+}
+
+#[test]
+fn wait_for_health_looks_again_although_nobody_tells() {
+    let fake = Fake::new(&[("watch web", ""), ("status web", "")]);
+    let svc = Running::start(fake.command(&["wait", "--for=healthy", "web"]));
+    for health in ["starting", "unhealthy", "healthy"] {
+        let line = format!(" name=web state=RUNNING health={health}\nok\n");
+        fake.wait_for("status web").write_all(line.as_bytes()).unwrap();
+    }
+    svc.expect_end("web: healthy\n", 0);
+}
+
+#[test]
+fn wait_fails_when_visor_goes_or_the_person_does() {
+    let fake = Fake::new(&[("watch web", ""), ("status web", " name=web state=STARTING\nok\n")]);
+    let svc = Running::start(fake.command(&["wait", "web"]));
+    let watcher = fake.wait_for("watch web");
+    fake.wait_for("status web");
+    watcher.shutdown(std::net::Shutdown::Both).unwrap();
+    let text =
+        format!("error: unix://{}: the connection was closed before the answer was complete\n", fake.path().display());
+    svc.expect_end(&text, 1);
+    let svc = Running::start(fake.command(&["wait", "web"]));
+    let _watcher = fake.wait_for("watch web");
+    fake.wait_for("status web");
+    svc.interrupt();
+    svc.expect_end("", 1);
+}
+
+#[test]
+fn rolling_stops_when_the_person_or_visor_goes() {
+    let answers = [("status a:*", " name=a:1 state=RUNNING\n name=a:2 state=RUNNING\nok\n"), ("restart a:1", "")];
+    let fake = Fake::new(&answers);
+    let mut svc = Running::start(fake.command(&["rolling", "a:*"]));
+    let mut restart = fake.wait_for("restart a:1");
+    restart.write_all(b" name=a:1 result=stopped\n").unwrap();
+    svc.expect("a:1: stopped\n");
+    svc.interrupt();
+    svc.expect_end("not restarted: a:2\n", 1);
+    let mut svc = Running::start(fake.command(&["rolling", "a:*"]));
+    let mut restart = fake.wait_for("restart a:1");
+    restart.write_all(b" name=a:1 result=stopped\n").unwrap();
+    svc.expect("a:1: stopped\n");
+    restart.write_all(b"error shutting-down visor is going down\n").unwrap();
+    svc.expect_end("error: visor is going down\nnot restarted: a:2\n", 1);
+}
+
+#[test]
+fn top_is_of_this_machine() {
+    let output = svc("svc", &["-s", "http://nowhere.invalid:9", "top", "--once"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let fake = Fake::new(&[(
+        "status",
+        " name=gone state=RUNNING pid=4194304 start=1 now=2\n name=x state=STOPPED pid=0\nok\n",
+    )]);
+    let screen = String::from_utf8(fake.run(&["top"]).stdout).unwrap();
+    assert_eq!(screen.lines().next(), Some("0 running, 1 not; 0.0 % CPU, 0.0 KiB"), "{screen}");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use argh::ArgsInfo;
 
 use super::command::{self, CommandArgs};
 use super::normalise::{HELP, flags_of, normalise};
-use super::{Exit, VERSION, help, usage_error};
-use crate::config::Signal;
+use super::{Exit, VERSION, help, operands_as_text, usage_error};
+use crate::config::{Bares, Signal};
 
 /// What the init is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum VisorCommand {
         /// The command.
         command: CommandArgs,
     },
+    /// Run programs that no configuration has.
+    Several(Bares),
     /// Read a configuration, report and leave.
     Check {
         /// The file; `None` = search the default places.
@@ -65,6 +67,9 @@ struct RunArgs {
     /// with `--`: signal to get when the parent process dies
     #[argh(option, short = 'p', arg_name = "SIGNAL")]
     parent_death: Option<String>,
+    /// run the programs of a Procfile (lines `name: command`); the first that ends ends all
+    #[argh(option, arg_name = "FILE")]
+    procfile: Option<String>,
     /// print the version and leave
     #[argh(switch, short = 'V')]
     #[expect(dead_code, reason = "acts before the values are made")]
@@ -87,11 +92,17 @@ struct CheckArgs {
 }
 
 const NAME: &str = "visor";
+/// Between options and a command, and between commands.
+const SEPARATOR: &str = "--";
+/// What stands for it in a command.
+const QUOTED: &str = "\\--";
 const CHECK: &str = "check";
 const AFTER: &str = "
 `visor check` reads the configuration, lists every mistake and leaves with 0 or 2; with --dump it prints what it understood.
 As PID 1 with --machine, or with `[visor] machine=true`, it is the init of a machine: TERM powers it off, INT (Ctrl-Alt-Del) reboots it,
 and the kernel's command line may say `visor.config=FILE` or `single`, which is a shell on the console and nothing else.
+Of several commands, or those of a Procfile, the first that ends ends all, with its exit code; a `--` that is meant for a command
+and not followed by an option is written `\\--`.
 Called as `supervisord` it takes that program's options. Talk to a running visor with `svc`.
 
 Example: visor -c /etc/supervisord.conf
@@ -123,6 +134,7 @@ pub fn parse(argv: &[OsString]) -> Result<VisorCommand, Exit> {
         rewrite: words.values("--rewrite"),
         expect: words.values("--expect"),
         parent_death: words.value("--parent-death"),
+        procfile: words.value("--procfile"),
         version: words.has("--version"),
     };
     if let Some(argv) = command.filter(|argv| !argv.is_empty()) {
@@ -132,10 +144,16 @@ pub fn parse(argv: &[OsString]) -> Result<VisorCommand, Exit> {
         if run.machine {
             return Err(wrong("`--machine` takes no command".to_owned()));
         }
-        return in_foreground(run, argv).map_err(wrong);
+        return commands(run, argv).map_err(wrong);
     }
-    if run.group || !run.rewrite.is_empty() || !run.expect.is_empty() || run.parent_death.is_some() {
+    if run.is_of_a_command() {
         return Err(wrong("options of a command need one: `visor [options] -- COMMAND`".to_owned()));
+    }
+    if let Some(file) = run.procfile {
+        if run.machine || run.configuration.is_some() || !words.operands.is_empty() {
+            return Err(wrong("`--procfile` goes with no other configuration or command".to_owned()));
+        }
+        return Ok(VisorCommand::Several(Bares::Procfile(file)));
     }
     match words.operands.split_first() {
         None => Ok(VisorCommand::Run { config: run.configuration, strict: run.strict, machine: run.machine }),
@@ -160,6 +178,48 @@ pub fn without_kernel_words(argv: &[OsString]) -> (Vec<OsString>, Vec<String>) {
 #[must_use]
 pub fn not_init(argv: &[OsString]) -> Exit {
     usage_error(argv, NAME, "`--machine` is for PID 1")
+}
+
+impl RunArgs {
+    fn is_of_a_command(&self) -> bool {
+        self.group || !self.rewrite.is_empty() || !self.expect.is_empty() || self.parent_death.is_some()
+    }
+}
+
+/// The words of one command, or of several with a lone `--` between them. It is the command's own when an option or nothing follows, as in
+/// `npm run x -- --port 80`, and when it is written `\--`.
+fn split(words: &[OsString]) -> Vec<Vec<OsString>> {
+    let mut commands = vec![Vec::new()];
+    let mut rest = words.iter().peekable();
+    while let Some(word) = rest.next() {
+        let separates = word == SEPARATOR && rest.peek().is_some_and(|next| !next.as_encoded_bytes().starts_with(b"-"));
+        if separates {
+            commands.push(Vec::new());
+        } else if let Some(command) = commands.last_mut() {
+            command.push(if word == QUOTED { SEPARATOR.into() } else { word.clone() });
+        }
+    }
+    commands
+}
+
+fn commands(run: RunArgs, words: &[OsString]) -> Result<VisorCommand, String> {
+    let mut commands = split(words);
+    if run.procfile.is_some() {
+        return Err("`--procfile` goes with no other configuration or command".to_owned());
+    }
+    if commands.iter().any(Vec::is_empty) {
+        return Err("the first command is empty".to_owned());
+    }
+    if commands.len() == 1
+        && let Some(argv) = commands.pop()
+    {
+        return in_foreground(run, &argv);
+    }
+    if run.is_of_a_command() || run.configuration.is_some() {
+        return Err("several commands take none of the options of one, and no file".to_owned());
+    }
+    let texts: Result<Vec<Vec<String>>, String> = commands.iter().map(|words| operands_as_text(words)).collect();
+    Ok(VisorCommand::Several(Bares::Commands(texts?)))
 }
 
 fn in_foreground(run: RunArgs, argv: &[OsString]) -> Result<VisorCommand, String> {
@@ -200,6 +260,8 @@ fn page() -> String {
     let usage = [
         "visor [-c FILE] [--strict] [--machine]",
         "visor [-c FILE] [-g] [-e CODE] [--rewrite S:R] [-p SIGNAL] -- COMMAND [ARGUMENT…]",
+        "visor -- COMMAND [ARGUMENT…] -- COMMAND [ARGUMENT…] …",
+        "visor --procfile FILE",
         "visor check [-c FILE] [--dump] [--strict]",
     ];
     help::of_visor(
@@ -271,6 +333,40 @@ mod tests {
         assert_eq!(read(&["--machine"]), Ok(VisorCommand::Run { config: None, strict: false, machine: true }));
         for words in [&["--machine", "check"][..], &["--machine", "--", "x"]] {
             assert_eq!(message(words), "Error: `--machine` takes no command");
+        }
+    }
+
+    #[test]
+    fn lone_dashes_separate_commands_unless_an_option_follows_or_they_are_quoted() {
+        let split = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let shown = |words: Vec<OsString>| words.join(std::ffi::OsStr::new(" ")).into_string().unwrap();
+            split(&words).into_iter().map(shown).collect::<Vec<_>>()
+        };
+        assert_eq!(split("a b"), ["a b"]);
+        assert_eq!(split("a x -- b -- c -y"), ["a x", "b", "c -y"]);
+        assert_eq!(split("npm run x -- --port 80"), ["npm run x -- --port 80"]);
+        assert_eq!(split("a \\-- b -- c --"), ["a -- b", "c --"]);
+        assert_eq!(split("-- b"), ["", "b"]);
+    }
+
+    #[test]
+    fn several_commands_and_procfiles_take_no_options_of_one() {
+        let several = |commands: &[&[&str]]| {
+            let commands = commands.iter().map(|words| words.iter().map(|word| (*word).to_owned()).collect());
+            Ok(VisorCommand::Several(Bares::Commands(commands.collect())))
+        };
+        assert_eq!(read(&["--", "a", "x", "--", "b"]), several(&[&["a", "x"], &["b"]]));
+        assert_eq!(read(&["--procfile=P"]), Ok(VisorCommand::Several(Bares::Procfile("P".to_owned()))));
+        let options = "Error: several commands take none of the options of one, and no file";
+        assert_eq!(message(&["-g", "--", "a", "--", "b"]), options);
+        assert_eq!(message(&["-c", "f", "--", "a", "--", "b"]), options);
+        assert_eq!(message(&["--", "--", "b"]), "Error: the first command is empty");
+        let alone = "Error: `--procfile` goes with no other configuration or command";
+        for words in
+            [&["--procfile", "P", "check"][..], &["--procfile", "P", "-c", "f"], &["--procfile", "P", "--", "a"]]
+        {
+            assert_eq!(message(words), alone);
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::live::is_live;
 use super::types::{Group, GroupKind, Process};
 
 use crate::sorted::Map;
@@ -27,12 +28,23 @@ pub struct GroupChange {
     pub settings: bool,
     /// Processes only the new one has.
     pub added: Vec<String>,
-    /// Processes whose options differ, or that the group's new kind or socket does not reach while they run.
+    /// Processes whose options differ and that must be started anew for it, or that the group's new kind or socket does not reach while they run.
     pub changed: Vec<String>,
+    /// Processes whose options differ in such a way that one that runs can go on with them.
+    pub live: Vec<String>,
     /// Processes only the old one has.
     pub removed: Vec<String>,
     /// Processes that are equal.
     pub unchanged: Vec<String>,
+}
+
+impl GroupChange {
+    /// Whether a process that runs goes on.
+    #[must_use]
+    pub fn keeps(&self, process: &str) -> bool {
+        let named = |names: &[String]| names.iter().any(|name| name == process);
+        named(&self.unchanged) || named(&self.live)
+    }
 }
 
 impl Diff {
@@ -61,7 +73,7 @@ pub fn diff(old: &[&Group], new: &[&Group]) -> Diff {
 }
 
 /// Whether a running process knows nothing of such a change: it has the old socket, or does not talk as a listener does.
-fn needs_new_processes(old: &GroupKind, new: &GroupKind) -> bool {
+pub(super) fn needs_new_processes(old: &GroupKind, new: &GroupKind) -> bool {
     match (old, new) {
         (GroupKind::FcgiProgram { socket: old }, GroupKind::FcgiProgram { socket: new }) => old != new,
         (GroupKind::EventListener { .. }, GroupKind::EventListener { .. })
@@ -87,6 +99,7 @@ fn group_change(old: &Group, new: &Group) -> Option<GroupChange> {
         settings: old.priority != new.priority || old.kind != new.kind,
         added: Vec::new(),
         changed: Vec::new(),
+        live: Vec::new(),
         removed: Vec::new(),
         unchanged: Vec::new(),
     };
@@ -95,6 +108,7 @@ fn group_change(old: &Group, new: &Group) -> Option<GroupChange> {
         let list = match before.get(&process.name) {
             None => &mut change.added,
             Some(was) if was == process && !anew => &mut change.unchanged,
+            Some(was) if !anew && is_live(was, process) => &mut change.live,
             Some(_) => &mut change.changed,
         };
         list.push(process.name.clone());

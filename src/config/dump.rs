@@ -4,6 +4,7 @@
 use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
+use super::conditions::{AtBoot, Conditions, OnFailure};
 use super::people::{Access, Person};
 use super::policy::{ExitOn, Policy};
 use super::types::{
@@ -66,9 +67,22 @@ pub(super) fn options(of_group: &GroupKind, item: &Process) -> Vec<(String, Stri
     let mut out = Lines::default();
     process(&mut out, item);
     kind(&mut out, of_group);
-    let pairs = out.text.lines().filter_map(|line| line.strip_prefix('.')?.split_once(" = "));
-    let is_option = |key: &str| !matches!(key, "section" | "kind" | "argv_error") && !key.starts_with("argv.");
-    pairs.filter(|(key, _)| is_option(key)).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    out.options()
+}
+
+/// Those of a process alone.
+pub(super) fn process_options(item: &Process) -> Vec<(String, String)> {
+    let mut out = Lines::default();
+    process(&mut out, item);
+    out.options()
+}
+
+/// Those of a group, without its processes.
+pub(super) fn group_options(item: &Group) -> Vec<(String, String)> {
+    let mut out = Lines::default();
+    out.put("priority", item.priority);
+    kind(&mut out, &item.kind);
+    out.options()
 }
 
 /// The lines so far, and where the next ones belong.
@@ -79,6 +93,13 @@ struct Lines {
 }
 
 impl Lines {
+    /// Lines without a place, as options.
+    fn options(&self) -> Vec<(String, String)> {
+        let pairs = self.text.lines().filter_map(|line| line.strip_prefix('.')?.split_once(" = "));
+        let is_option = |key: &str| !matches!(key, "section" | "kind" | "argv_error") && !key.starts_with("argv.");
+        pairs.filter(|(key, _)| is_option(key)).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
     fn at(&mut self, place: &str) {
         place.clone_into(&mut self.place);
     }
@@ -272,6 +293,12 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
+    for (key, value) in process.checks.iter().flat_map(|checks| checks.lines()) {
+        out.put(&key, quoted(&value));
+    }
+    if let Some(conditions) = &process.conditions {
+        dump_conditions(out, conditions);
+    }
     for (key, value) in process.limits.lines().into_iter().chain(process.log_lines.lines()) {
         out.put(key, value);
     }
@@ -312,6 +339,24 @@ fn dump_sources(out: &mut Lines, sources: &Sources) {
 /// Where it is read from; what stands there is nobody's business.
 fn source(source: &Source) -> String {
     format!("{}{}", if source.optional { "-" } else { "" }, source.path)
+}
+
+/// Only what is said.
+fn dump_conditions(out: &mut Lines, conditions: &Conditions) {
+    for (key, theirs, between) in [("depends_on", false, ", "), ("dependent_startup_wait_for", true, " ")] {
+        let needs = conditions.needs.iter().filter(|need| need.is_reached() == theirs);
+        let needs: Vec<String> = needs.map(ToString::to_string).collect();
+        if !needs.is_empty() {
+            out.put(key, quoted(&needs.join(between)));
+        }
+    }
+    match conditions.at_boot {
+        AtBoot::AsSaid | AtBoot::Never => {}
+        AtBoot::Always => out.put("dependent_startup", true),
+    }
+    if conditions.on_failure != OnFailure::Fail {
+        out.put("on_dependency_failure", conditions.on_failure.word());
+    }
 }
 
 /// Only what is not as in Supervisor.

@@ -18,7 +18,7 @@ const RESULT_HANDLER: &str = "supervisor.dispatchers:default_handler";
 const SOCKET_MODE: u32 = 0o700;
 const HIGHEST_BACKLOG: i64 = 65_535;
 /// Every type of event one can subscribe to.
-const EVENTS: [&str; 27] = [
+const EVENTS: [&str; 30] = [
     "EVENT",
     "PROCESS_STATE",
     "PROCESS_STATE_STOPPED",
@@ -46,6 +46,10 @@ const EVENTS: [&str; 27] = [
     "PROCESS_GROUP",
     "PROCESS_GROUP_ADDED",
     "PROCESS_GROUP_REMOVED",
+    // Visor's own.
+    "PROCESS_HEALTH",
+    "PROCESS_HEALTH_HEALTHY",
+    "PROCESS_HEALTH_UNHEALTHY",
 ];
 
 /// All groups, in start order.

@@ -1,5 +1,7 @@
 //! What the reader asks of the machine, as a trait: no system call happens in this part of the house.
 
+use std::net::IpAddr;
+
 use super::types::{Account, User};
 
 use crate::sorted::Map;
@@ -25,6 +27,8 @@ pub trait Host {
     fn group_by_name(&self, name: &str) -> Option<u32>;
     /// The environment visor was started with (what is not UTF-8 is left out).
     fn environment(&self) -> Map<String, String>;
+    /// The address of a host that is a number, `localhost` or in the machine's own list; nobody else is asked.
+    fn address_of(&self, host: &str) -> Option<IpAddr>;
     /// `uname -n`.
     fn node_name(&self) -> String;
     /// Absolute current directory.

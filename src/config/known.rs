@@ -5,7 +5,7 @@ use super::error::Mistake;
 use super::server::{INET, RPC, UNIX};
 use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
-use super::{hooks, limits, logline};
+use super::{check, hooks, limits, logline};
 
 use crate::order;
 
@@ -74,7 +74,7 @@ const VISOR: [&str; 13] = [
 const GROUP: [&str; 2] = ["programs", "priority"];
 const LISTENER: [&str; 3] = ["events", "buffer_size", "result_handler"];
 const FCGI: [&str; 4] = ["socket", "socket_owner", "socket_mode", "socket_backlog"];
-const PROGRAM: [&str; 49] = [
+const PROGRAM: [&str; 54] = [
     "command",
     "process_name",
     "numprocs",
@@ -124,9 +124,14 @@ const PROGRAM: [&str; 49] = [
     "clear_env",
     "extends",
     "operate",
+    "depends_on",
+    "on_dependency_failure",
+    "dependent_startup",
+    "dependent_startup_wait_for",
+    "dependent_startup_inherit_priority",
 ];
-/// What every section of a process may have, a list an area.
-const PROCESS: [&[&str]; 4] = [&PROGRAM, &hooks::KEYS, &limits::KEYS, &logline::KEYS];
+/// What every kind of program may have.
+const OF_PROGRAMS: [&[&str]; 5] = [&PROGRAM, &hooks::KEYS, &limits::KEYS, &logline::KEYS, &check::KEYS];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;
 /// Longer names are not compared.
@@ -142,9 +147,9 @@ enum Keys {
     Unknown,
 }
 
-/// What every section of a process may have, and these.
+/// Those of every kind of program, and more.
 fn of_programs(more: &[&'static str]) -> Keys {
-    Keys::Listed(PROCESS.iter().copied().chain([more]).flatten().copied().collect())
+    Keys::Listed([&OF_PROGRAMS.concat(), more].concat())
 }
 
 fn keys(section: &str) -> Keys {
@@ -189,9 +194,9 @@ pub(super) fn unknown(document: &Document) -> Vec<Mistake> {
             Keys::Listed(known) => found.extend(unknown_keys(section, &known)),
         }
     }
-    let every: Vec<&'static str> = PROCESS
-        .into_iter()
-        .flatten()
+    let every: Vec<&'static str> = OF_PROGRAMS
+        .concat()
+        .iter()
         .chain(&SUPERVISORD)
         .chain(&CTL)
         .chain(&UNIX_KEYS)

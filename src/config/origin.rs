@@ -88,8 +88,9 @@ fn explained(document: &Document, group: &Group, process: &Process, running: Opt
     let settings = every.map(|(key, value)| {
         let other = running.map(|_| find(&key, &runs).unwrap_or_else(|| NONE.to_owned()));
         let other = other.filter(|other| *other != value);
-        let shown = |value: String| if is_hidden(&key) && value != NONE { NOT_SHOWN.to_owned() } else { value };
-        Setting { place: place(document, &process.section, &key), running: other.map(shown), value: shown(value), key }
+        let [running, value] = [other, Some(value)].map(|value| value.map(|value| shown(&key, Some(&value))));
+        let value = value.unwrap_or_default();
+        Setting { place: place(document, &process.section, &key), running, value, key }
     });
     Explained {
         group: group.name.clone(),
@@ -97,6 +98,16 @@ fn explained(document: &Document, group: &Group, process: &Process, running: Opt
         section: process.section.clone(),
         settings: settings.collect(),
     }
+}
+
+/// A value for people; `None` = the option is not there.
+pub(super) fn shown(key: &str, value: Option<&str>) -> String {
+    match value {
+        None | Some(NONE) => NONE,
+        Some(_) if is_hidden(key) => NOT_SHOWN,
+        Some(value) => value,
+    }
+    .to_owned()
 }
 
 fn is_hidden(key: &str) -> bool {

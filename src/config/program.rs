@@ -1,5 +1,6 @@
 //! The options of a program section, and the processes they make inside a group.
 
+use super::conditions;
 use super::document::Section;
 use super::hooks;
 use super::host::Host;
@@ -10,7 +11,7 @@ use super::policy::{self, Policy};
 use super::reader::{Names, Reader};
 use super::sources;
 use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
-use super::{command, value};
+use super::{check, command, value};
 
 use crate::order;
 use crate::sorted::Map;
@@ -227,7 +228,9 @@ impl<'a> Program<'_, 'a> {
 
     /// The numbers of the section's processes.
     fn numbers(&mut self, names: &Names, template: &str) -> std::ops::Range<i64> {
-        let count = self.integer("numprocs", names, 1);
+        let written = self.integer("numprocs", names, 1);
+        let other = self.reader.numprocs.as_ref().filter(|(program, _)| program == self.section.title());
+        let count = other.map_or(written, |(_, count)| *count);
         let start = self.integer("numprocs_start", names, 0);
         if count > 1 && !template.contains(PROCESS_NUM) {
             let reason = format!("{PROCESS_NUM} must be present within process_name when numprocs > 1");
@@ -274,6 +277,8 @@ impl<'a> Program<'_, 'a> {
         let command = self.command(names);
         let name = template.and_then(|template| self.expanded_name(template, names));
         let hooks = hooks::read(self.reader, self.section, names);
+        let conditions = conditions::read(self.reader, self.section, names);
+        let checks = check::read(self.reader, self.section, names, directory.as_deref());
         let sources = sources::read(self.reader, self.section, common.user.as_ref(), names);
         self.reader.environment_incomplete = incomplete;
         let own = own.unwrap_or_default();
@@ -283,9 +288,8 @@ impl<'a> Program<'_, 'a> {
             return None;
         }
         let command = command?;
-        Some(Process {
-            conditions: None,
-            checks: None,
+        let process = Process {
+            conditions,
             hooks,
             name: name?,
             section: self.section.name.clone(),
@@ -311,12 +315,14 @@ impl<'a> Program<'_, 'a> {
             serverurl: common.serverurl.clone(),
             tty: common.tty.clone(),
             policy: common.policy,
+            checks,
             listen: common.listen.clone(),
             sources,
             limits: common.limits.clone(),
             operate: common.operate.clone(),
             log_lines: common.log_lines.clone(),
-        })
+        };
+        check::agree(self.reader, self.section, &process).then_some(process)
     }
 
     fn command(&mut self, names: &Names) -> Option<String> {

@@ -368,13 +368,19 @@ impl Process {
     /// Whether its start may have to wait for something else.
     #[must_use]
     pub fn is_gated(&self) -> bool {
-        self.conditions.is_some() || self.hooks.is_some()
+        self.waits_for_others() || self.hooks.is_some()
     }
 
     /// Whether it is RUNNING by its `ready` check, not by `startsecs`.
     #[must_use]
     pub fn waits_for_ready(&self) -> bool {
         self.checks.as_ref().is_some_and(|checks| checks.ready.is_some())
+    }
+
+    /// Whether its health is asked for.
+    #[must_use]
+    pub fn has_health(&self) -> bool {
+        self.checks.as_ref().is_some_and(|checks| checks.health.is_some())
     }
 }
 

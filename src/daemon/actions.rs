@@ -24,14 +24,16 @@ impl Daemon {
             Action::Event(event) => self.clients.event(&event, now),
             Action::Deliver(id, bytes) => self.deliver(id, &bytes, now),
             Action::Reply(client, line) => self.clients.reply(client, &line),
-            Action::ReadConfig(job) => self.read_config(job, now),
+            Action::ReadConfig(job) => self.read_config(job, None, now),
+            Action::ReadScaled { job, program, count } => self.read_config(job, Some((program, i64::from(count))), now),
             Action::Added(id) => self.add_process(id),
             Action::Removed(id) => {
                 // A last line without an end would wait for an end of file that nobody reads any more.
                 for stream in [Stream::Stdout, Stream::Stderr] {
-                    self.outputs.end(id, stream, now.mono, &mut self.poll);
+                    self.outputs.end(id, stream, now, &mut self.poll);
                 }
                 self.children.remove(id, &mut self.poll);
+                self.checks.remove(id, &mut self.poll);
                 self.trees.remove(id);
                 self.hooks.end(id, None);
                 self.close_listening(id);
@@ -39,6 +41,7 @@ impl Daemon {
                 self.outputs.remove(id);
                 self.clients.process_removed(id);
             }
+            Action::Tuned(id, before) => self.retune(id, &before),
             Action::Adopt(config) => self.adopt(config, now),
             // Asked for by other ways than the command's end, it waits for that.
             Action::Leave => self.leaving = !self.end_foreground(now),
@@ -47,7 +50,7 @@ impl Daemon {
 
     pub(super) fn add_process(&mut self, id: ProcessId) {
         if let Some(entry) = self.supervisor.entry(id) {
-            self.outputs.add(id, &entry.config, &self.settings.daemon, &mut self.poll);
+            self.outputs.add(id, &entry.config, &entry.group, &self.settings.daemon, &mut self.poll);
         }
     }
 
@@ -80,8 +83,11 @@ impl Daemon {
         self.input(Input::Process(id, program::Input::Group { alive }), now);
     }
 
-    fn read_config(&mut self, job: JobId, now: Now) {
-        let result = match self.options.read() {
+    /// `numprocs`: of a program, instead of what its section says.
+    fn read_config(&mut self, job: JobId, numprocs: Option<(String, i64)>, now: Now) {
+        let mut options = self.options.clone();
+        options.overrides.numprocs = numprocs;
+        let result = match options.read() {
             Ok(config) => {
                 for warning in &config.warnings {
                     let text = super::setup::warning_text(warning);

@@ -278,6 +278,8 @@ impl Daemon {
             if self.foreground_died(pid, exit, now)
                 || self.gateway_died(pid, exit, now)
                 || self.hook_died(pid, exit, now)
+                || self.packing_died(pid, exit)
+                || self.check_died(pid, exit, now)
             {
                 continue;
             }

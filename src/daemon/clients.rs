@@ -188,6 +188,9 @@ impl Daemon {
                 | Token::Pipe(_)
                 | Token::Status(_)
                 | Token::Stdin(_)
+                | Token::Check(_)
+                | Token::Line(_)
+                | Token::Notify(_)
                 | Token::Console(_)
                 | Token::Foreground => {}
             }

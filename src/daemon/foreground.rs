@@ -90,9 +90,16 @@ pub(super) type Refusal = (String, u8);
 /// Why there is none, and the code for that.
 pub(super) fn find(args: &CommandArgs) -> Result<PathBuf, Refusal> {
     let Some(word) = args.argv.first() else { return Err(("no command is given".to_owned(), NOT_FOUND)) };
-    let shown = word.to_string_lossy();
+    find_word(&word.to_string_lossy())
+}
+
+/// As [`find`], for a command's first word.
+///
+/// # Errors
+/// Likewise.
+pub(super) fn find_word(shown: &str) -> Result<PathBuf, Refusal> {
     let search = std::env::var_os("PATH").map(|path| path.to_string_lossy().into_owned());
-    command::find(&shown, search.as_deref().unwrap_or(DEFAULT_PATH)).map_err(|why| lookup(&shown, &why))
+    command::find(shown, search.as_deref().unwrap_or(DEFAULT_PATH)).map_err(|why| lookup(shown, &why))
 }
 
 impl Daemon {
@@ -137,6 +144,7 @@ impl Daemon {
             stderr: Output::Inherit,
             keep: &inherited,
             listen: &[],
+            extra: None,
             confined: false,
         };
         let child = spawn::spawn(&spec).map_err(|error| failure(&shown(&args), &error))?;

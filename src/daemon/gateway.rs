@@ -174,6 +174,7 @@ impl Daemon {
             stderr: Output::Pipe,
             keep: &[],
             listen: &[theirs.as_raw_fd()],
+            extra: None,
             confined: true,
         })
         .map_err(|error| error.to_string())?;
@@ -200,8 +201,8 @@ impl Daemon {
         Ok(())
     }
 
-    /// The kernel gave the gateway the number of a process group that is awaited: that group has ended.
-    fn number_given_away(&mut self, pid: i32, now: Now) {
+    /// The kernel gave a child of our own the number of a process group that is awaited: that group has ended.
+    pub(super) fn number_given_away(&mut self, pid: i32, now: Now) {
         let awaited = |(id, entry): (ProcessId, &crate::supervisor::Entry)| {
             (entry.life.state.awaited_group() == Some(pid)).then_some(id)
         };

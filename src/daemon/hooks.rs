@@ -11,24 +11,21 @@ use std::time::Duration;
 use nix::sys::signal::Signal as Number;
 
 use super::children::{Life, PipeId};
-use super::launch::{credentials_of, exec_text, find_command};
-use super::{Daemon, clock, environment, trees};
+use super::launch::{Beside, exec_text, spawn_beside};
+use super::{Daemon, clock};
 use crate::config::{Hooks as Commands, LogLevel, Process, Reload, split};
 use crate::program::{self, Exit, Hook, Now};
 use crate::protocol::Stream;
 use crate::sorted::Map;
 use crate::supervisor::{Entry, Input, ProcessId};
 use crate::sys::reap;
-use crate::sys::spawn::{self, ExecStatus, Lead, Output, Signals, Spec, Stdin};
+use crate::sys::spawn::{self, ExecStatus, Output};
 
 const NAME: &str = "VISOR_HOOK";
 const PID: &str = "VISOR_PID";
 const REASON: &str = "VISOR_REASON";
 const EXIT_CODE: &str = "VISOR_EXIT_CODE";
 const EXIT_SIGNAL: &str = "VISOR_EXIT_SIGNAL";
-/// What a hook does not take over: it has no sockets, and what is said of another program is not said of this.
-const NOT_ITS_OWN: [&str; 7] = [NAME, PID, REASON, EXIT_CODE, EXIT_SIGNAL, "LISTEN_FDS", "LISTEN_FDNAMES"];
-
 /// Hooks that run.
 #[derive(Debug, Default)]
 pub(super) struct Hooks {
@@ -117,38 +114,14 @@ impl Daemon {
         let words = split(text)?;
         let told = told(entry, hook);
         let group = entry.group.clone();
-        let mut env = environment::of(&process, &group, self.settings.server_url.as_deref(), &self.environment)?;
-        env.retain(|(key, _)| !NOT_ITS_OWN.iter().any(|name| key == name));
-        env.extend(told);
-        let word = words.first().map_or("", String::as_str);
-        let path = find_command(word, &environment::search_path(&env)).map_err(|failure| failure.text)?;
-        let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
-        let credentials = credentials_of(&process);
-        let limits = trees::own_limits(&process.limits);
-        let spec = Spec {
-            limits: Some(&limits),
-            path: &path,
-            argv: &argv,
-            env: &env,
-            directory: process.directory.as_deref(),
-            umask: process.umask,
-            lead: Lead::Group,
-            signals: Signals::Default,
-            credentials: credentials.as_ref(),
-            redirect_stderr: process.redirect_stderr,
-            stdin: Stdin::Null,
-            stdout: Output::Pipe,
-            stderr: Output::Pipe,
-            keep: &[],
-            listen: &[],
-            confined: false,
-        };
         self.outputs.prepare(id, &mut self.poll);
-        let child = spawn::spawn(&spec).map_err(|error| error.to_string())?;
+        let beside = Beside { words: &words, told, redirect_stderr: process.redirect_stderr, stderr: Output::Pipe };
+        let ours = (self.settings.server_url.as_deref(), self.environment.as_slice());
+        let child = spawn_beside(&process, &group, ours, beside)?;
         let (pid, status, until) = (child.pid, child.status, now.mono.saturating_add(hooks.timeout));
         self.log(LogLevel::Debug, &format!("{hook} of {} runs with pid {pid}", process.name));
         let pipes = self.adopt_pipes(id, [(child.stdout, Stream::Stdout), (child.stderr, Stream::Stderr)]);
-        let word = word.to_owned();
+        let word = words.into_iter().next().unwrap_or_default();
         let running = Running { pid, process, word, until, status, pipes, ending: None };
         self.hooks.running.insert((id, hook), running);
         Ok(Some(pid))

@@ -3,9 +3,12 @@
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 
+use super::trees::own_limits;
+use super::words::Given;
 use super::{Daemon, Token, clock, environment};
 use crate::config::{Channel, Logfile, Process};
 use crate::program::{self, Now, SpawnFailure, SpawnFailureKind};
@@ -22,10 +25,13 @@ impl Daemon {
             return;
         }
         let Some(entry) = self.supervisor.entry(id) else { return };
-        let (process, group) = (std::sync::Arc::clone(&entry.config), entry.group.clone());
+        let (process, group) = (Arc::clone(&entry.config), entry.group.clone());
         self.outputs.prepare(id, &mut self.poll);
         let input = match self.fork(id, &process, &group) {
-            Ok(pid) => program::Input::Spawned { pid },
+            Ok(pid) => {
+                self.outputs.introduce(id, &process, &group, pid);
+                program::Input::Spawned { pid }
+            }
             Err(failure) => program::Input::SpawnFailed(failure),
         };
         let failed = matches!(input, program::Input::SpawnFailed(_));
@@ -59,7 +65,7 @@ impl Daemon {
         self.input(Input::LookedUp(job, failures), now);
     }
 
-    fn fork(&mut self, id: ProcessId, process: &Process, group: &str) -> Result<i32, SpawnFailure> {
+    fn fork(&mut self, id: ProcessId, process: &Arc<Process>, group: &str) -> Result<i32, SpawnFailure> {
         let argv = match &process.argv {
             Ok(argv) => argv,
             Err(text) => return Err(other_failure(text.clone())),
@@ -72,6 +78,7 @@ impl Daemon {
         let path = find_command(word, &environment::search_path(&env))?;
         let limits = self.limits_of(id, process, group, &mut env)?;
         let credentials = credentials_of(process);
+        let given = Given::prepare(process, &mut env)?;
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
         // It is passed on as descriptor 0: there is no pipe to write to then.
         let socket = if has_socket { self.sockets.fcgi(group) } else { None };
@@ -89,17 +96,20 @@ impl Daemon {
             stdin: match (socket, &process.tty) {
                 (Some(socket), _) => Stdin::Fd(socket.as_fd()),
                 (None, Some(_)) => Stdin::Terminal,
+                (None, None) if self.options.bare.is_some() => Stdin::Null,
                 (None, None) => Stdin::Pipe,
             },
             stdout: output(&process.stdout),
             stderr: output(&process.stderr),
             keep: &[],
             listen: &listening,
+            extra: given.extra(),
             confined: false,
         };
         let child = spawn::spawn(&spec).map_err(|error| other_failure(fork_failure(&process.name, &error)))?;
         let pid = child.pid;
         self.trees.led_by(id, pid);
+        self.checks.begin(id, process, pid, given, &mut self.poll);
         self.adopt_child(id, child);
         Ok(pid)
     }
@@ -131,7 +141,7 @@ impl Daemon {
         let text = exec_text(&process, word, error);
         let stream = if process.redirect_stderr { Stream::Stdout } else { Stream::Stderr };
         let told = format!("supervisor: {text}\nsupervisor: child process was not spawned\n");
-        let now = clock::now().mono;
+        let now = clock::now();
         self.outputs.write(id, stream, told.as_bytes(), now, &mut self.poll);
         // Only what the look-up of the command finds has a code of its own, as in the original.
         SpawnFailure { kind: SpawnFailureKind::Other, text }
@@ -171,6 +181,59 @@ pub(super) fn exec_text(process: &Process, word: &str, error: &SpawnError) -> St
             format!("couldn't {}: {name}", error.stage.describe())
         }
     }
+}
+
+/// A command that runs beside a program.
+pub(super) struct Beside<'a> {
+    pub words: &'a [String],
+    /// Over the environment of the program.
+    pub told: Vec<(OsString, OsString)>,
+    pub redirect_stderr: bool,
+    pub stderr: Output,
+}
+
+/// What a program is told of itself and is not true of what runs beside it.
+const NOT_BESIDE: [&str; 3] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"];
+
+/// Forks a command that runs as a program does, but in a process group of its own, without its cgroup, sockets and terminal. `ours` is the URL
+/// of our server and our environment.
+///
+/// # Errors
+/// A sentence, in the words for starts of programs.
+pub(super) fn spawn_beside(
+    process: &Process,
+    group: &str,
+    (server_url, environment): (Option<&str>, &[(OsString, OsString)]),
+    beside: Beside,
+) -> Result<spawn::Child, String> {
+    let Beside { words, told, redirect_stderr, stderr } = beside;
+    let mut env = environment::of(process, group, server_url, environment)?;
+    env.retain(|(key, _)| !NOT_BESIDE.iter().any(|name| key == name) && !told.iter().any(|(name, _)| key == name));
+    env.extend(told);
+    let word = words.first().map_or("", String::as_str);
+    let path = find_command(word, &environment::search_path(&env)).map_err(|failure| failure.text)?;
+    let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
+    let (credentials, limits) = (credentials_of(process), own_limits(&process.limits));
+    let spec = Spec {
+        limits: Some(&limits),
+        path: &path,
+        argv: &argv,
+        env: &env,
+        directory: process.directory.as_deref(),
+        umask: process.umask,
+        lead: Lead::Group,
+        signals: Signals::Default,
+        credentials: credentials.as_ref(),
+        redirect_stderr,
+        stdin: Stdin::Null,
+        stdout: Output::Pipe,
+        stderr,
+        keep: &[],
+        listen: &[],
+        extra: None,
+        confined: false,
+    };
+    spawn::spawn(&spec).map_err(|error| error.to_string())
 }
 
 /// Whom a child becomes; `None` = it stays who we are.

@@ -17,6 +17,11 @@ impl Daemon {
         let Some(id) = self.supervisor.find(name) else {
             return self.refuse(client, Code::BadName, &format!("no such process `{name}`"));
         };
+        if let Some(ring) = self.outputs.ring(id, stream) {
+            let block = ring.tail(bytes);
+            self.clients.put(client, |out| crate::protocol::write_block(out, &block));
+            return self.done(client);
+        }
         let Some(path) = self.outputs.path(id, stream) else {
             return self.refuse(client, Code::NoFile, &format!("{name} has no {} log file", stream.word()));
         };
@@ -33,8 +38,16 @@ impl Daemon {
         let Some(id) = self.supervisor.find(name) else {
             return self.refuse(client, Code::BadName, &format!("no such process `{name}`"));
         };
-        let path = self.outputs.path(id, stream).map(Path::to_path_buf);
-        self.begin_follow(client, path, bytes);
+        match self.outputs.ring(id, stream) {
+            Some(ring) if bytes > 0 => {
+                let block = ring.tail(bytes);
+                self.clients.put(client, |out| crate::protocol::write_block(out, &block));
+            }
+            Some(_) | None => {
+                let path = self.outputs.path(id, stream).map(Path::to_path_buf);
+                self.begin_follow(client, path, bytes);
+            }
+        }
         self.clients.follow(client, id, stream);
     }
 
@@ -68,6 +81,14 @@ impl Daemon {
         let Some(id) = self.supervisor.find(name) else {
             return self.refuse(client, Code::BadName, &format!("no such process `{name}`"));
         };
+        if let Some(ring) = self.outputs.ring(id, stream) {
+            let (size, block) = (ring.total(), ring.part(part.0, part.1));
+            self.clients.put(client, |out| {
+                DataLine::new(out).number("size", size).end();
+                crate::protocol::write_block(out, &block);
+            });
+            return self.done(client);
+        }
         let path = self.outputs.path(id, stream).map(Path::to_path_buf);
         self.send_part(client, path, part);
     }

@@ -206,7 +206,7 @@ fn choose(
     overrides: Overrides,
     words: &KernelWords,
 ) -> Result<(Options, Arc<Config>), ExitCode> {
-    let mut options = Options { file: None, overrides, daemonize: false, command: None, machine: true };
+    let mut options = Options { overrides, machine: true, ..Options::default() };
     if !words.single {
         match find_config(argv, words.config.clone().or(given), Personality::Own) {
             Err(exit) => tell(exit.stderr.lines().next().unwrap_or_default()),
@@ -257,6 +257,7 @@ fn live(
     daemon.start(None, Vec::new())?;
     daemon.turn_until_gone();
     daemon.say_farewell();
+    daemon.end_packing();
     daemon.end_gateway();
     leftovers::clear_out(&daemon.signals);
     setup::remove_pidfile(pidfile.as_deref());
@@ -384,8 +385,7 @@ mod tests {
 
     #[test]
     fn configuration_of_single_is_a_shell_on_the_console() {
-        let options =
-            Options { file: None, overrides: Overrides::default(), daemonize: false, command: None, machine: true };
+        let options = Options { machine: true, ..Options::default() };
         let config = options.read().unwrap();
         let processes: Vec<_> = config.groups.iter().flat_map(|group| &group.processes).collect();
         assert_eq!(processes.len(), 1);

@@ -4,7 +4,9 @@
 //! [`crate::supervisor`]; system calls, which are in [`crate::sys`].
 
 mod actions;
+mod attempts;
 mod cgroups;
+mod checks;
 mod children;
 mod client;
 mod clients;
@@ -23,14 +25,19 @@ mod listeners;
 mod log_requests;
 mod machine;
 mod outputs;
+mod packing;
 mod pipes;
 mod requests;
+mod retune;
 mod rights;
 mod setup;
+mod shaper;
+mod shaping;
 mod sockets;
 mod streams;
 mod trees;
 mod voice;
+mod words;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -67,6 +74,12 @@ enum Token {
     Status(ProcessId),
     /// A child's stdin that was full.
     Stdin(ProcessId),
+    /// What an attempt of a check waits for.
+    Check(ProcessId),
+    /// By which a child says that it is ready.
+    Line(ProcessId),
+    /// A child's `NOTIFY_SOCKET`.
+    Notify(ProcessId),
     /// An inherited descriptor that was full.
     Console(RawFd),
     /// Whether the command in the foreground has executed its file.
@@ -109,6 +122,9 @@ struct Daemon {
     clients: Clients,
     refusals: rights::Refusals,
     outputs: Outputs,
+    /// Pipes that rest are the first to get room in a console.
+    pipes_first: bool,
+    checks: checks::Checks,
     sockets: sockets::Sockets,
     trees: trees::Trees,
     hooks: hooks::Hooks,
@@ -135,6 +151,7 @@ impl Daemon {
         // Whoever started us may have left zombies, of which no signal tells.
         self.reap(clock::now());
         while !self.leaving {
+            self.align_checks();
             let timeout = self.patience();
             if let Err(error) = self.poll.wait(timeout, &mut events) {
                 self.complain(&format!("cannot poll: {error}"));
@@ -150,6 +167,7 @@ impl Daemon {
             #[cfg(feature = "fault-injection")]
             self.inject_panic();
             self.carry_out(now);
+            self.pack(now);
             self.flush_clients(now);
         }
     }
@@ -176,8 +194,10 @@ impl Daemon {
             self.listen_again,
             self.trees.deadline(),
             self.hooks.deadline(),
+            self.checks.deadline(),
             self.foreground_deadline(),
             self.gateway.deadline(),
+            self.outputs.due,
         ];
         #[cfg(feature = "fault-injection")]
         let deadlines = [&deadlines[..], &[self.panic_at]].concat();
@@ -189,6 +209,8 @@ impl Daemon {
         self.look_for_held(now);
         self.end_late_hooks(now);
         self.look_after_gateway(now);
+        self.tell_dropped(now);
+        self.run_due_checks(now);
         if self.supervisor.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Deadline, now);
         }
@@ -206,6 +228,7 @@ impl Daemon {
         self.supervisor.handle(input, now, &mut decided);
         self.actions.extend(decided.drain(..));
         self.decided = decided;
+        self.checks.touch();
     }
 
     /// Carries out actions until none is left; what they lead to is queued behind them.

@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use super::clock;
 use super::consoles::Consoles;
+use super::packing::Packing;
+use super::shaper::Shaper;
 use super::voice::{SYSLOG_PATH, Voice};
-use super::{Poll, Settings};
-use crate::config::{Channel, LogLevel, Logfile, Process};
+use super::{CHUNK_BYTES, Poll, Settings};
+use crate::config::{Channel, LogLevel, Logfile, Process, Upkeep};
 use crate::event::{Capture, Piece};
-use crate::logs::{self, Lines, LogFile, Stripper};
+use crate::logs::{self, Lines, LogFile, Ring, Stripper};
+use crate::program::Now;
 use crate::protocol::Stream;
 use crate::sorted::Map;
 use crate::supervisor::ProcessId;
@@ -24,6 +27,10 @@ use crate::sys::syslog::Syslog;
 const LOG_MODE: u32 = 0o666;
 /// Tries to find a free AUTO name.
 const AUTO_TRIES: u32 = 8;
+/// Bytes of a stream kept in memory when it has no file, unless told otherwise.
+const RING_BYTES: u32 = 8 * 1024;
+/// Bytes read at a time from a stream whose lines are shaped: short ones become many times as long.
+const SHAPED_BYTES: usize = 8 * 1024;
 
 /// Every sink of the daemon.
 #[derive(Debug)]
@@ -31,16 +38,29 @@ pub(super) struct Outputs {
     pub consoles: Consoles,
     pub voice: Voice,
     syslog: Syslog,
-    outlets: Map<(ProcessId, Stream), Outlet>,
+    pub packing: Packing,
+    pub(super) outlets: Map<Key, Outlet>,
     stripped: Vec<u8>,
+    /// When dropped lines are to be told.
+    pub due: Option<Duration>,
+    /// Whose waiting lines were written last.
+    pub(super) served: Option<Key>,
 }
+
+/// A stream of a process.
+pub(super) type Key = (ProcessId, Stream);
 
 /// Where one output stream of a process goes.
 #[derive(Debug)]
-struct Outlet {
+pub(super) struct Outlet {
     /// The process' name.
     process: String,
-    sink: Sink,
+    pub sink: Sink,
+    upkeep: Upkeep,
+    /// For lines that are more than bytes.
+    pub shaper: Option<Box<Shaper>>,
+    /// What no file has.
+    pub ring: Ring,
     /// Lines for the system log.
     lines: Option<Lines>,
     strip: Option<Stripper>,
@@ -61,7 +81,7 @@ pub(super) enum Happening {
 }
 
 #[derive(Debug)]
-enum Sink {
+pub(super) enum Sink {
     None,
     /// A file that is opened with the first start.
     Closed {
@@ -80,8 +100,11 @@ impl Outputs {
             consoles: Consoles::default(),
             voice: Voice::new(),
             syslog: Syslog::new(SYSLOG_PATH),
+            packing: Packing::default(),
             outlets: Map::new(),
             stripped: Vec::new(),
+            due: None,
+            served: None,
         }
     }
 
@@ -91,11 +114,12 @@ impl Outputs {
     }
 
     /// A process became known: its AUTO logs are made now, its other logs with its first start.
-    pub fn add(&mut self, id: ProcessId, process: &Process, settings: &Settings, poll: &mut Poll) {
+    pub fn add(&mut self, id: ProcessId, process: &Process, group: &str, settings: &Settings, poll: &mut Poll) {
         self.add_stream(id, process, Stream::Stdout, &process.stdout, settings, poll);
         if !process.redirect_stderr {
             self.add_stream(id, process, Stream::Stderr, &process.stderr, settings, poll);
         }
+        self.introduce(id, process, group, 0);
     }
 
     fn add_stream(
@@ -133,6 +157,9 @@ impl Outputs {
         let outlet = Outlet {
             process: process.name.clone(),
             sink,
+            upkeep: channel.upkeep,
+            shaper: Shaper::new(&process.log_lines).map(Box::new),
+            ring: Ring::new(usize::try_from(process.log_lines.ring.unwrap_or(RING_BYTES)).unwrap_or(0)),
             lines: channel.syslog.then(Lines::default),
             strip: settings.strip_ansi.then(Stripper::default),
             capture: usize::try_from(channel.capture_maxbytes).ok().filter(|limit| *limit > 0).map(Capture::new),
@@ -140,6 +167,23 @@ impl Outputs {
             bytes: 0,
         };
         self.outlets.insert((id, stream), outlet);
+    }
+
+    /// A process goes on with other settings.
+    pub fn retune(&mut self, id: ProcessId, process: &Process) {
+        for (stream, channel) in [(Stream::Stdout, &process.stdout), (Stream::Stderr, &process.stderr)] {
+            let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { continue };
+            outlet.is_event = channel.events_enabled;
+            outlet.upkeep = channel.upkeep;
+            match &mut outlet.sink {
+                Sink::Closed { maxbytes, backups, .. } => (*maxbytes, *backups) = (channel.maxbytes, channel.backups),
+                Sink::File(file) => {
+                    file.resize(channel.maxbytes, channel.backups);
+                    file.keep(channel.upkeep.max_age, channel.upkeep.compress);
+                }
+                Sink::None | Sink::Console(_) => {}
+            }
+        }
     }
 
     /// A process is forgotten.
@@ -151,7 +195,7 @@ impl Outputs {
     /// A process is about to start: its files are opened.
     pub fn prepare(&mut self, id: ProcessId, poll: &mut Poll) {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            let trouble = self.outlets.get_mut(&(id, stream)).and_then(|outlet| outlet.sink.open());
+            let trouble = self.outlets.get_mut(&(id, stream)).and_then(Outlet::open);
             if let Some(trouble) = trouble {
                 self.log(LogLevel::Warn, &trouble, poll);
             }
@@ -160,22 +204,25 @@ impl Outputs {
 
     /// The console that a stream leads to, when that is full: its pipe must rest.
     pub fn full_console(&self, id: ProcessId, stream: Stream) -> Option<RawFd> {
-        match self.outlets.get(&(id, stream))?.sink {
-            Sink::Console(fd) if self.consoles.is_full(fd) => Some(fd),
+        let outlet = self.outlets.get(&(id, stream))?;
+        match outlet.sink {
+            Sink::Console(fd) if self.consoles.is_full(fd) => {
+                outlet.shaper.as_ref().is_none_or(|it| it.blocks()).then_some(fd)
+            }
             Sink::Console(_) | Sink::None | Sink::Closed { .. } | Sink::File(_) => None,
         }
     }
 
+    /// Bytes of a stream to read at a time.
+    pub fn bite(&self, id: ProcessId, stream: Stream) -> usize {
+        let shaped = self.outlets.get(&(id, stream)).is_some_and(|outlet| outlet.shaper.is_some());
+        if shaped { SHAPED_BYTES } else { CHUNK_BYTES }
+    }
+
     /// A chunk of a child's output; answers what listeners are to hear of it.
-    pub fn write(
-        &mut self,
-        id: ProcessId,
-        stream: Stream,
-        chunk: &[u8],
-        now: Duration,
-        poll: &mut Poll,
-    ) -> Vec<Happening> {
+    pub fn write(&mut self, id: ProcessId, stream: Stream, chunk: &[u8], now: Now, poll: &mut Poll) -> Vec<Happening> {
         let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return Vec::new() };
+        outlet.shaper.iter_mut().for_each(|shaper| shaper.begin());
         outlet.bytes = outlet.bytes.saturating_add(chunk.len() as u64);
         let mut stripped = std::mem::take(&mut self.stripped);
         let chunk = match &mut outlet.strip {
@@ -195,8 +242,9 @@ impl Outputs {
     }
 
     /// A stream has ended: what was held back is let go.
-    pub fn end(&mut self, id: ProcessId, stream: Stream, now: Duration, poll: &mut Poll) -> Vec<Happening> {
+    pub fn end(&mut self, id: ProcessId, stream: Stream, now: Now, poll: &mut Poll) -> Vec<Happening> {
         let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return Vec::new() };
+        outlet.shaper.iter_mut().for_each(|shaper| shaper.begin());
         let mut rest = Vec::new();
         if let Some(strip) = &mut outlet.strip {
             strip.finish(&mut rest);
@@ -208,6 +256,7 @@ impl Outputs {
                 capture.end(each);
             }
         });
+        self.shape((id, stream), now, poll, |shaper| shaper.finish(now));
         if let Some(outlet) = self.outlets.get_mut(&(id, stream))
             && let Some(lines) = &mut outlet.lines
         {
@@ -222,7 +271,7 @@ impl Outputs {
         &mut self,
         id: ProcessId,
         stream: Stream,
-        now: Duration,
+        now: Now,
         poll: &mut Poll,
         feed: impl FnOnce(Option<&mut Capture>, &mut dyn FnMut(Piece<'_>)),
     ) -> Vec<Happening> {
@@ -246,18 +295,11 @@ impl Outputs {
         happenings
     }
 
-    fn put(&mut self, id: ProcessId, stream: Stream, chunk: &[u8], now: Duration, poll: &mut Poll) {
-        let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return };
-        let mut trouble = outlet.sink.open();
-        match &mut outlet.sink {
-            Sink::None | Sink::Closed { .. } => {}
-            Sink::File(file) => {
-                if let Some(problem) = file.write(chunk, now) {
-                    trouble = Some(problem.message);
-                }
-            }
-            Sink::Console(fd) => self.consoles.write(*fd, chunk, poll),
+    fn put(&mut self, id: ProcessId, stream: Stream, chunk: &[u8], now: Now, poll: &mut Poll) {
+        if !self.shape((id, stream), now, poll, |shaper| shaper.feed(chunk, now)) {
+            self.bring((id, stream), chunk, now, poll);
         }
+        let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return };
         if let Some(lines) = &mut outlet.lines {
             let (process, syslog) = (&outlet.process, &mut self.syslog);
             lines.push(chunk, &mut |piece| send_line(syslog, process, piece.text));
@@ -267,6 +309,37 @@ impl Outputs {
             logs::format::child_output(&mut text, &outlet.process, stream.word(), chunk);
             let line = text.strip_suffix(b"\n").unwrap_or(&text);
             self.voice.say(LogLevel::Debug, line, &mut self.consoles, &mut self.syslog, poll);
+        }
+    }
+
+    /// Brings bytes to where they are kept.
+    pub(super) fn bring(&mut self, key: Key, bytes: &[u8], now: Now, poll: &mut Poll) {
+        let Some(outlet) = self.outlets.get_mut(&key).filter(|_| !bytes.is_empty()) else { return };
+        let mut trouble = outlet.open();
+        let mut readable = false;
+        match &mut outlet.sink {
+            Sink::None | Sink::Closed { .. } => {}
+            Sink::File(file) => {
+                if let Some(problem) = file.write(bytes, now.mono) {
+                    trouble = Some(problem.message);
+                }
+                readable = file.is_readable();
+                let rotations = file.take_rotations();
+                if rotations > 0 && outlet.upkeep.compress {
+                    self.packing.rotated(key, file.path(), rotations);
+                }
+            }
+            Sink::Console(fd) => {
+                let full = self.consoles.is_full(*fd);
+                if outlet.shaper.as_mut().is_none_or(|shaper| shaper.may_write(bytes, full)) {
+                    self.consoles.write(*fd, bytes, poll);
+                }
+            }
+        }
+        if !readable {
+            outlet.ring.push(bytes);
+        } else if !outlet.ring.is_empty() {
+            outlet.ring.clear();
         }
         if let Some(trouble) = trouble {
             self.log(LogLevel::Warn, &trouble, poll);
@@ -301,7 +374,8 @@ impl Outputs {
             Sink::File(file) => file.lost(),
             Sink::None | Sink::Closed { .. } | Sink::Console(_) => 0,
         };
-        (outlet.bytes, lost)
+        let dropped = outlet.shaper.as_ref().map_or(0, |shaper| shaper.lost);
+        (outlet.bytes, lost.saturating_add(dropped))
     }
 
     /// Opens every open log anew, visor's own too.
@@ -324,6 +398,7 @@ impl Outputs {
     pub fn clear(&mut self, id: ProcessId) -> Result<(), String> {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { continue };
+            outlet.ring.clear();
             match &mut outlet.sink {
                 Sink::None | Sink::Console(_) => {}
                 Sink::Closed { path, .. } => logs::clear_unopened(path).map_err(|error| error.to_string())?,
@@ -337,12 +412,13 @@ impl Outputs {
     }
 }
 
-impl Sink {
+impl Outlet {
     /// Opens a file that is not open yet.
     fn open(&mut self) -> Option<String> {
-        let Sink::Closed { path, maxbytes, backups, mode } = self else { return None };
-        let (file, trouble) = LogFile::open(path, *maxbytes, *backups, *mode);
-        *self = Sink::File(file);
+        let Sink::Closed { path, maxbytes, backups, mode } = &self.sink else { return None };
+        let (mut file, trouble) = LogFile::open(path, *maxbytes, *backups, *mode);
+        file.keep(self.upkeep.max_age, self.upkeep.compress);
+        self.sink = Sink::File(file);
         trouble.map(|trouble| trouble.message)
     }
 }

@@ -11,20 +11,23 @@ use crate::supervisor::{Input, ProcessId};
 use crate::sys::fds::{self, Read};
 use crate::sys::poll::Event;
 
-/// Chunks read from one pipe in one turn: nobody starves.
-const CHUNKS_PER_TURN: usize = 4;
-/// Chunks read from the pipes of a process that has ended, before its end is told. A pipe holds one unless somebody
+/// Bytes read from one pipe in one turn: nobody starves.
+const BYTES_PER_TURN: usize = 4 * CHUNK_BYTES;
+/// Bytes read from the pipes of a process that has ended, before its end is told. A pipe holds a chunk unless somebody
 /// enlarged it (the kernel's limit for that is 1 MiB), so what it wrote is all read.
-const CHUNKS_AT_DEATH: usize = 20;
+const BYTES_AT_DEATH: usize = 20 * CHUNK_BYTES;
 
 impl Daemon {
     /// Everything that is readable on pipes, status pipes and consoles.
     pub(super) fn read_outputs(&mut self, events: &[Event<Token>], now: Now) {
         for event in events {
             match event.token {
-                Token::Pipe(id) => self.read_pipe(id, CHUNKS_PER_TURN, now),
+                Token::Pipe(id) => self.read_pipe(id, BYTES_PER_TURN, now),
                 Token::Status(id) => self.read_status(id, now),
                 Token::Stdin(id) => self.children.flush_stdin(id, &mut self.poll),
+                Token::Check(id) => self.continue_check(id, now),
+                Token::Line(id) => self.read_line(id),
+                Token::Notify(id) => self.read_messages(id, now),
                 Token::Console(fd) => self.console_has_room(fd),
                 Token::Foreground => self.read_foreground_status(),
                 Token::Signals | Token::Listener(_) | Token::Client(_) | Token::Gateway | Token::GatewayErrors(_) => {}
@@ -35,10 +38,19 @@ impl Daemon {
     fn console_has_room(&mut self, fd: std::os::fd::RawFd) {
         if let Some(dropped) = self.outputs.consoles.resume(fd, &mut self.poll) {
             let now = clock::now();
+            // Lines that wait here and pipes that rest: who is asked first changes from time to time.
+            let lines_first = !self.pipes_first;
+            self.pipes_first = lines_first;
+            if lines_first {
+                self.outputs.release(fd, now, &mut self.poll);
+            }
             // Oldest first, a chunk each: who finds the console full again keeps its place among those that wait.
             for pipe in std::mem::take(&mut self.children.resting) {
                 self.children.wake(pipe, &mut self.poll);
                 self.read_pipe(pipe, 1, now);
+            }
+            if !lines_first {
+                self.outputs.release(fd, now, &mut self.poll);
             }
             if dropped > 0 {
                 let text = format!("{dropped} lines of this log were dropped: descriptor {fd} was full");
@@ -47,38 +59,45 @@ impl Daemon {
         }
     }
 
-    /// Reads a pipe until it is empty, at most `chunks` times.
-    fn read_pipe(&mut self, id: PipeId, chunks: usize, now: Now) {
+    /// Reads a pipe until it is empty or at least so many bytes were read.
+    fn read_pipe(&mut self, id: PipeId, bytes: usize, now: Now) {
         let mut chunk = std::mem::take(&mut self.chunk);
         chunk.resize(CHUNK_BYTES, 0);
-        for _ in 0..chunks {
+        let mut left = bytes;
+        while left > 0 {
             let Some(pipe) = self.children.pipes.get(&id) else { break };
             let (process, stream) = (pipe.process, pipe.stream);
             if self.outputs.full_console(process, stream).is_some() {
                 self.children.rest(id, &mut self.poll);
                 break;
             }
-            let (count, full) = match fds::read(&pipe.fd, &mut chunk) {
-                Ok(Read::Bytes(count)) => (count, count == CHUNK_BYTES),
+            let bite = self.outputs.bite(process, stream);
+            left = left.saturating_sub(bite);
+            let (count, full) = match fds::read(&pipe.fd, chunk.get_mut(..bite).unwrap_or_default()) {
+                Ok(Read::Bytes(count)) => (count, count == bite),
                 Ok(Read::WouldBlock) => break,
                 Ok(Read::End) | Err(_) => {
                     if self.children.ends_stream(id) {
-                        let happened = self.outputs.end(process, stream, now.mono, &mut self.poll);
+                        let happened = self.outputs.end(process, stream, now, &mut self.poll);
                         self.tell_happenings(process, stream, happened, now);
+                        self.clients.output(process, stream, self.outputs.shown(process, stream).unwrap_or_default());
                     }
                     self.children.close_pipe(id, &mut self.poll);
                     break;
                 }
             };
             if let Some(bytes) = chunk.get(..count) {
-                let happened = self.outputs.write(process, stream, bytes, now.mono, &mut self.poll);
+                let happened = self.outputs.write(process, stream, bytes, now, &mut self.poll);
                 self.tell_happenings(process, stream, happened, now);
                 let talks = stream == Stream::Stdout && self.supervisor.listens_to(process);
                 // Who has a pipe of an earlier life has nothing to say for this one.
-                if talks && self.children.is_of_this_life(process, id) {
-                    self.input(Input::ListenerSaid(process, bytes.to_vec()), now);
+                if (talks || self.checks.searches(process)) && self.children.is_of_this_life(process, id) {
+                    self.search_output(process, stream, bytes);
+                    if talks {
+                        self.input(Input::ListenerSaid(process, bytes.to_vec()), now);
+                    }
                 }
-                self.clients.output(process, stream, bytes);
+                self.clients.output(process, stream, self.outputs.shown(process, stream).unwrap_or(bytes));
             }
             // Less than was asked for: the pipe is empty, and poll says when that changes.
             if !full {
@@ -112,6 +131,13 @@ impl Daemon {
         }
     }
 
+    /// Tells in the logs how many lines were dropped, where that is due.
+    pub(super) fn tell_dropped(&mut self, now: Now) {
+        for (process, stream) in self.outputs.tell_dropped(now, &mut self.poll) {
+            self.clients.output(process, stream, self.outputs.shown(process, stream).unwrap_or_default());
+        }
+    }
+
     /// Hands a listener its event.
     pub(super) fn deliver(&mut self, id: ProcessId, bytes: &[u8], now: Now) {
         match self.children.deliver(id, bytes, &mut self.poll) {
@@ -128,13 +154,15 @@ impl Daemon {
 
     pub(super) fn drain_pipes(&mut self, pipes: Vec<PipeId>, now: Now) {
         for pipe in pipes {
-            self.read_pipe(pipe, CHUNKS_AT_DEATH, now);
+            self.read_pipe(pipe, BYTES_AT_DEATH, now);
         }
     }
 
     /// All is stopped: what is left in pipes and consoles gets out, within reason.
     pub(super) fn say_farewell(&mut self) {
         let until = clock::now().mono.saturating_add(FAREWELL);
+        // Nobody is left to check: what they said does not wake us.
+        self.align_checks();
         let mut events = Vec::new();
         loop {
             let now = clock::now();
@@ -143,7 +171,7 @@ impl Daemon {
             }
             let pipes: Vec<PipeId> = self.children.pipes.keys().copied().collect();
             for pipe in pipes {
-                self.read_pipe(pipe, CHUNKS_AT_DEATH, now);
+                self.read_pipe(pipe, BYTES_AT_DEATH, now);
             }
             self.flush_clients(now);
             let waiting = !self.outputs.consoles.full().is_empty() || self.children.any_readable_left();

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::{Daemon, Poll, Token, clock, machine};
 use crate::cli::command::CommandArgs;
 use crate::cli::{Exit, ExitCode, Personality};
 use crate::config::{
-    self, Account, Config, Explained, Host, LogLevel, Mistake, Overrides, Process, ReadError, User, Warning,
+    self, Account, Bares, Config, Explained, Host, LogLevel, Mistake, Overrides, Process, ReadError, User, Warning,
 };
 use crate::logs;
 use crate::machine::Machine;
@@ -45,7 +46,7 @@ const SIGNALS: [Number; 7] = [
 ];
 
 /// What the command line asks for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The configuration file; `None` = a command alone, that wants no log, socket or pid file.
     pub file: Option<String>,
@@ -57,6 +58,8 @@ pub struct Options {
     pub command: Option<CommandArgs>,
     /// Be the init of a machine; without a file there is only a shell on its console.
     pub machine: bool,
+    /// Programs in the place of a file.
+    pub bare: Option<Bares>,
 }
 
 /// The configuration of a command alone.
@@ -68,7 +71,13 @@ impl Options {
     /// # Errors
     /// Every mistake in it.
     pub fn read(&self) -> Result<Config, Vec<Mistake>> {
-        self.with_file(|host, file| config::read(host, file, &self.overrides))
+        match &self.bare {
+            Some(bares) => {
+                let programs = bares.programs(&Machine)?;
+                config::read_bare(&Prepared(&config::text_of(&programs)), &self.overrides, &programs)
+            }
+            None => self.with_file(|host, file| config::read(host, file, &self.overrides)),
+        }
     }
 
     /// Reads the configuration for [`config::explain`].
@@ -106,6 +115,10 @@ pub fn run(options: Options) -> std::process::ExitCode {
             return std::process::ExitCode::from(code);
         }
     };
+    if let Some(Err((text, code))) = options.bare.as_ref().map(find_all) {
+        tell(&text);
+        return std::process::ExitCode::from(code);
+    }
     let config = match options.read() {
         Ok(config) => Arc::new(config),
         Err(mistakes) => return tell_mistakes(&mistakes).into(),
@@ -118,8 +131,9 @@ pub fn run(options: Options) -> std::process::ExitCode {
         daemon.start(command, inherited)?;
         daemon.turn_until_gone();
         daemon.say_farewell();
+        daemon.end_packing();
         daemon.end_gateway();
-        if matches!(daemon.foreground, Foreground::Ended(_)) {
+        if matches!(daemon.foreground, Foreground::Ended(_)) || daemon.options.bare.is_some() {
             daemon.clear_out();
         }
         daemon.trees.leave();
@@ -139,6 +153,16 @@ pub fn run(options: Options) -> std::process::ExitCode {
             std::process::ExitCode::from(code)
         }
     }
+}
+
+/// Looks for the commands: with one missing, none is started.
+fn find_all(bares: &Bares) -> Result<(), Refusal> {
+    let Bares::Commands(commands) = bares else { return Ok(()) };
+    for (place, word) in commands.iter().filter_map(|argv| argv.first()).enumerate() {
+        let hint = if place == 0 { "" } else { " (a `--` separates commands; `\\--` stands for one that is meant)" };
+        foreground::find_word(word).map_err(|(text, code)| (format!("{text}{hint}"), code))?;
+    }
+    Ok(())
 }
 
 /// Catches the signals the loop hears of; those for a command are more.
@@ -320,6 +344,8 @@ fn assemble(
         clients: Clients::default(),
         refusals: super::rights::Refusals::default(),
         outputs,
+        pipes_first: false,
+        checks: super::checks::Checks::default(),
         sockets: super::sockets::Sockets::default(),
         trees: super::trees::Trees::default(),
         hooks: super::hooks::Hooks::default(),
@@ -374,9 +400,9 @@ pub(super) fn remove_pidfile(path: Option<&Path>) {
 }
 
 /// A configuration that is no file.
-struct Prepared(&'static str);
+struct Prepared<'a>(&'a str);
 
-impl Host for Prepared {
+impl Host for Prepared<'_> {
     fn read(&self, _path: &str) -> Result<Vec<u8>, ReadError> {
         Ok(self.0.as_bytes().to_vec())
     }
@@ -407,6 +433,10 @@ impl Host for Prepared {
 
     fn environment(&self) -> Map<String, String> {
         Map::new()
+    }
+
+    fn address_of(&self, _host: &str) -> Option<IpAddr> {
+        None
     }
 
     fn node_name(&self) -> String {

@@ -3,7 +3,7 @@
 use super::client::{ENOUGH_BYTES, Mode};
 use super::clients::Clients;
 use crate::event::{Event, Kind, Output};
-use crate::program::Now;
+use crate::program::{Health, Now};
 use crate::protocol::{Code, DataLine, Line, Stream, display_name};
 use crate::supervisor::{ClientId, ProcessId};
 use crate::wildcard;
@@ -26,7 +26,7 @@ impl Clients {
 
     /// A chunk of output for those who follow it.
     pub fn output(&mut self, process: ProcessId, stream: Stream, chunk: &[u8]) {
-        if self.followers.is_empty() {
+        if self.followers.is_empty() || chunk.is_empty() {
             return;
         }
         for id in self.followers.get(&(process, stream)).into_iter().flatten() {
@@ -92,6 +92,7 @@ fn concerns(event: &Event, names: &[String]) -> bool {
     }
     match event {
         Event::ProcessState { process, group, .. }
+        | Event::Health { process, group, .. }
         | Event::Communication(Output { process, group, .. })
         | Event::Log(Output { process, group, .. }) => names.iter().any(|name| wildcard::means(name, group, process)),
         Event::GroupAdded { group } | Event::GroupRemoved { group } => {
@@ -115,6 +116,13 @@ fn write_event(out: &mut Vec<u8>, event: &Event, now: Now) {
             .number("pid", pid)
             .number("tries", tries)
             .key("expected", if *expected { "yes" } else { "no" }),
+        Event::Health { process, group, pid, health } => {
+            let line = line.key("name", display_name(group, process)).number("pid", pid);
+            match health {
+                Health::Healthy => line,
+                Health::Unhealthy(reason) => line.key("text", reason),
+            }
+        }
         Event::GroupAdded { group } | Event::GroupRemoved { group } => line.key("group", group),
         Event::Communication(output) | Event::Log(output) => line
             .key("name", display_name(&output.group, &output.process))

@@ -92,6 +92,15 @@ impl Trees {
         }
     }
 
+    /// Other limits for a program that runs, if it has a cgroup; what cannot be had.
+    pub fn retune(&mut self, id: ProcessId, name: &str, limits: &crate::config::Limits) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.trees.get(&id).is_some_and(|tree| tree.account.cgroup().is_some()) {
+            self.cgroups.prepare(name, limits, &mut warnings);
+        }
+        warnings
+    }
+
     /// A program is known no more.
     pub fn remove(&mut self, id: ProcessId) {
         let Some(tree) = self.trees.remove(&id) else { return };

@@ -20,6 +20,11 @@ pub enum Kind {
     SupervisorStopping,
     /// `TICK_*`
     Tick(Period),
+    /// `PROCESS_HEALTH_HEALTHY` and `PROCESS_HEALTH_UNHEALTHY`: visor's own.
+    Health {
+        /// Which of the two.
+        healthy: bool,
+    },
     /// `PROCESS_GROUP_ADDED`
     GroupAdded,
     /// `PROCESS_GROUP_REMOVED`
@@ -77,12 +82,14 @@ impl Kind {
             Kind::Tick(Period::Five) => "TICK_5",
             Kind::Tick(Period::Minute) => "TICK_60",
             Kind::Tick(Period::Hour) => "TICK_3600",
+            Kind::Health { healthy: true } => "PROCESS_HEALTH_HEALTHY",
+            Kind::Health { healthy: false } => "PROCESS_HEALTH_UNHEALTHY",
             Kind::GroupAdded => "PROCESS_GROUP_ADDED",
             Kind::GroupRemoved => "PROCESS_GROUP_REMOVED",
         }
     }
 
-    /// The family it is of; `EVENT` is everybody's.
+    /// The family it is of; `EVENT` is that of all that Supervisor has.
     #[must_use]
     pub fn family(self) -> &'static str {
         match self {
@@ -92,14 +99,15 @@ impl Kind {
             Kind::Remote => "REMOTE_COMMUNICATION",
             Kind::SupervisorRunning | Kind::SupervisorStopping => "SUPERVISOR_STATE_CHANGE",
             Kind::Tick(_) => "TICK",
+            Kind::Health { .. } => "PROCESS_HEALTH",
             Kind::GroupAdded | Kind::GroupRemoved => "PROCESS_GROUP",
         }
     }
 
-    /// Whether somebody who subscribed to `wanted` hears of it.
+    /// Whether somebody who subscribed to `wanted` hears of it. What only visor has is no `EVENT` of Supervisor.
     #[must_use]
     pub fn is_of(self, wanted: &str) -> bool {
-        wanted == "EVENT" || wanted == self.family() || wanted == self.name()
+        (wanted == "EVENT" && !matches!(self, Kind::Health { .. })) || wanted == self.family() || wanted == self.name()
     }
 
     /// Every type.
@@ -110,7 +118,8 @@ impl Kind {
         let ticks = Period::ALL.into_iter().map(Kind::Tick);
         let others =
             [Kind::Remote, Kind::SupervisorRunning, Kind::SupervisorStopping, Kind::GroupAdded, Kind::GroupRemoved];
-        states.chain(output).chain(ticks).chain(others)
+        let health = [true, false].map(|healthy| Kind::Health { healthy });
+        states.chain(output).chain(ticks).chain(others).chain(health)
     }
 
     /// Whether a word names a type or a family.
@@ -126,6 +135,7 @@ impl Kind {
             Kind::ProcessState(_)
             | Kind::SupervisorRunning
             | Kind::SupervisorStopping
+            | Kind::Health { .. }
             | Kind::GroupAdded
             | Kind::GroupRemoved => true,
             Kind::Communication(_) | Kind::Log(_) | Kind::Remote | Kind::Tick(_) => false,

@@ -15,7 +15,7 @@ pub use pool::{Envelope, Pool};
 use std::io::Write as _;
 use std::sync::Arc;
 
-use crate::program::Name;
+use crate::program::{Health, Name};
 use crate::protocol::Stream;
 
 /// Something that listeners and watchers hear of.
@@ -37,6 +37,17 @@ pub enum Event {
         pid: i32,
         /// Whether an exit was expected.
         expected: bool,
+    },
+    /// The health of a process changed.
+    Health {
+        /// The process.
+        process: String,
+        /// Its group.
+        group: String,
+        /// Its child.
+        pid: i32,
+        /// How it is now.
+        health: Health,
     },
     /// A process wrote between the capture tags.
     Communication(Output),
@@ -93,6 +104,7 @@ impl Event {
     pub fn kind(&self) -> Kind {
         match self {
             Event::ProcessState { to, .. } => Kind::ProcessState(*to),
+            Event::Health { health, .. } => Kind::Health { healthy: *health == Health::Healthy },
             Event::Communication(output) => Kind::Communication(output.stream),
             Event::Log(output) => Kind::Log(output.stream),
             Event::Remote { .. } => Kind::Remote,
@@ -123,6 +135,13 @@ impl Event {
                     Name::Running | Name::Stopping | Name::Stopped => write!(out, " pid:{pid}"),
                     Name::Exited => write!(out, " expected:{} pid:{pid}", u8::from(*expected)),
                     Name::Fatal | Name::Unknown => Ok(()),
+                }
+            }
+            Event::Health { process, group, pid, health } => {
+                let _ = writeln!(out, "processname:{process} groupname:{group} pid:{pid}");
+                match health {
+                    Health::Healthy => Ok(()),
+                    Health::Unhealthy(reason) => write!(out, "{reason}"),
                 }
             }
             Event::Communication(output) => {
@@ -210,6 +229,11 @@ mod tests {
         ] {
             assert_eq!(state(to).payload(), format!("{head}{tail}").as_bytes(), "{to}");
         }
+        let health = |health| Event::Health { process: "p".to_owned(), group: "g".to_owned(), pid: 7, health };
+        assert_eq!(health(Health::Healthy).payload(), b"processname:p groupname:g pid:7\n");
+        let unhealthy = health(Health::Unhealthy("no answer".to_owned()));
+        assert_eq!(unhealthy.payload(), b"processname:p groupname:g pid:7\nno answer");
+        assert!(unhealthy.kind().is_of("PROCESS_HEALTH") && !unhealthy.kind().is_of("EVENT"));
         let output = |data: &[u8]| Output {
             process: "p".to_owned(),
             group: "g".to_owned(),

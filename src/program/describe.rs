@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Life, Name, Now, State, Wanted};
+use super::{Health, Life, Name, Now, State, Wanted};
 use crate::config::{AutoRestart, Process};
 
 /// Supervisor's description of a process, as its status shows it. `stamp` words a wall-clock time (`Nov 22 11:22 AM`, local).
@@ -60,7 +60,10 @@ pub fn why(policy: &Process, life: &Life, now: Now) -> String {
     let cause = life.error.as_deref().unwrap_or("no error is known");
     match &life.state {
         State::Stopped => match (life.started, life.wanted) {
-            (None, _) if !policy.autostart => "not started: `autostart=false`, start it by hand".to_string(),
+            (None, _) if policy.autostart && !policy.starts_at_boot() => {
+                "not started: visor itself does what it is for".to_string()
+            }
+            (None, _) if !policy.starts_at_boot() => "not started: `autostart=false`, start it by hand".to_string(),
             (None, _) => "not started yet".to_string(),
             (Some(_), Wanted::Down) => "stopped on request; it stays down until it is started".to_string(),
             (Some(_), Wanted::Up) => "stopped; it is about to start again".to_string(),
@@ -104,6 +107,7 @@ pub fn why(policy: &Process, life: &Life, now: Now) -> String {
             in_seconds(*kill_at)
         ),
         State::Exited => format!("{}; {}", exited_how(life), exited_next(policy, life)),
+        State::Fatal if policy.is_conditional() => format!("given up: {cause}; start it by hand"),
         State::Fatal => {
             format!(
                 "given up after {} failed starts: {cause}; start it by hand",
@@ -130,11 +134,12 @@ fn exited_next(policy: &Process, life: &Life) -> &'static str {
 }
 
 impl Life {
-    /// Whether it should run and does not. An end that its settings allow is no fault.
+    /// Whether it should run and does not, or is not well. An end that its settings allow is no fault.
     #[must_use]
     pub fn is_missing(&self, policy: &Process) -> bool {
         match (self.wanted, self.state.name()) {
-            (Wanted::Down, _) | (Wanted::Up, Name::Running) => false,
+            (Wanted::Down, _) => false,
+            (Wanted::Up, Name::Running) => matches!(self.health, Some(Health::Unhealthy(_))),
             (Wanted::Up, Name::Exited) => !self.exit.is_some_and(|exit| exit.is_expected(&policy.exitcodes)),
             (
                 Wanted::Up,

@@ -3,6 +3,7 @@
 //! Owns: states, transitions, timers, the wording of what happened. Does not own: the clock, kill, logs or any other effect;
 //! [`step`] is given the time and returns what it wants done.
 
+mod check;
 mod describe;
 mod exit;
 mod hook;
@@ -14,6 +15,7 @@ mod state;
 mod step;
 mod time;
 
+pub use check::{Due, Purpose, Schedule, Verdict};
 pub use describe::{describe, why};
 pub use exit::Exit;
 pub use hook::{End, Hook};

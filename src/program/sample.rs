@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Action, Now, SpawnFailure, SpawnFailureKind};
-use crate::config::{AutoRestart, Channel, Logfile, Policy, Process, Signal};
+use crate::config::{AutoRestart, Channel, Check, Logfile, Policy, Probe, Process, Signal};
 use crate::sorted::Map;
 
 /// The child of a test.
@@ -58,6 +58,12 @@ fn channel() -> Channel {
         syslog: false,
         upkeep: crate::config::Upkeep::default(),
     }
+}
+
+/// A check that looks for a file at once.
+pub(crate) fn check() -> Check {
+    let probe = Probe::File("/up".to_string());
+    Check { probe, interval: ms(1000), timeout: ms(300), retries: 0, delay: ms(0) }
 }
 
 /// So many milliseconds after an arbitrary start.

@@ -1,6 +1,6 @@
-use super::sample::{PID, TERM, at, failure, ms, process, shown};
+use super::sample::{PID, TERM, at, check, failure, ms, process, shown};
 use super::*;
-use crate::config::{Check, Checks, Hooks, Process};
+use crate::config::{Checks, Hooks, Process};
 
 /// Every state, as it may be one second after the arbitrary start.
 fn states() -> Vec<State> {
@@ -236,7 +236,7 @@ Unknown + exit 1 = Stopped [STOPPED]
 fn guarded() -> Process {
     let command = || Some("true".to_string());
     let hooks = Hooks { pre_start: command(), post_stop: command(), stop: command(), reload: None, timeout: ms(1000) };
-    let checks = Checks { ready: Some(Check {}), ..Checks::default() };
+    let checks = Checks { ready: Some(check()), ..Checks::default() };
     Process { checks: Some(Box::new(checks)), hooks: Some(Box::new(hooks)), ..process("p") }
 }
 

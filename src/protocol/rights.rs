@@ -58,6 +58,8 @@ impl Request {
             Request::Settings(_)
             | Request::Reread
             | Request::Update(_)
+            | Request::Preview(_)
+            | Request::Scale { .. }
             | Request::Add(_)
             | Request::Remove(_)
             | Request::Reload
@@ -105,6 +107,8 @@ impl Request {
             | Request::Event { .. }
             | Request::Reread
             | Request::Update(_)
+            | Request::Preview(_)
+            | Request::Scale { .. }
             | Request::Add(_)
             | Request::Remove(_)
             | Request::Reload

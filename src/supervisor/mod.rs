@@ -8,12 +8,16 @@ mod gate;
 mod hooks;
 mod jobs;
 mod listeners;
+mod relations;
 mod reload;
+mod scale;
 mod shutdown;
 mod starts;
 mod table;
 mod view;
 
+#[cfg(test)]
+mod gate_tests;
 #[cfg(test)]
 mod hooks_tests;
 #[cfg(test)]
@@ -28,10 +32,10 @@ use std::time::Duration;
 
 pub use jobs::JobId;
 pub use listeners::ListenerFacts;
-pub use table::{Entry, ProcessId, Target};
+pub use table::{Entry, Notes, ProcessId, Target};
 pub use view::{LogPaths, Surroundings, Traffic};
 
-use crate::config::{Config, Group, LogLevel, Signal};
+use crate::config::{Config, Group, LogLevel, Process, Signal};
 use crate::event::Event;
 use crate::program::{self, Exit, Hook, Now, SpawnFailure};
 use crate::protocol::{Code, Line};
@@ -69,6 +73,15 @@ pub enum Ask {
     Reread,
     /// Read the configuration and make it so; empty = every group.
     Update(Vec<String>),
+    /// Read the configuration and say what an update of these groups would do; empty = every group.
+    Preview(Vec<String>),
+    /// Have so many processes of a program, until the next update of its group.
+    Scale {
+        /// Its name, as in its section.
+        program: String,
+        /// How many.
+        count: u32,
+    },
     /// Activate groups of the configuration read last.
     Add(Vec<String>),
     /// Forget groups that are down.
@@ -116,6 +129,8 @@ pub enum Input {
     Happened(Event),
     /// A listener wrote to its stdout.
     ListenerSaid(ProcessId, Vec<u8>),
+    /// What checks and the program itself say of a process beside its states.
+    Noted(ProcessId, Notes),
     /// The bytes of [`Action::Deliver`] could not be written.
     NotDelivered(ProcessId),
     /// [`Supervisor::next_deadline`] has passed.
@@ -166,10 +181,21 @@ pub enum Action {
     Reply(ClientId, Line),
     /// Read the configuration file; answer with [`Input::ConfigRead`].
     ReadConfig(JobId),
+    /// The same with another `numprocs` of a program.
+    ReadScaled {
+        /// Who asks.
+        job: JobId,
+        /// Its name, as in its section.
+        program: String,
+        /// How many.
+        count: u32,
+    },
     /// A process became known: make its logs ready.
     Added(ProcessId),
     /// A process is forgotten: close its logs.
     Removed(ProcessId),
+    /// A process goes on with other settings; those it had before.
+    Tuned(ProcessId, Arc<Process>),
     /// The new configuration's own settings of visor hold from now on.
     Adopt(Arc<Config>),
     /// All is stopped: go.
@@ -233,6 +259,7 @@ impl Supervisor {
             listeners.add(group, &ids);
             out.extend(ids.into_iter().map(Action::Added));
         }
+        table.relate();
         Supervisor {
             phase: Phase::Starting,
             configured: config,
@@ -262,6 +289,7 @@ impl Supervisor {
                     self.number_used_again(pid, now, out);
                     if let Some(entry) = self.table.entry_mut(id) {
                         entry.starts = entry.starts.saturating_add(1);
+                        entry.notes = Notes::default();
                     }
                 }
                 self.step(id, input, now, out);
@@ -282,6 +310,11 @@ impl Supervisor {
             Input::ReloadSignal => self.reload_signal(out),
             Input::Happened(event) => self.publish(event, out),
             Input::ListenerSaid(id, bytes) => self.listener_said(id, &bytes, out),
+            Input::Noted(id, notes) => {
+                if let Some(entry) = self.table.entry_mut(id) {
+                    entry.notes = notes;
+                }
+            }
             Input::NotDelivered(id) => self.not_delivered(id, out),
             Input::Deadline => self.deadline(now, out),
         }
@@ -375,8 +408,8 @@ impl Supervisor {
         }
         self.publish(Event::SupervisorRunning, out);
         for id in self.table.in_start_order() {
-            if self.table.entry(id).is_some_and(|entry| entry.config.autostart) {
-                self.step(id, program::Input::Start, now, out);
+            if self.table.entry(id).is_some_and(|entry| entry.config.starts_at_boot()) {
+                self.start_with_needs(id, now, out);
             }
         }
     }
@@ -453,8 +486,13 @@ impl Supervisor {
                 out.push(Action::Hook(id, hook));
             }
             program::Action::EndHook(hook) => self.end_hook(id, hook, out),
-            // Nobody waits for it yet.
-            program::Action::HealthChanged => {}
+            program::Action::HealthChanged => {
+                if let Some(health) = entry.life.health.clone() {
+                    let (process, group) = (entry.config.name.clone(), entry.group.clone());
+                    let pid = entry.life.state.pid().unwrap_or(0);
+                    self.publish(Event::Health { process, group, pid, health }, out);
+                }
+            }
             program::Action::Signal { pid, group, signal } => out.push(Action::Signal { id, pid, group, signal }),
             program::Action::LookForGroup { group } => out.push(Action::LookForGroup { id, group }),
             program::Action::Report(report) => {
@@ -487,6 +525,8 @@ impl Supervisor {
             Ask::ReloadProgram(names) => self.ask_reload_program(client, &names, now, out),
             Ask::Reread => self.ask_reread(client, out),
             Ask::Update(groups) => self.ask_update(client, groups, out),
+            Ask::Preview(groups) => self.ask_preview(client, groups, out),
+            Ask::Scale { program, count } => self.ask_scale(client, program, count, out),
             Ask::Add(groups) => self.ask_add(client, &groups, now, out),
             Ask::Remove(groups) => self.ask_remove(client, &groups, out),
             Ask::Reload => self.ask_reload(Some(client), out),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::jobs::{ItemResult, JobId, Named, Stage};
 use super::table::ProcessId;
 use super::{Action, ClientId, Supervisor};
-use crate::program::{self, Name, Now, SpawnFailure, SpawnFailureKind, State, Wanted};
+use crate::program::{Name, Now, SpawnFailure, SpawnFailureKind, State, Wanted};
 use crate::protocol::Code;
 use crate::sorted::{Map, Set};
 
@@ -111,7 +111,7 @@ impl Supervisor {
             if let Some(stage) = self.start_stage_of(job) {
                 stage.awaited.insert(id);
             }
-            self.step(id, program::Input::Start, now, out);
+            self.start_with_needs(id, now, out);
         }
     }
 
@@ -134,6 +134,11 @@ impl Supervisor {
         {
             return;
         }
+        self.not_awaited(id, out);
+    }
+
+    /// Answers starts of a process that are not to wait for more than that it is under way.
+    pub(super) fn not_awaited(&mut self, id: ProcessId, out: &mut Vec<Action>) {
         for job in self.take_starters(id, |stage| !stage.wait) {
             self.tell_result(job, id, "started", out);
         }

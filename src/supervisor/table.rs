@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::relations::{Rank, Relations, Wave};
 use crate::config::{Group, Process};
 use crate::order;
 use crate::program::Life;
@@ -12,6 +13,15 @@ use crate::wildcard;
 /// One process for as long as it is known. Numbers are never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId(pub u32);
+
+/// What is known of a living child beside its state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// What it says that it is doing.
+    pub said: Option<String>,
+    /// Why the last attempt of its check failed; `None` = it did not.
+    pub failure: Option<String>,
+}
 
 /// A process that is known.
 #[derive(Debug)]
@@ -24,6 +34,8 @@ pub struct Entry {
     pub config: Arc<Process>,
     /// Its life.
     pub life: Life,
+    /// Of its last child.
+    pub notes: Notes,
     /// How often it was forked.
     pub starts: u64,
     /// The pid it is indexed under.
@@ -38,7 +50,7 @@ impl Entry {
     }
 
     /// Lower starts first and stops last.
-    fn wave(&self) -> (i64, i64) {
+    fn wave(&self) -> Wave {
         (self.group_priority, self.config.priority)
     }
 }
@@ -64,7 +76,17 @@ pub(super) struct Table {
     pids: Map<i32, ProcessId>,
     /// Processes whose leader is gone and whose process group is awaited.
     emptying: Map<ProcessId, i32>,
+    relations: Relations,
     next_id: u32,
+}
+
+/// What became of the processes of a group.
+#[derive(Debug, Default)]
+pub(super) struct Replaced {
+    pub forgotten: Vec<ProcessId>,
+    pub added: Vec<ProcessId>,
+    /// They live on, with the settings they had.
+    pub tuned: Vec<(ProcessId, Arc<Process>)>,
 }
 
 #[derive(Debug)]
@@ -134,6 +156,7 @@ impl Table {
             group_priority,
             config: Arc::clone(config),
             life: Life::new(),
+            notes: Notes::default(),
             starts: 0,
             pid: None,
         };
@@ -150,25 +173,30 @@ impl Table {
         group.members
     }
 
-    /// Gives an active group its new settings: the `unchanged` of its processes keep their lives, others are
-    /// forgotten or new. Returns (forgotten, new).
-    pub fn replace_group(&mut self, config: &Group, unchanged: &[String]) -> (Vec<ProcessId>, Vec<ProcessId>) {
-        let Some(old) = self.groups.remove(&config.name) else { return (Vec::new(), self.add_group(config)) };
+    /// Gives an active group its new settings: those of its processes that `keeps` names keep their lives, others are forgotten or new.
+    pub fn replace_group(&mut self, config: &Group, keeps: &dyn Fn(&str) -> bool) -> Replaced {
+        let mut done = Replaced::default();
+        let Some(old) = self.groups.remove(&config.name) else {
+            done.added = self.add_group(config);
+            return done;
+        };
         let mut left = old.members;
-        let mut added = Vec::new();
         let mut members = Vec::new();
         for process in &config.processes {
-            let kept = left.iter().position(|id| self.entries.get(id).is_some_and(|e| e.config == *process));
-            let id = match kept.filter(|_| unchanged.contains(&process.name)) {
+            let kept = left.iter().position(|id| self.entries.get(id).is_some_and(|e| e.config.name == process.name));
+            let id = match kept.filter(|_| keeps(&process.name)) {
                 Some(index) => left.remove(index),
                 None => {
                     let id = self.add_process(&config.name, config.priority, process);
-                    added.push(id);
+                    done.added.push(id);
                     id
                 }
             };
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.group_priority = config.priority;
+                if entry.config != *process {
+                    done.tuned.push((id, std::mem::replace(&mut entry.config, Arc::clone(process))));
+                }
             }
             members.push(id);
         }
@@ -176,7 +204,8 @@ impl Table {
             self.forget(*id);
         }
         self.groups.insert(config.name.clone(), ActiveGroup { config: config.clone(), members });
-        (left, added)
+        done.forgotten = left;
+        done
     }
 
     pub fn group(&self, name: &str) -> Option<&Group> {
@@ -199,8 +228,34 @@ impl Table {
         groups.into_iter().map(|group| group.name.clone()).collect()
     }
 
-    /// All processes in start order: group priority, group name, process priority, order of the configuration.
+    /// Finds out anew who needs whom: groups have changed.
+    pub fn relate(&mut self) {
+        let groups: Vec<(&Group, &[ProcessId])> =
+            self.groups.values().map(|group| (&group.config, group.members.as_slice())).collect();
+        self.relations = Relations::of(&groups);
+    }
+
+    /// Who needs whom.
+    pub fn relations(&self) -> &Relations {
+        &self.relations
+    }
+
+    /// All processes in start order: group priority, group name, process priority, order of the configuration. Who needs others
+    /// comes right behind the last of them, if not later anyway.
     pub fn in_start_order(&self) -> Vec<ProcessId> {
+        let mut ids = self.by_priority();
+        if self.relations.is_empty() {
+            return ids;
+        }
+        let places = ids.iter().zip(0_i64..).map(|(id, place)| (*id, place)).collect::<Map<ProcessId, i64>>();
+        let own = |id: ProcessId| places.get(&id).map(|place| (*place, 0));
+        let ranks = self.relations.ranks(&own);
+        let rank = |id: &ProcessId| ranks.get(id).copied().or_else(|| Some((own(*id)?, 0)));
+        order::sort_by(&mut ids, |a, b| rank(a).cmp(&rank(b)));
+        ids
+    }
+
+    fn by_priority(&self) -> Vec<ProcessId> {
         let mut ids = Vec::with_capacity(self.entries.len());
         for name in self.group_names() {
             let priority = |id: &ProcessId| self.entries.get(id).map(|entry| entry.config.priority);
@@ -216,12 +271,14 @@ impl Table {
         self.emptying.iter().map(|(id, group)| (*id, *group)).collect()
     }
 
-    /// Splits processes into waves of equal priority, those to start first first.
+    /// Splits processes into waves of equal priority, those to start first first, none before what it needs.
     pub fn waves(&self, ids: &[ProcessId]) -> Vec<Vec<ProcessId>> {
-        let mut waves: Map<(i64, i64), Vec<ProcessId>> = Map::new();
+        let own = |id: ProcessId| self.entries.get(&id).map(Entry::wave);
+        let ranks = self.relations.ranks(&own);
+        let mut waves: Map<Rank, Vec<ProcessId>> = Map::new();
         for id in ids {
-            if let Some(entry) = self.entries.get(id) {
-                waves.change(entry.wave(), |ids| ids.push(*id));
+            if let Some(rank) = ranks.get(id).copied().or_else(|| Some((own(*id)?, 0))) {
+                waves.change(rank, |ids| ids.push(*id));
             }
         }
         waves.into_values().collect()

@@ -7,7 +7,7 @@ use super::table::{ProcessId, Target};
 use super::{Entry, ListenerFacts, Phase, Supervisor};
 use crate::config::{AutoRestart, Group, Logfile, Process};
 use crate::order;
-use crate::program::{self, Hook, Now, State, Wanted};
+use crate::program::{self, Health, Hook, Now, State, Wanted};
 use crate::protocol::{Code, DataLine, Line, display_name};
 
 /// Where the logs of a process are, for its status line.
@@ -106,7 +106,8 @@ impl Supervisor {
             line = line.number("uptime", now.mono.saturating_sub(since).as_secs());
         }
         let paths = around.log_paths(id);
-        let mut description = program::describe(life, now, &|wall| around.stamp(wall));
+        let mut description =
+            self.waits_for(id).unwrap_or_else(|| program::describe(life, now, &|wall| around.stamp(wall)));
         line = line
             .key("wanted", if life.wanted == Wanted::Up { "up" } else { "down" })
             .maybe("stdout", paths.stdout)
@@ -124,6 +125,13 @@ impl Supervisor {
         {
             let comma = if description.is_empty() { "" } else { ", " };
             description.push_str(&format!("{comma}{words}"));
+        }
+        if let Some(health) = health_word(entry) {
+            line = line.key("health", health);
+        }
+        for text in remarks(entry) {
+            let comma = if description.is_empty() { "" } else { ", " };
+            description.push_str(&format!("{comma}{text}"));
         }
         line.key("description", description).end();
     }
@@ -166,7 +174,10 @@ impl Supervisor {
     }
 
     fn why_of(&self, id: ProcessId, entry: &Entry, now: Now) -> Line {
-        let mut text = program::why(&entry.config, &entry.life, now);
+        let mut text = self.waits_for(id).unwrap_or_else(|| program::why(&entry.config, &entry.life, now));
+        for remark in check_remarks(entry) {
+            text.push_str(&format!("; {remark}"));
+        }
         if let Some(ListenerFacts { state, waiting, lost }) = self.listener(id) {
             text.push_str(&format!(
                 "; as a listener it is {state}, {waiting} events wait for its pool, {lost} were lost"
@@ -227,6 +238,42 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// How a process is that has a `health` check.
+fn health_word(entry: &Entry) -> Option<&'static str> {
+    entry.config.checks.as_ref()?.health.as_ref()?;
+    Some(match (&entry.life.state, &entry.life.health) {
+        (State::Running { .. }, Some(Health::Healthy)) => "healthy",
+        (State::Running { .. }, Some(Health::Unhealthy(_))) => "unhealthy",
+        _ => "unknown",
+    })
+}
+
+/// What a description tells besides Supervisor's text: a health that is bad, and the process' own words.
+fn remarks(entry: &Entry) -> Vec<String> {
+    let unhealthy = match (&entry.life.state, &entry.life.health) {
+        (State::Running { .. }, Some(Health::Unhealthy(reason))) => Some(format!("unhealthy ({reason})")),
+        _ => None,
+    };
+    let said = entry.notes.said.as_ref().filter(|_| entry.life.state.pid().is_some());
+    unhealthy.into_iter().chain(said.map(|said| format!("says `{said}`"))).collect()
+}
+
+/// What checks and the process itself add to the reasons why it is as it is.
+fn check_remarks(entry: &Entry) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if entry.life.state.pid().is_none() {
+        return remarks;
+    }
+    match (health_word(entry), &entry.life.health) {
+        (Some(_), Some(Health::Unhealthy(reason))) => remarks.push(format!("unhealthy ({reason})")),
+        (Some(word @ ("healthy" | "unknown")), _) => remarks.push(format!("health {word}")),
+        (Some(_) | None, _) => {}
+    }
+    remarks.extend(entry.notes.failure.as_ref().map(|failure| format!("the last check failed: {failure}")));
+    remarks.extend(entry.notes.said.as_ref().map(|said| format!("it says `{said}`")));
+    remarks
 }
 
 fn no_such(key: &str, name: &str, text: &str) -> Line {

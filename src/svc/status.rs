@@ -99,7 +99,7 @@ impl Session {
         let mut lines = Vec::new();
         self.ask(&request, &mut |_, line| lines.push(line))?;
         if let Some(states) = states {
-            lines.retain(|line| line.get("state").is_none_or(|state| states.iter().any(|wanted| wanted == state)));
+            lines.retain(|line| line.get("state").is_none_or(|state| states.contains(&state)));
         }
         if everything {
             order::sort_by(&mut lines, |one, other| place(one).cmp(&place(other)));
@@ -119,14 +119,12 @@ impl Session {
 }
 
 /// Names of states separated by commas, in any case.
-fn states(list: &str) -> Result<Vec<String>, String> {
-    let words = list.split(',').map(str::to_ascii_uppercase);
-    words
-        .map(|word| match Name::from_word(&word) {
-            Some(_) => Ok(word),
-            None => Err(format!("Error: --state: `{word}` is no state: {}", Name::ALL.map(Name::word).join(", "))),
-        })
-        .collect()
+fn states(list: &str) -> Result<Vec<&'static str>, String> {
+    let known = |word: &str| match Name::from_word(&word.to_ascii_uppercase()) {
+        Some(name) => Ok(name.word()),
+        None => Err(format!("Error: --state: `{word}` is no state: {}", Name::ALL.map(Name::word).join(", "))),
+    };
+    list.split(',').map(known).collect()
 }
 
 /// What the whole list is sorted by.

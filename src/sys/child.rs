@@ -57,6 +57,8 @@ pub(super) struct Plan<'a> {
     pub keep: &'a [RawFd],
     /// Sockets that go to descriptor 3 and on, at most [`MAX_LISTENING`].
     pub listen: &'a [RawFd],
+    /// One more descriptor that it gets, and its number there, beyond those of `listen`.
+    pub extra: Option<(RawFd, RawFd)>,
     /// The text `LISTEN_PID=` and zeros up to its end, where our pid is written: one more than the longest pid has digits.
     pub listen_pid: Option<std::ops::Range<*mut u8>>,
     /// It gets no more rights than it has and leaves no core.
@@ -95,11 +97,7 @@ fn become_program(plan: &Plan) -> Result<Infallible, Failure> {
         None => plan.stdio,
     };
     place_standard(stdio).map_err(|errno| (Stage::Descriptors, errno))?;
-    place_listening(plan).map_err(|errno| (Stage::Descriptors, errno))?;
-    let private = first_private(plan);
-    if !fds::close_range_on_exec(private) {
-        fds::close_on_exec_one_by_one(private);
-    }
+    place_given(plan).map_err(|errno| (Stage::Descriptors, errno))?;
     write_pid(plan);
     for &fd in plan.keep {
         // SAFETY: setting the flag touches no memory.
@@ -241,25 +239,42 @@ fn place_standard(sources: [RawFd; 3]) -> Result<(), c_int> {
     Ok(())
 }
 
-/// Put the sockets on 3 and on. All are moved out of the way first, as with the standard three.
-fn place_listening(plan: &Plan) -> Result<(), c_int> {
+/// Put the sockets on 3 and on, and the one more on its number; all others are closed on exec. What is placed is moved out of the way
+/// first, as with the standard three.
+fn place_given(plan: &Plan) -> Result<(), c_int> {
     let mut moved = [0; MAX_LISTENING];
     for (place, source) in moved.iter_mut().zip(plan.listen) {
         *place = above(*source, first_private(plan))?;
     }
+    let extra = match plan.extra {
+        Some((source, target)) => Some((above(source, first_private(plan))?, target)),
+        None => None,
+    };
     for ((target, source), _) in (fds::FIRST_PRIVATE..).zip(moved).zip(plan.listen) {
-        // SAFETY: takes numbers only; the copy stays open over the exec.
-        if unsafe { libc::dup2(source, target) } < 0 {
-            return Err(Errno::last_raw());
-        }
+        put(source, target)?;
     }
-    Ok(())
+    let unused = after_listening(plan);
+    if !fds::close_range_on_exec(unused) {
+        fds::close_on_exec_one_by_one(unused);
+    }
+    extra.map_or(Ok(()), |(source, target)| put(source, target))
 }
 
-/// The first number that is not for the program.
-fn first_private(plan: &Plan) -> RawFd {
+/// The copy stays open over the exec.
+fn put(source: RawFd, target: RawFd) -> Result<(), c_int> {
+    // SAFETY: takes numbers only.
+    if unsafe { libc::dup2(source, target) } < 0 { Err(Errno::last_raw()) } else { Ok(()) }
+}
+
+fn after_listening(plan: &Plan) -> RawFd {
     // At most MAX_LISTENING, far from any overflow.
     fds::FIRST_PRIVATE + plan.listen.len() as RawFd
+}
+
+/// The first number that nothing for the program is put on, so that what is ours is safe there.
+fn first_private(plan: &Plan) -> RawFd {
+    let after_extra = plan.extra.map_or(0, |(_, target)| target.saturating_add(1));
+    after_listening(plan).max(after_extra)
 }
 
 /// Fills in the entry of the environment that only we know.

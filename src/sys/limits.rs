@@ -128,6 +128,35 @@ pub(super) fn enter_cgroup(limits: &Limits) -> Result<(), Failure> {
     write_all(procs.as_raw_fd(), b"0", Stage::Cgroup)
 }
 
+/// Gives a process that runs other limits; whom it has forked keeps theirs. What could not be done, and why.
+pub fn change(pid: i32, rlimits: &[Rlimit], oom_score_adj: Option<&str>) -> Vec<(&'static str, std::io::Error)> {
+    let mut failures = Vec::new();
+    for Rlimit { place, limit } in rlimits {
+        if let Some((words, resource)) = RESOURCES.get(usize::from(*place))
+            && let Err(error) = set_limit_of(pid, *resource, limit)
+        {
+            failures.push((*words, error));
+        }
+    }
+    let path = format!("/proc/{pid}/oom_score_adj");
+    if let Some(Err(error)) = oom_score_adj.map(|score| std::fs::write(path, score)) {
+        failures.push(("set oom_score_adj", error));
+    }
+    failures
+}
+
+#[cfg(target_os = "linux")]
+fn set_limit_of(pid: i32, resource: c_int, limit: &libc::rlimit) -> std::io::Result<()> {
+    // SAFETY: the limit is filled and only read; the old one is not asked for.
+    let set = unsafe { libc::prlimit(pid, resource as _, limit, std::ptr::null_mut()) };
+    if set < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_limit_of(_pid: i32, _resource: c_int, _limit: &libc::rlimit) -> std::io::Result<()> {
+    Err(std::io::Error::from_raw_os_error(libc::ENOSYS))
+}
+
 fn set_oom_score(score: &str) -> Result<(), Failure> {
     // SAFETY: the path is a C string; the descriptor is closed once.
     unsafe {

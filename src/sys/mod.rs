@@ -22,6 +22,8 @@ mod child;
 pub mod clock;
 // Find the file that the first word of a command means.
 pub mod command;
+// Connections that are begun and not waited for.
+pub mod connect;
 // Write to an inherited descriptor without ever blocking.
 pub mod console;
 // Who descends from whom.
@@ -42,6 +44,8 @@ pub mod limits;
 // Mount, name, power off: what the init of a machine does to it.
 #[cfg_attr(not(target_os = "linux"), path = "machine_elsewhere.rs")]
 pub mod machine;
+// Short messages of programs about themselves.
+pub mod notify;
 // Wait for descriptors.
 pub mod poll;
 // CPU and memory of processes, as the kernel tells.

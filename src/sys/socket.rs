@@ -132,7 +132,7 @@ impl Listener {
         let c_path = c_string(path.as_os_str().as_bytes())?;
         let _lock = lock_directory(&path);
         clear_stale(&path)?;
-        let socket = stream_socket()?;
+        let socket = stream_socket(libc::AF_UNIX)?;
         bind_with_mode(&socket, &path, mode)?;
         // From here on a failure removes the file, which is ours.
         let identity = file_identity(&path).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
@@ -267,7 +267,7 @@ fn clear_stale(path: &Path) -> Result<(), BindError> {
     }
     // Non-blocking: one that is alive but never accepts has a full backlog, and answers EAGAIN instead of holding us.
     match with_address(path, |address, length| {
-        let probe = stream_socket()?;
+        let probe = stream_socket(libc::AF_UNIX)?;
         // SAFETY: `with_address` gives a filled address and its length.
         check(unsafe { libc::connect(probe.as_raw_fd(), address, length) })
     }) {
@@ -321,7 +321,7 @@ fn give_away(path: &CString, (uid, gid): (Option<u32>, Option<u32>)) -> Result<(
 }
 
 /// Call with the address of `path`, which has at most [`LONGEST_PATH`] bytes.
-fn with_address<T>(
+pub(super) fn with_address<T>(
     path: &Path,
     call: impl FnOnce(*const libc::sockaddr, libc::socklen_t) -> io::Result<T>,
 ) -> io::Result<T> {
@@ -340,19 +340,19 @@ fn with_address<T>(
 
 /// A stream socket, non-blocking and closed on exec.
 #[cfg(not(target_vendor = "apple"))]
-fn stream_socket() -> io::Result<OwnedFd> {
+pub(super) fn stream_socket(family: c_int) -> io::Result<OwnedFd> {
     let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: takes numbers only.
-    let fd = check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
+    let fd = check(unsafe { libc::socket(family, kind, 0) })?;
     // SAFETY: just opened, and nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// A stream socket, non-blocking and closed on exec.
 #[cfg(target_vendor = "apple")]
-fn stream_socket() -> io::Result<OwnedFd> {
+pub(super) fn stream_socket(family: c_int) -> io::Result<OwnedFd> {
     // SAFETY: takes numbers only.
-    let fd = check(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) })?;
+    let fd = check(unsafe { libc::socket(family, libc::SOCK_STREAM, 0) })?;
     // SAFETY: just opened, and nobody else owns it.
     quiet(unsafe { OwnedFd::from_raw_fd(fd) })
 }

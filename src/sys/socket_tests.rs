@@ -119,7 +119,7 @@ fn stale_socket_is_taken_over() {
 fn socket_with_a_full_backlog_is_alive() {
     testing::alone(|| {
         let (_folder, path) = place();
-        let busy = stream_socket().unwrap();
+        let busy = stream_socket(libc::AF_UNIX).unwrap();
         bind_with_mode(&busy, &path, 0o700).unwrap();
         // SAFETY: takes numbers only.
         check(unsafe { libc::listen(busy.as_raw_fd(), 0) }).unwrap();

@@ -59,6 +59,8 @@ pub enum Output {
     Null,
     /// Our own.
     Inherit,
+    /// This descriptor, which must be open.
+    Fd(RawFd),
     /// The terminal of [`Lead::Terminal`].
     Terminal,
 }
@@ -127,6 +129,8 @@ pub struct Spec<'a> {
     /// Sockets that it gets from descriptor 3 on, at most [`MAX_LISTENING`]. If the environment tells of them by `LISTEN_FDS`, the
     /// child's pid is added to it as `LISTEN_PID`.
     pub listen: &'a [RawFd],
+    /// One more descriptor that it gets, and the number it gets it as: beyond those of `listen`.
+    pub extra: Option<(RawFd, RawFd)>,
     /// It never gets more rights than it begins with, as by a set-uid program, and leaves no core. Where the kernel knows no such thing it
     /// goes without.
     pub confined: bool,
@@ -170,6 +174,7 @@ pub fn spawn(spec: &Spec) -> Result<Child, SpawnError> {
         stdio: ends.child_side(spec.redirect_stderr),
         keep: spec.keep,
         listen: spec.listen.get(..MAX_LISTENING).unwrap_or(spec.listen),
+        extra: spec.extra,
         listen_pid: texts.listen_pid.as_mut().map(|entry| entry.as_mut_ptr_range()),
         confined: spec.confined,
         status: ends.status.1.as_raw_fd(),
@@ -338,6 +343,7 @@ fn open_output<'a>(output: Output, number: RawFd) -> io::Result<End<'a>> {
             Ok(End { child: ChildSide::Owned(end), ours: None })
         }
         Output::Inherit => Ok(End { child: ChildSide::Inherited(number), ours: None }),
+        Output::Fd(number) => Ok(End { child: ChildSide::Inherited(number), ours: None }),
         Output::Terminal => Ok(End { child: ChildSide::Terminal, ours: None }),
     }
 }

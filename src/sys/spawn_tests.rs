@@ -40,6 +40,7 @@ impl Case {
             stderr: Output::Pipe,
             keep: &[],
             listen: &[],
+            extra: None,
             confined: false,
         }
     }
@@ -361,4 +362,25 @@ fn socket_that_the_environment_does_not_tell_of_has_the_first_free_number_and_no
     assert!(said.starts_with("0 1 2 3 ") && said.ends_with("0\n"), "{said}");
     let mut byte = [0];
     assert_eq!(crate::sys::fds::read(&ours, &mut byte).unwrap(), crate::sys::fds::Read::Bytes(1));
+}
+
+#[test]
+fn extra_descriptor_has_its_number_and_no_other_comes_with_it() {
+    let (reader, writer) = fds::pipe().unwrap();
+    // What lies between must not come along, even when it was not to be closed.
+    let (between, _other) = fds::pipe().unwrap();
+    fds::set_close_on_exec(between.as_raw_fd(), false).unwrap();
+    for number in [3, 9, 200] {
+        let script = format!("echo up > /proc/self/fd/{number}; for fd in /proc/self/fd/*; do echo ${{fd##*/}}; done");
+        let case = sh(&script);
+        let spec = Spec { extra: Some((writer.as_raw_fd(), number)), ..case.spec() };
+        let (text, status) = output(&spec);
+        assert_eq!(status, WaitStatus::Exited(0));
+        let mut others: Vec<i32> = text.lines().map(|line| line.parse().unwrap()).filter(|fd| *fd > 2).collect();
+        // The shell has the directory open while it looks.
+        others.retain(|fd| *fd != number);
+        assert!(others.len() <= 1, "{number}: {text}");
+    }
+    drop(writer);
+    assert_eq!(read_all(reader), "up\nup\nup\n");
 }

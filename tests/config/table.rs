@@ -92,6 +92,14 @@ impl Host for Table {
         self.environment.clone().into_iter().collect()
     }
 
+    fn address_of(&self, host: &str) -> Option<std::net::IpAddr> {
+        match host {
+            "localhost" => "127.0.0.1".parse().ok(),
+            "db" => "10.0.0.7".parse().ok(),
+            number => number.trim_start_matches('[').trim_end_matches(']').parse().ok(),
+        }
+    }
+
     fn node_name(&self) -> String {
         "host".to_owned()
     }

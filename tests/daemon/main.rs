@@ -2,6 +2,7 @@
 //!
 //! A file per subject. Nothing sleeps a fixed time; what cannot be had on this machine is said on stderr.
 
+mod checks;
 mod console;
 mod control;
 mod delegation;
@@ -15,6 +16,9 @@ mod hooks;
 mod kernel;
 mod limits;
 mod listening;
+mod live;
+mod operation;
+mod loglines;
 mod output;
 mod personality;
 mod policies;

@@ -7,6 +7,7 @@ mod file;
 mod healthy;
 mod leftovers;
 mod pty;
+mod several;
 mod signals;
 #[path = "../support/mod.rs"]
 mod support;

@@ -10,6 +10,7 @@ use visor::program::{Hook, Name, State};
 use visor::protocol::{Code, Line, display_name};
 use visor::supervisor::{Action, Ask, ClientId, Phase, ProcessId, Supervisor, Target};
 
+use crate::conditions;
 use crate::kernel::Kernel;
 
 /// What broke, in words.
@@ -24,13 +25,18 @@ macro_rules! hold {
     };
 }
 
-struct Known {
-    group: String,
-    config: Arc<Process>,
-    state: Name,
+/// What was said of a process so far.
+pub struct Known {
+    pub group: String,
+    pub config: Arc<Process>,
+    pub state: Name,
+    /// Whether its last end was one that `exitcodes` lists.
+    pub expected: bool,
     born: Duration,
     /// When the next start is due after a failed one or a pause, and how many in a row failed.
     failed: (Duration, u32),
+    /// It has other settings since its state changed last.
+    tuned: bool,
 }
 
 /// A request not yet answered.
@@ -53,6 +59,8 @@ impl Open {
             | Ask::ReloadProgram(_)
             | Ask::Reread
             | Ask::Update(_)
+            | Ask::Preview(_)
+            | Ask::Scale { .. }
             | Ask::Add(_)
             | Ask::Remove(_)
             | Ask::Reload
@@ -91,8 +99,14 @@ pub struct Watch {
     prepared: BTreeSet<ProcessId>,
     /// Whose `post_stop` is due once its child has ended.
     uncleaned: BTreeSet<ProcessId>,
+    /// Which got other settings since the last fork.
+    rehooked: BTreeSet<ProcessId>,
+    /// Whose `ready` check has just succeeded.
+    pub expected_ready: Option<ProcessId>,
     /// A `remove` is being answered.
     pub removing: bool,
+    /// Other numbers of processes were asked for.
+    pub scaled: bool,
     /// Processes whose stop was asked for before all goes down and comes as soon as they have a pid.
     stop_due: BTreeSet<ProcessId>,
     going_down: bool,
@@ -116,6 +130,11 @@ fn is_allowed(from: Name, to: Name) -> bool {
     )
 }
 
+/// What besides happens to those that wait for others: they are stopped, or their wait is in vain.
+fn is_allowed_waiting(from: Name, to: Name) -> bool {
+    matches!((from, to), (Name::Starting, Name::Stopped | Name::Fatal))
+}
+
 impl Watch {
     /// A child was forked.
     pub fn forked(&mut self, id: ProcessId, now: Duration) {
@@ -126,6 +145,7 @@ impl Watch {
             }
         }
         self.prepared.remove(&id);
+        self.rehooked.remove(&id);
     }
 
     /// A hook has ended, well or not.
@@ -156,10 +176,14 @@ impl Watch {
             Hook::PreStart => {
                 hold!(known.state == Name::Starting && !lives, "{hook} of {id:?}, which is {}", known.state);
                 hold!(!self.is_hooked(id), "{hook} of {id:?} before {:?} have ended", self.hooks);
-                hold!(!self.uncleaned.contains(&id), "{hook} of {id:?} without a post_stop before it");
+                let cleaned = self.rehooked.contains(&id) || !self.uncleaned.contains(&id);
+                hold!(cleaned, "{hook} of {id:?} without a post_stop before it");
                 self.prepared.remove(&id);
             }
-            Hook::PostStop => hold!(!lives && self.uncleaned.remove(&id), "{hook} of {id:?}, which did not end"),
+            Hook::PostStop => {
+                let due = self.uncleaned.remove(&id) || self.rehooked.contains(&id);
+                hold!(!lives && due, "{hook} of {id:?}, which did not end");
+            }
             Hook::Stop | Hook::Reload => {}
         }
         hold!(self.hooks.insert((id, hook)), "a second {hook} of {id:?}");
@@ -174,8 +198,10 @@ impl Watch {
             match action {
                 Action::Added(id) => self.added(sup, *id)?,
                 Action::Removed(id) => self.removed(sup, kernel, *id)?,
-                Action::Event(Event::ProcessState { process, group, from, to, tries, .. }) => {
+                Action::Tuned(id, before) => self.tuned(sup, *id, before)?,
+                Action::Event(Event::ProcessState { process, group, from, to, tries, expected, .. }) => {
                     let id = self.find(group, process)?;
+                    self.known.get_mut(&id).into_iter().for_each(|known| known.expected = *expected);
                     self.changed(kernel, id, (*from, *to), *tries, now)?;
                     self.in_order(sup, id, *to)?;
                     if *to == Name::Running {
@@ -184,6 +210,11 @@ impl Watch {
                     if *to == Name::Stopped && *from == Name::Stopping && !left_over.contains(process) {
                         self.group_gone(kernel, id)?;
                     }
+                }
+                Action::Event(Event::Health { process, group, health, .. }) => {
+                    let id = self.find(group, process)?;
+                    let Some(known) = self.known.get(&id) else { continue };
+                    hold!(known.state == Name::Running, "{id:?} is {health:?} while {}", known.state);
                 }
                 Action::Event(Event::SupervisorStopping) => {
                     hold!(!self.going_down, "it goes down twice");
@@ -196,8 +227,11 @@ impl Watch {
                         text.strip_prefix("stopped: ").is_some_and(|rest| rest.starts_with(&format!("{name},")))
                     }));
                 }
-                Action::Reply(client, line) => self.replied(kernel, *client, line, &became_running)?,
-                Action::Spawn(id) => self.spawning(kernel, *id)?,
+                Action::Reply(client, line) => self.replied(sup, kernel, *client, line, &became_running)?,
+                Action::Spawn(id) => {
+                    self.spawning(kernel, *id)?;
+                    conditions::may_start(&self.known, sup, *id)?;
+                }
                 Action::Hook(id, hook) => self.hook_begins(kernel, *id, *hook)?,
                 Action::EndHook(id, hook) => {
                     hold!(self.hooks.contains(&(*id, *hook)), "{hook} of {id:?} is ended and does not run");
@@ -222,6 +256,7 @@ impl Watch {
                     | Event::Tick { .. },
                 )
                 | Action::ReadConfig(_)
+                | Action::ReadScaled { .. }
                 | Action::Adopt(_) => {}
             }
         }
@@ -240,10 +275,25 @@ impl Watch {
             group: entry.group.clone(),
             config: Arc::clone(&entry.config),
             state: Name::Stopped,
+            expected: false,
             born: Duration::ZERO,
             failed: (Duration::ZERO, 0),
+            tuned: false,
         };
         self.known.insert(id, known);
+        Ok(())
+    }
+
+    /// What cannot be changed under a child did not change, and something did.
+    fn tuned(&mut self, sup: &Supervisor, id: ProcessId, before: &Arc<Process>) -> Broken {
+        let Some(entry) = sup.entry(id) else { return Err(format!("{id:?} was tuned and is not there")) };
+        let Some(known) = self.known.get_mut(&id) else { return Err(format!("{id:?} was tuned and never added")) };
+        hold!(known.config == *before && entry.config != *before, "{id:?} was tuned to what it was");
+        let same = before.command == entry.config.command && before.limits == entry.config.limits;
+        hold!(same, "{id:?} was tuned and needs a new process");
+        known.config = Arc::clone(&entry.config);
+        known.tuned = true;
+        self.rehooked.insert(id);
         Ok(())
     }
 
@@ -254,7 +304,7 @@ impl Watch {
         hold!(known.state == Name::Unknown || kernel.leader(id).is_none(), "{id:?} was removed and its child lives");
         let same = |group: &Group| group.name == known.group && group.processes.contains(&known.config);
         hold!(
-            self.removing || !sup.configured().groups.iter().any(same),
+            self.removing || self.scaled || !sup.configured().groups.iter().any(same),
             "{}:{} was replaced though nothing of it changed",
             known.group,
             known.config.name
@@ -272,8 +322,10 @@ impl Watch {
     ) -> Broken {
         let Some(known) = self.known.get_mut(&id) else { return Ok(()) };
         hold!(known.state == from, "{id:?} changes from {from} to {to}, but was {}", known.state);
-        hold!(is_allowed(from, to), "{id:?} changes from {from} to {to}");
+        let waits = known.config.is_gated() && is_allowed_waiting(from, to);
+        hold!(waits || is_allowed(from, to), "{id:?} changes from {from} to {to}");
         known.state = to;
+        known.tuned = false;
         let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
         match (from, to) {
             (_, Name::Starting) => {
@@ -283,7 +335,12 @@ impl Watch {
                 hold!(tries == if from == Name::Backoff { times } else { 0 }, "{id:?} starts with tries {tries}");
             }
             (Name::Starting, Name::Running) => {
-                hold!(now >= known.born + seconds(known.config.startsecs), "{id:?} counts as running too early");
+                let early = if known.config.waits_for_ready() {
+                    self.expected_ready.take() != Some(id)
+                } else {
+                    now < known.born + seconds(known.config.startsecs)
+                };
+                hold!(!early, "{id:?} counts as running too early");
             }
             (_, Name::Backoff) => {
                 let rests = from == Name::Exited;
@@ -312,9 +369,9 @@ impl Watch {
         if !self.going_down || to != Name::Stopping || self.stop_due.contains(&id) {
             return Ok(());
         }
-        let wave = |id: ProcessId| sup.entry(id).map(|entry| (entry.group_priority, entry.config.priority));
+        let wave = |id: ProcessId| conditions::wave(&self.known, sup, id);
         for (other, known) in &self.known {
-            let due_before = wave(*other) > wave(id);
+            let due_before = wave(*other) > wave(id) || conditions::depends(&self.known, sup, *other, id);
             let rests = known.state.is_down() && !self.is_hooked(*other);
             hold!(!due_before || rests, "{id:?} is stopped while {other:?} is {}", known.state);
         }
@@ -337,8 +394,9 @@ impl Watch {
         let Some(known) = self.known.get(&id) else { return Err(format!("{id:?} is spawned and not known")) };
         hold!(known.state == Name::Starting, "{id:?} is spawned while {}", known.state);
         hold!(!self.is_hooked(id), "{id:?} is spawned while {:?} run", self.hooks);
-        hold!(!self.uncleaned.contains(&id), "{id:?} is spawned and its post_stop did not run");
-        let prepares = known.config.hooks.as_ref().is_some_and(|hooks| hooks.pre_start.is_some());
+        let cleaned = self.rehooked.contains(&id) || !self.uncleaned.contains(&id);
+        hold!(cleaned, "{id:?} is spawned and its post_stop did not run");
+        let prepares = !self.rehooked.contains(&id) && known.config.hooks.as_ref().is_some_and(|hooks| hooks.pre_start.is_some());
         hold!(!prepares || self.prepared.contains(&id), "{id:?} is spawned without its pre_start");
         let key = (known.group.clone(), known.config.name.clone());
         let live = kernel.procs.values().find(|proc| proc.leader && proc.family == Some(id));
@@ -346,7 +404,14 @@ impl Watch {
         Ok(())
     }
 
-    fn replied(&mut self, kernel: &Kernel, client: ClientId, line: &Line, running: &BTreeSet<ProcessId>) -> Broken {
+    fn replied(
+        &mut self,
+        sup: &Supervisor,
+        kernel: &Kernel,
+        client: ClientId,
+        line: &Line,
+        running: &BTreeSet<ProcessId>,
+    ) -> Broken {
         let Some(open) = self.open.get_mut(&client) else {
             return Err(format!("{client:?} waits for nothing: {line:?}"));
         };
@@ -359,7 +424,10 @@ impl Watch {
                 let Some((id, known)) = found else { return Ok(()) };
                 let unknown = self.unknown.contains(&(known.group.clone(), known.config.name.clone()));
                 let is_new = open.told.insert(*id);
-                hold!(is_new || matches!(open.ask, Ask::Restart(_)), "{client:?} hears twice of {name}");
+                hold!(
+                    is_new || matches!(open.ask, Ask::Restart(_) | Ask::Preview(_)),
+                    "{client:?} hears twice of {name}"
+                );
                 let waits =
                     matches!(open.ask, Ask::Start { wait: true, .. } | Ask::Stop { wait: true, .. } | Ask::Restart(_));
                 match value("result") {
@@ -368,11 +436,13 @@ impl Watch {
                         hold!(!self.hooks.iter().any(|(of, _)| of == id), "{name} is told stopped: {:?}", self.hooks);
                     }
                     Some("started") if waits => {
-                        let done = known.config.policy.oneshot && known.state == Name::Exited;
+                        // A oneshot is started when it is over.
+                        let done = known.config.policy.oneshot && known.state == Name::Exited && known.expected;
                         hold!(done || running.contains(id), "{name} is told started and is {}", known.state);
                     }
                     Some("started") => {
-                        hold!(kernel.leader(*id).is_some(), "{name} is told started and has no child");
+                        let waits = conditions::waits(sup, *id);
+                        hold!(waits || kernel.leader(*id).is_some(), "{name} is told started and has no child");
                     }
                     _ => {}
                 }
@@ -398,7 +468,7 @@ impl Watch {
             Name::Exited => on.success && on.failure,
             _ => false,
         };
-        hold!(!over || self.going_down, "{id:?} is {} and visor goes on", known.state);
+        hold!(!over || known.tuned || self.going_down, "{id:?} is {} and visor goes on", known.state);
         Ok(())
     }
 
@@ -423,14 +493,16 @@ impl Watch {
     }
 
     /// Nobody asks and nobody misbehaves any more: everything has come to rest.
-    pub fn at_rest(&self, sup: &Supervisor) -> Broken {
+    pub fn at_rest(&self, sup: &Supervisor, started: bool) -> Broken {
+        conditions::wait_for_a_reason(&self.known, sup, started)?;
         // Who starts a oneshot waits for its end.
         let at_work = self.known.values().any(|known| known.config.policy.oneshot && known.state == Name::Running);
-        hold!(at_work || self.open.is_empty(), "never answered: {:?}", self.open);
+        let one_waits = self.known.keys().any(|id| conditions::waits(sup, *id));
+        hold!(at_work || one_waits || self.open.is_empty(), "never answered: {:?}", self.open);
         hold!(self.hooks.is_empty(), "at rest {:?} run", self.hooks);
         hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
         for (id, known) in &self.known {
-            let rests = known.state == Name::Running || known.state.is_down();
+            let rests = known.state == Name::Running || known.state.is_down() || conditions::waits(sup, *id);
             hold!(rests, "{id:?} rests in {}", known.state);
         }
         Ok(())

@@ -94,13 +94,15 @@ impl World {
             16 => Ask::Add(groups),
             17 => Ask::Remove(groups),
             18 => Ask::Reload,
-            19..=20 => Ask::ReloadProgram(names),
+            19 => Ask::Preview(groups),
+            20 if self.scales => Ask::Scale { program: self.rng.pick(&GROUPS).to_string(), count: 2 },
+            21..=22 => Ask::ReloadProgram(names),
             _ => Ask::Update(vec!["all".to_string()]),
         };
         self.ask_as(ask)
     }
 
-    fn ask_as(&mut self, ask: Ask) -> Broken {
+    pub(crate) fn ask_as(&mut self, ask: Ask) -> Broken {
         if self.watch.open.len() >= MAX_CLIENTS {
             return Ok(());
         }

@@ -1,0 +1,102 @@
+//! The shapers of all streams: who speaks, what came out, what is due, what waits for a console; and what no file has.
+
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use super::Poll;
+use super::outputs::{Key, Outlet, Outputs, Sink};
+use super::shaper::Shaper;
+use crate::config::Process;
+use crate::logs::{Ring, Speaker};
+use crate::program::Now;
+use crate::protocol::Stream;
+use crate::supervisor::ProcessId;
+
+impl Outputs {
+    /// From now on the streams of a process are those of this pid; 0 = of none.
+    pub fn introduce(&mut self, id: ProcessId, process: &Process, group: &str, pid: i32) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let shaper = self.outlets.get_mut(&(id, stream)).and_then(|outlet| outlet.shaper.as_mut());
+            if let Some(shaper) = shaper {
+                let speaker = Speaker { name: &process.name, group, stream: stream.word(), pid };
+                shaper.introduce(&process.log_lines.format, speaker);
+            }
+        }
+    }
+
+    /// Has a shaper do something and brings what comes of it to where it is kept. False without a shaper.
+    pub(super) fn shape(&mut self, key: Key, now: Now, poll: &mut Poll, act: impl FnOnce(&mut Shaper)) -> bool {
+        let Some(shaper) = self.outlets.get_mut(&key).and_then(|outlet| outlet.shaper.as_mut()) else { return false };
+        let from = shaper.out.len();
+        act(shaper);
+        let out = std::mem::take(&mut shaper.out);
+        self.due = [self.due, shaper.tell_at].into_iter().flatten().min();
+        self.bring(key, out.get(from..).unwrap_or_default(), now, poll);
+        if let Some(shaper) = self.outlets.get_mut(&key).and_then(|outlet| outlet.shaper.as_mut()) {
+            shaper.out = out;
+        }
+        true
+    }
+
+    /// What came out of a stream by the last call, as it stands in its log; `None` = what was put in.
+    pub fn shown(&self, id: ProcessId, stream: Stream) -> Option<&[u8]> {
+        Some(self.outlets.get(&(id, stream))?.shaper.as_ref()?.out.as_slice())
+    }
+
+    /// Tells what was dropped where that is due; answers whose streams it were.
+    pub fn tell_dropped(&mut self, now: Now, poll: &mut Poll) -> Vec<Key> {
+        if self.due.is_none_or(|at| at > now.mono) {
+            return Vec::new();
+        }
+        self.due = None;
+        let shaped =
+            self.outlets.iter().filter(|(_, outlet)| outlet.shaper.as_ref().is_some_and(|it| it.tell_at.is_some()));
+        let keys: Vec<Key> = shaped.map(|(key, _)| *key).collect();
+        for key in &keys {
+            if let Some(shaper) = self.outlets.get_mut(key).and_then(|outlet| outlet.shaper.as_mut()) {
+                shaper.begin();
+            }
+            self.shape(*key, now, poll, |shaper| shaper.tell(now));
+        }
+        keys
+    }
+
+    /// There is room in a console: what waits for it is written until it is full again. Who had its turn is the last next time.
+    pub fn release(&mut self, fd: RawFd, now: Now, poll: &mut Poll) {
+        let waits = |outlet: &Outlet| {
+            matches!(outlet.sink, Sink::Console(other) if other == fd)
+                && outlet.shaper.as_ref().is_some_and(|it| it.waits())
+        };
+        let waiting: Vec<Key> = self.outlets.iter().filter(|(_, outlet)| waits(outlet)).map(|(key, _)| *key).collect();
+        let served = self.served;
+        let (behind, before) =
+            (waiting.iter().filter(|key| Some(**key) > served), waiting.iter().filter(|key| Some(**key) <= served));
+        for key in behind.chain(before) {
+            if self.consoles.is_full(fd) {
+                return;
+            }
+            let Some(shaper) = self.outlets.get_mut(key).and_then(|outlet| outlet.shaper.as_mut()) else { continue };
+            let lines = shaper.release(now);
+            self.served = Some(*key);
+            self.consoles.write(fd, &lines, poll);
+        }
+    }
+
+    /// What is in memory of a stream, when no file has it.
+    pub fn ring(&self, id: ProcessId, stream: Stream) -> Option<&Ring> {
+        let outlet = self.outlets.get(&(id, stream))?;
+        let readable = match &outlet.sink {
+            Sink::File(file) => file.is_readable(),
+            Sink::None | Sink::Closed { .. } | Sink::Console(_) => false,
+        };
+        Some(&outlet.ring).filter(|ring| !readable && !ring.is_empty())
+    }
+
+    /// The log of a stream and the number of its newest backup that is to be compressed, if there is one.
+    pub fn packable(&self, key: Key) -> Option<(PathBuf, u64, u64)> {
+        match &self.outlets.get(&key)?.sink {
+            Sink::File(file) => Some((file.path().to_owned(), file.packable()?, file.backups())),
+            Sink::None | Sink::Closed { .. } | Sink::Console(_) => None,
+        }
+    }
+}
