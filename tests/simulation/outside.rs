@@ -96,6 +96,7 @@ impl World {
             18 => Ask::Reload,
             19 => Ask::Preview(groups),
             20 if self.scales => Ask::Scale { program: self.rng.pick(&GROUPS).to_string(), count: 2 },
+            21..=22 => Ask::ReloadProgram(names),
             _ => Ask::Update(vec!["all".to_string()]),
         };
         self.ask_as(ask)

@@ -106,7 +106,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
     Process {
         conditions: None,
         checks,
-        hooks: None,
+        hooks: crate::hooks::any(rng),
         section: format!("program:{group}"),
         command: format!("/bin/{name}{}", if rng.chance(25) { "-other" } else { "" }),
         argv: Ok(vec![format!("/bin/{name}")]),

@@ -9,6 +9,7 @@ use visor::program::{Input as Happened, Now, State};
 use visor::supervisor::{Action, Ask, Input, JobId, Phase, ProcessId, Supervisor};
 
 use crate::checks::{Broken, Watch};
+use crate::hooks::Hooks;
 use crate::kernel::Kernel;
 use crate::rng::Rng;
 use crate::settings;
@@ -24,6 +25,7 @@ pub struct World {
     pub(crate) mono: Duration,
     wall: Duration,
     pub(crate) kernel: Kernel,
+    pub(crate) hooks: Hooks,
     pub(crate) sup: Supervisor,
     pub(crate) watch: Watch,
     queue: VecDeque<Action>,
@@ -48,6 +50,7 @@ impl World {
             mono: Duration::from_secs(1000),
             wall: Duration::from_secs(1_700_000_000),
             kernel: Kernel::default(),
+            hooks: Hooks::default(),
             sup,
             watch: Watch::default(),
             queue: out.into(),
@@ -137,7 +140,7 @@ impl World {
         } else {
             self.carry_out_all()?;
         }
-        let next = [self.kernel.next(), self.sup.next_deadline()].into_iter().flatten().min();
+        let next = [self.kernel.next(), self.hooks.next(), self.sup.next_deadline()].into_iter().flatten().min();
         let to = match (next, self.rng.below(10)) {
             (Some(next), 0..=6) => next,
             (Some(next), 7) => next + self.rng.millis(0, 1500),
@@ -150,6 +153,7 @@ impl World {
         self.read_words()?;
         self.hear_checks()?;
         self.reap()?;
+        self.end_hooks()?;
         if self.rng.chance(50) {
             self.answer_read()?;
         }
@@ -282,14 +286,14 @@ impl World {
                     self.feed(Input::LookedUp(job, failures))?;
                 }
                 Action::ReadConfig(job) | Action::ReadScaled { job, .. } => self.reads.push(job),
-                Action::Hook(..)
-                | Action::EndHook(..)
-                | Action::Log(..)
+                Action::Hook(id, hook) => self.run_hook(id, hook)?,
+                Action::EndHook(id, hook) => self.hooks.end(&mut self.rng, id, Some(hook), self.mono),
+                Action::Removed(id) => self.hooks.end(&mut self.rng, id, None, self.mono),
+                Action::Log(..)
                 | Action::Event(_)
                 | Action::Deliver(..)
                 | Action::Reply(..)
                 | Action::Added(_)
-                | Action::Removed(_)
                 | Action::Tuned(..)
                 | Action::Adopt(_)
                 | Action::Leave => {}
@@ -341,7 +345,7 @@ impl World {
                 .entries()
                 .any(|(_, entry)| entry.config.waits_for_ready() && matches!(entry.life.state, State::Starting { .. }));
             let busy = !self.watch.open.is_empty() || !self.reads.is_empty() || unread || unready;
-            if self.kernel.next().is_none() && self.sup.next_deadline().is_none() && !busy {
+            if self.kernel.next().is_none() && self.hooks.next().is_none() && self.sup.next_deadline().is_none() && !busy {
                 break;
             }
             if self.mono > patience {
