@@ -47,7 +47,13 @@ fn tuned(old: &Process, new: &Process) -> Process {
 }
 
 fn tuned_channel(old: &Channel, new: &Channel) -> Channel {
-    Channel { maxbytes: new.maxbytes, backups: new.backups, events_enabled: new.events_enabled, ..old.clone() }
+    Channel {
+        maxbytes: new.maxbytes,
+        backups: new.backups,
+        events_enabled: new.events_enabled,
+        upkeep: new.upkeep,
+        ..old.clone()
+    }
 }
 
 /// What the kernel can be told of a process that runs. A limit that is taken away would have to become what it was before, which nobody

@@ -141,7 +141,6 @@ impl Watch {
                 Action::Added(id) => self.added(sup, *id)?,
                 Action::Removed(id) => self.removed(sup, kernel, *id)?,
                 Action::Tuned(id, before) => self.tuned(sup, *id, before)?,
-                Action::Event(Event::ProcessState { process, group, from, to, tries, .. }) => {
                 Action::Event(Event::ProcessState { process, group, from, to, tries, expected, .. }) => {
                     let id = self.find(group, process)?;
                     self.known.get_mut(&id).into_iter().for_each(|known| known.expected = *expected);
