@@ -98,6 +98,7 @@ fn supervisord(argv: &[OsString]) -> Result<Code, Exit> {
         silent: args.silent,
         nocleanup: args.nocleanup,
         strip_ansi: args.strip_ansi,
+        numprocs: None,
         strict: false,
     };
     Ok(daemon::run(Options { file, overrides, daemonize: true, ..Options::default() }))

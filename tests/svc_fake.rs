@@ -253,6 +253,34 @@ fn actions_on_groups_and_visor_have_supervisors_words_and_exit_codes() {
         ("update all", "update", "ok\n", "", 0),
         ("update x", "update x", " group=x error=bad-name text=\nerror bad-name x\n", "ERROR: no such group: x\n", 1),
         ("update", "update", "error shutting-down x\n", "ERROR: already shutting down\n", 1),
+        (
+            "update --dry-run",
+            "update --dry-run",
+            " group=new change=added\n group=web change=changed\n group=web key=priority effect=live from=1 to=2\n \
+             name=web:b change=removed\n name=web:a key=command effect=restart from=%22x%20y%22 to=%22z%22\nok\n",
+            "new              added\n\
+             web    priority  applied live   1 -> 2\n\
+             web:b            removed\n\
+             web:a  command   needs restart  \"x y\" -> \"z\"\n",
+            0,
+        ),
+        ("update --dry-run all", "update --dry-run", "ok\n", "No config updates to processes\n", 0),
+        (
+            "update --dry-run x",
+            "update --dry-run x",
+            " group=x error=bad-name text=\nerror bad-name x\n",
+            "ERROR: no such group: x\n",
+            1,
+        ),
+        ("update --dry-run", "update --dry-run", "error cannot-reread a:3: no\n", "error: CANT_REREAD: a:3: no\n", 1),
+        ("scale web=3", "scale web 3", " name=web:2 result=added\nok\n", "web:2: added\n", 0),
+        (
+            "scale x=0",
+            "scale x 0",
+            " name=x error=bad-name text=no%20such%20program\nerror bad-name x:%20no\n",
+            "x: ERROR (no such program)\n",
+            1,
+        ),
         ("add a", "add a", " group=a result=added\nok\n", "a: added process group\n", 0),
         (
             "add a",
@@ -325,6 +353,10 @@ fn misuse_is_told_with_the_actions_help() {
         ("tail -f", "Error: tail requires process name", 1),
         ("maintail -x", "Error: bad argument -x", 1),
         ("maintail a b", "Error: too many arguments", 1),
+        ("scale", "Error: scale requires a program and a number, as web=5", 1),
+        ("scale web", "Error: scale requires a program and a number, as web=5", 1),
+        ("scale web=-1", "Error: scale requires a program and a number, as web=5", 1),
+        ("scale web=1 =2", "Error: scale requires a program and a number, as web=5", 1),
         ("reread now", "Error: reread accepts no arguments", 1),
         ("version now", "Error: version accepts no arguments", 1),
         ("shutdown now", "Error: shutdown accepts no arguments", 1),

@@ -57,6 +57,8 @@ pub struct Overrides {
     pub nocleanup: bool,
     /// `--strip_ansi`
     pub strip_ansi: bool,
+    /// A program, and its `numprocs`; no flag of the command line.
+    pub numprocs: Option<(String, i64)>,
     /// Unknown keys and sections are mistakes instead of warnings.
     pub strict: bool,
 }

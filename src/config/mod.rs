@@ -36,6 +36,7 @@ mod program;
 mod python;
 mod reader;
 mod relations;
+mod schedule;
 mod server;
 mod socket;
 mod sources;
@@ -106,6 +107,7 @@ fn read_on(host: &dyn Host, files: &mut Files, overrides: &Overrides) -> Result<
     let unknown = known::unknown(&files.document);
     template::apply(&mut files.document, &mut files.mistakes);
     let mut reader = Reader::new(host, &files.document, &files.here);
+    reader.numprocs.clone_from(&overrides.numprocs);
     reader.mistakes = std::mem::take(&mut files.mistakes);
     reader.warnings = std::mem::take(&mut files.warnings);
     report_unknown(&mut reader, unknown, overrides.strict);

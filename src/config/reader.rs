@@ -22,6 +22,8 @@ pub(super) struct Reader<'a> {
     pub environment_incomplete: bool,
     /// Number of `[supervisord] user`, whom programs without a user run as.
     pub user: Option<u32>,
+    /// A program, and how many processes it has whatever its section says.
+    pub numprocs: Option<(String, i64)>,
     pub mistakes: Vec<Mistake>,
     pub warnings: Vec<Warning>,
 }
@@ -37,6 +39,7 @@ impl<'a> Reader<'a> {
             environment: host.environment(),
             environment_incomplete: false,
             user: None,
+            numprocs: None,
             mistakes: Vec::new(),
             warnings: Vec::new(),
         }

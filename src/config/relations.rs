@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::conditions::{AtBoot, DEPENDS_ON, NeedState, WAIT_FOR};
+use super::conditions::{AtBoot, DEPENDS_ON, Need, NeedState, WAIT_FOR};
 use super::known;
 use super::reader::Reader;
 use super::types::{AutoRestart, Group, GroupKind, Process};
@@ -62,10 +62,17 @@ fn names(groups: &[&Group]) -> Map<String, Vec<usize>> {
 }
 
 impl Process {
-    /// Whether something must hold before it starts.
+    /// Whether it depends on others.
     #[must_use]
     pub fn is_conditional(&self) -> bool {
         self.conditions.as_ref().is_some_and(|conditions| !conditions.needs.is_empty())
+    }
+
+    /// Whether its start may wait for other processes: not when they are only listed.
+    #[must_use]
+    pub fn waits_for_others(&self) -> bool {
+        let waited_for = |need: &Need| need.states != [NeedState::Listed];
+        self.conditions.as_ref().is_some_and(|conditions| conditions.needs.iter().any(waited_for))
     }
 
     /// Whether it starts when visor starts.
@@ -86,39 +93,44 @@ pub(super) fn check(reader: &mut Reader, groups: &mut [Group]) {
     let meant = meant(&all);
     let processes: Vec<(&str, &Process)> =
         all.iter().flat_map(|group| group.processes.iter().map(|process| (group.name.as_str(), &**process))).collect();
-    let mut needs = Vec::with_capacity(meant.len());
+    let mut whole = Vec::with_capacity(meant.len());
     for (number, (meant, (_, process))) in meant.iter().zip(&processes).enumerate() {
-        let mut whole = Vec::new();
-        for (need, members) in process.conditions.iter().flat_map(|conditions| &conditions.needs).zip(meant) {
-            let Some(members) = members else { continue };
-            let targets: Vec<&Process> =
-                members.iter().filter_map(|member| processes.get(*member)).map(|(_, process)| *process).collect();
+        for (need, members) in needs(process).zip(meant) {
+            let members = members.as_deref().unwrap_or_default();
             if members.contains(&number) {
                 refuse(reader, process, need.is_reached(), format!("`{need}` is the program itself"));
             }
-            for state in &need.states {
-                never(reader, process, &need.to_string(), *state, &targets);
-            }
-            whole.extend(members.iter().copied().filter(|member| *member != number));
+            let targets: Vec<&Process> =
+                members.iter().filter_map(|member| processes.get(*member)).map(|(_, process)| *process).collect();
+            need.states.iter().for_each(|state| never(reader, process, need, *state, &targets));
         }
-        needs.push(whole);
+        whole.push(meant.iter().flatten().flatten().copied().filter(|member| *member != number).collect());
     }
+    cycles(reader, &processes, whole);
+    replace_listener(reader, groups);
+}
+
+fn needs(process: &Process) -> impl Iterator<Item = &Need> {
+    process.conditions.iter().flat_map(|conditions| &conditions.needs)
+}
+
+/// Processes that need each other, in a circle.
+fn cycles(reader: &mut Reader, processes: &[(&str, &Process)], mut needs_of: Vec<Vec<usize>>) {
     for _ in 0..MOST_CYCLES {
-        let Some(cycle) = graph::cycle(&needs) else { break };
+        let Some(cycle) = graph::cycle(&needs_of) else { return };
+        let at = |place: usize| cycle.get(place).or(cycle.first());
+        let (Some(first), Some(next)) = (at(0), at(1)) else { return };
         let named = |number: &usize| processes.get(*number).map(|(group, process)| shown(group, &process.name));
-        let way: Vec<String> = cycle.iter().chain(cycle.first()).filter_map(named).collect();
-        let Some(first) = cycle.first() else { break };
+        let way: Vec<String> = cycle.iter().chain([first]).filter_map(named).collect();
         if let Some((_, process)) = processes.get(*first) {
-            let theirs = process.conditions.iter().flat_map(|conditions| &conditions.needs).all(|n| n.is_reached());
+            let theirs = needs(process).all(Need::is_reached);
             refuse(reader, process, theirs, format!("programs wait for each other: {}", way.join(" -> ")));
         }
-        // The next one is looked for without this.
-        if let Some(needs) = needs.get_mut(*first) {
-            let next = cycle.get(1).unwrap_or(first);
+        // Another one is looked for without this.
+        if let Some(needs) = needs_of.get_mut(*first) {
             needs.retain(|need| need != next);
         }
     }
-    replace_listener(reader, groups);
 }
 
 /// As people write it.
@@ -149,19 +161,15 @@ fn leave_out_unknown(reader: &mut Reader, groups: &mut [Group]) {
     }
     let known = names(&all);
     let candidates: Vec<&str> = known.keys().map(String::as_str).filter(|name| !name.ends_with([':', '*'])).collect();
+    let incomplete = !reader.mistakes.is_empty();
     let mut left_out = Vec::new();
     let processes = all.iter().flat_map(|group| &group.processes);
     for (number, (process, meant)) in processes.zip(&meant).enumerate() {
-        let needs = process.conditions.iter().flat_map(|conditions| &conditions.needs);
-        for (index, need) in
-            needs.zip(meant).enumerate().filter(|(_, (_, meant))| meant.is_none()).map(|(i, (n, _))| (i, n))
-        {
-            if is_mistaken(reader, &need.name) {
+        for (index, (need, meant)) in needs(process).zip(meant).enumerate() {
+            if meant.is_some() || (incomplete && has_section(reader, &need.name)) {
                 continue;
             }
-            let near = known::nearest(&need.name, &candidates);
-            let offer = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-            let text = format!("there is no program or group `{}`{offer}", need.name);
+            let text = format!("there is no program or group `{}`{}", need.name, offer(&need.name, &candidates));
             if need.is_reached() {
                 remark(reader, process, WAIT_FOR, &text);
                 left_out.push((number, index));
@@ -181,15 +189,26 @@ fn leave_out_unknown(reader: &mut Reader, groups: &mut [Group]) {
     }
 }
 
-/// Whether a name may be unknown only because its section has a mistake, which is told.
-fn is_mistaken(reader: &Reader, name: &str) -> bool {
+/// What was meant, perhaps: another name, or a state.
+fn offer(name: &str, candidates: &[&str]) -> String {
+    let is_known = |name: &str| candidates.contains(&name);
+    match known::nearest(name, candidates) {
+        _ if name.rsplit_once(':').is_some_and(|(name, _)| is_known(name)) => {
+            "; after a name stand listed, started, running, ready, healthy or exited".to_owned()
+        }
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => String::new(),
+    }
+}
+
+/// Whether a name is that of a section: if it is unknown all the same, that section has a mistake, which is told.
+fn has_section(reader: &Reader, name: &str) -> bool {
     let title = name.split(':').next().unwrap_or(name);
-    let has_title = |section: &super::document::Section| section.title().trim() == title;
-    !reader.mistakes.is_empty() && reader.document.sections.iter().any(has_title)
+    reader.document.sections.iter().any(|section| section.title().trim() == title)
 }
 
 /// A state that those who are meant can never have.
-fn never(reader: &mut Reader, process: &Process, need: &str, state: NeedState, targets: &[&Process]) {
+fn never(reader: &mut Reader, process: &Process, need: &Need, state: NeedState, targets: &[&Process]) {
     let without = |has: fn(&Process) -> bool| targets.iter().find(|target| !has(target)).map(|target| &target.section);
     let missing = match state {
         NeedState::Ready => without(Process::waits_for_ready).map(|section| (section, "ready")),

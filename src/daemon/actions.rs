@@ -24,7 +24,8 @@ impl Daemon {
             Action::Event(event) => self.clients.event(&event, now),
             Action::Deliver(id, bytes) => self.deliver(id, &bytes, now),
             Action::Reply(client, line) => self.clients.reply(client, &line),
-            Action::ReadConfig(job) => self.read_config(job, now),
+            Action::ReadConfig(job) => self.read_config(job, None, now),
+            Action::ReadScaled { job, program, count } => self.read_config(job, Some((program, i64::from(count))), now),
             Action::Added(id) => self.add_process(id),
             Action::Removed(id) => {
                 // A last line without an end would wait for an end of file that nobody reads any more.
@@ -81,8 +82,11 @@ impl Daemon {
         self.input(Input::Process(id, program::Input::Group { alive }), now);
     }
 
-    fn read_config(&mut self, job: JobId, now: Now) {
-        let result = match self.options.read() {
+    /// `numprocs`: of a program, instead of what its section says.
+    fn read_config(&mut self, job: JobId, numprocs: Option<(String, i64)>, now: Now) {
+        let mut options = self.options.clone();
+        options.overrides.numprocs = numprocs;
+        let result = match options.read() {
             Ok(config) => {
                 for warning in &config.warnings {
                     let text = super::setup::warning_text(warning);

@@ -55,6 +55,8 @@ impl Daemon {
             Request::Signal { signal, names } => self.send_signal(client, &signal, &names),
             Request::Reread => self.ask(client, Ask::Reread, now),
             Request::Update(groups) => self.ask(client, Ask::Update(groups), now),
+            Request::Preview(groups) => self.ask(client, Ask::Preview(groups), now),
+            Request::Scale { program, count } => self.ask(client, Ask::Scale { program, count }, now),
             Request::Add(groups) => self.ask(client, Ask::Add(groups), now),
             Request::Remove(groups) => self.ask(client, Ask::Remove(groups), now),
             Request::Reload => self.ask(client, Ask::Reload, now),

@@ -53,10 +53,10 @@ impl Outputs {
             self.outlets.iter().filter(|(_, outlet)| outlet.shaper.as_ref().is_some_and(|it| it.tell_at.is_some()));
         let keys: Vec<Key> = shaped.map(|(key, _)| *key).collect();
         for key in &keys {
-            self.shape(*key, now, poll, |shaper| {
+            if let Some(shaper) = self.outlets.get_mut(key).and_then(|outlet| outlet.shaper.as_mut()) {
                 shaper.begin();
-                shaper.tell(now);
-            });
+            }
+            self.shape(*key, now, poll, |shaper| shaper.tell(now));
         }
         keys
     }

@@ -142,6 +142,10 @@ impl Step<'_> {
     pub(super) fn unhealthy(&mut self, error: String) {
         let State::Running { pid, .. } = self.life.state else { return };
         self.health_is(Health::Unhealthy(error));
+        if self.life.wanted == Wanted::Down {
+            // All goes down: its turn to stop comes.
+            return;
+        }
         match self.policy.checks.as_ref().map_or(OnUnhealthy::Ignore, |checks| checks.on_unhealthy) {
             // It is wanted, so that it starts again once it is gone.
             OnUnhealthy::Restart => self.send_stop(pid),

@@ -22,6 +22,8 @@
 //! | `signal` | `SIGNAL NAME…` | `result=signalled` | the same |
 //! | `reread` | | per changed group `group=… change=added` (`changed`, `removed`) | `ok` / `error cannot-reread TEXT` |
 //! | `update` | `[GROUP…]` | `group=… result=stopped`, `removed`, `updated`, `added`; `group=… error=…` | `ok` / `error` |
+//! | `update` | `--dry-run [GROUP…]` | what it would do: `group=… change=added` (`changed`, `removed`), `name=… change=added` (`removed`), and of what changes, per option `name=…` (or `group=…`) `key=… effect=live` (or `restart`) `from=… to=…` | the same |
+//! | `scale` | `PROGRAM NUMBER` | `name=… result=removed` / `added` | `ok` / `error bad-name`, `cannot-reread TEXT` |
 //! | `add`, `remove` | `GROUP…` | `group=… result=added` / `removed`; `group=… error=…` | the same |
 //! | `reload` | | as `update` | the same |
 //! | `shutdown` | | | `ok`, at once; then the connection ends with visor |
@@ -88,7 +90,7 @@ pub const DEFAULT_FOLLOW_BYTES: u64 = 1024;
 ///
 /// `name` (as people write it) `group` `process` `state` `pid` (0 = none) `start` `stop` (epoch seconds, 0 = never) `now` `exit`
 /// (exit code, `-1` = by signal, absent = none yet) `error` (last spawn error; absent when there is none) `uptime` (seconds, only RUNNING)
-/// `health` (`healthy`, `unhealthy` or `unknown`; only with a `health` check) `listener` (its state), `waiting`, `lost` (events of its pool; only event listeners), `wanted` (`up` or `down`) `stdout` `stderr` (paths of the log files, absent when none) `description` (Supervisor's text).
+/// `health` (`healthy`, `unhealthy` or `unknown`; only with a `health` check) `listener` (its state), `waiting`, `lost` (events of its pool; only event listeners), `wanted` (`up` or `down`) `stdout` `stderr` (paths of the log files, absent when none) `next` (epoch seconds of the next run by its schedule; absent when there is none) `description` (Supervisor's text).
 pub const STATUS_KEYS: &[&str] = &[
     "name",
     "group",
@@ -104,6 +106,7 @@ pub const STATUS_KEYS: &[&str] = &[
     "wanted",
     "stdout",
     "stderr",
+    "next",
     "description",
 ];
 

@@ -3,7 +3,7 @@
 //! Owns: which arguments a verb takes. Does not own: whether names, signals or sizes make sense.
 
 use super::Code;
-use super::request::{FOLLOW, NO_WAIT, TYPE, bad_arguments, bad_request, missing, too_long};
+use super::request::{DRY_RUN, FOLLOW, NO_WAIT, TYPE, bad_arguments, bad_request, missing, too_long};
 use super::{DEFAULT_FOLLOW_BYTES, DEFAULT_TAIL_BYTES, Ending, MAX_REQUEST_BYTES, Request, RequestError, Stream, word};
 
 impl Request {
@@ -38,7 +38,11 @@ fn parse_arguments(arguments: &mut Arguments<'_>) -> Result<Request, RequestErro
         "restart" => Request::Restart(arguments.names()?),
         "signal" => Request::Signal { signal: arguments.one("a signal")?, names: arguments.names()? },
         "reread" => Request::Reread,
-        "update" => Request::Update(arguments.rest()?),
+        "update" => {
+            let make = if arguments.flag(DRY_RUN) { Request::Preview } else { Request::Update };
+            make(arguments.rest()?)
+        }
+        "scale" => Request::Scale { program: arguments.one("a program")?, count: arguments.count()? },
         "add" => Request::Add(arguments.names()?),
         "remove" => Request::Remove(arguments.names()?),
         "reload" => Request::Reload,
@@ -184,6 +188,16 @@ impl<'a> Arguments<'a> {
             Some(word) => self.number(word),
             None => Ok(default),
         }
+    }
+
+    /// How many.
+    fn count(&mut self) -> Result<u32, RequestError> {
+        let word = self.one("a number of processes")?;
+        let number = if word.bytes().all(|byte| byte.is_ascii_digit()) { word.parse().ok() } else { None };
+        number.ok_or_else(|| {
+            let shown = word.as_bytes().escape_ascii();
+            bad_arguments(format!("`{}` takes a number of processes, not `{shown}`", self.verb))
+        })
     }
 
     fn number(&self, word: &[u8]) -> Result<u64, RequestError> {

@@ -8,6 +8,8 @@ use super::Code;
 
 /// First argument of `start` and `stop`: answer before the work is done.
 pub(super) const NO_WAIT: &[u8] = b"--no-wait";
+/// First argument of `update`: say what would be done.
+pub(super) const DRY_RUN: &[u8] = b"--dry-run";
 /// First argument of `maintail`: go on with what is added.
 pub(super) const FOLLOW: &[u8] = b"follow";
 /// Option of `watch`: a type of event follows.
@@ -51,6 +53,15 @@ pub enum Request {
     Reread,
     /// Make what runs match the configuration; empty = every group.
     Update(Vec<String>),
+    /// What an update would do; empty = of every group.
+    Preview(Vec<String>),
+    /// Have so many processes of a program.
+    Scale {
+        /// Its name, as in its section.
+        program: String,
+        /// How many.
+        count: u32,
+    },
     /// Activate configured groups.
     Add(Vec<String>),
     /// Forget stopped groups.
@@ -221,7 +232,8 @@ impl Request {
             Request::Restart(_) => "restart",
             Request::Signal { .. } => "signal",
             Request::Reread => "reread",
-            Request::Update(_) => "update",
+            Request::Update(_) | Request::Preview(_) => "update",
+            Request::Scale { .. } => "scale",
             Request::Add(_) => "add",
             Request::Remove(_) => "remove",
             Request::Reload => "reload",
@@ -273,7 +285,7 @@ mod tests {
 
     /// Every verb, with the arguments that are hardest to carry.
     fn samples() -> Vec<Request> {
-        let odd = names(&["web", "g:*", "a b", "100%", "é", "--no-wait", "follow", "\n", "stdout"]);
+        let odd = names(&["web", "g:*", "a b", "100%", "é", "--no-wait", "--dry-run", "follow", "\n", "stdout"]);
         let mut requests = vec![
             Request::Hello,
             Request::State,
@@ -290,6 +302,7 @@ mod tests {
             Request::Mainclear,
             Request::Mainread { offset: 0, length: u64::MAX },
             Request::Why("a b".to_owned()),
+            Request::Scale { program: "--dry-run".to_owned(), count: u32::MAX },
             Request::Maintail { follow: true, bytes: 0 },
             Request::Maintail { follow: false, bytes: u64::MAX },
             Request::Send { name: "--no-wait".to_owned(), data: (0..=255).collect() },
@@ -298,7 +311,7 @@ mod tests {
             Request::Watch { kinds: Vec::new(), names: Vec::new() },
             Request::Watch { kinds: names(&["TICK_5", "--type"]), names: names(&["--type", "g:*"]) },
         ];
-        for some in [odd, names(&["--no-wait"]), names(&["follow"])] {
+        for some in [odd, names(&["--no-wait"]), names(&["--dry-run"]), names(&["follow"])] {
             for wait in [true, false] {
                 requests.push(Request::Start { names: some.clone(), wait });
                 requests.push(Request::Stop { names: some.clone(), wait });
@@ -307,7 +320,7 @@ mod tests {
             for make in [Request::Restart, Request::Add, Request::Remove, Request::Clear] {
                 requests.push(make(some.clone()));
             }
-            for make in [Request::Pid, Request::Status, Request::Update, Request::Ready] {
+            for make in [Request::Pid, Request::Status, Request::Update, Request::Preview, Request::Ready] {
                 requests.push(make(some.clone()));
                 requests.push(make(Vec::new()));
             }
@@ -345,7 +358,7 @@ mod tests {
         let looking = "config follow hello mainread maintail metrics pid read ready state status tail watch why";
         assert_eq!(needing(Right::Observe), looking);
         assert_eq!(needing(Right::Operate), "clear event restart send signal start stop");
-        let rest = "add config halt mainclear poweroff reboot reload remove reopen reread shutdown update";
+        let rest = "add config halt mainclear poweroff reboot reload remove reopen reread scale shutdown update";
         assert_eq!(needing(Right::Admin), rest);
     }
 
@@ -410,6 +423,11 @@ mod tests {
             (b"start --no-wait", Code::BadArguments),
             (b"stop", Code::BadArguments),
             (b"restart", Code::BadArguments),
+            (b"scale", Code::BadArguments),
+            (b"scale web", Code::BadArguments),
+            (b"scale web -1", Code::BadArguments),
+            (b"scale web 4294967296", Code::BadArguments),
+            (b"scale web 1 2", Code::BadArguments),
             (b"signal", Code::BadArguments),
             (b"signal HUP", Code::BadArguments),
             (b"add", Code::BadArguments),

@@ -57,6 +57,8 @@ impl Request {
             Request::Settings(_)
             | Request::Reread
             | Request::Update(_)
+            | Request::Preview(_)
+            | Request::Scale { .. }
             | Request::Add(_)
             | Request::Remove(_)
             | Request::Reload
@@ -103,6 +105,8 @@ impl Request {
             | Request::Event { .. }
             | Request::Reread
             | Request::Update(_)
+            | Request::Preview(_)
+            | Request::Scale { .. }
             | Request::Add(_)
             | Request::Remove(_)
             | Request::Reload

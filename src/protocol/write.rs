@@ -2,7 +2,7 @@
 //!
 //! Owns: the order of arguments, and the escapes that tell data from options.
 
-use super::request::{FOLLOW, NO_WAIT, TYPE, bad_arguments, missing, too_long};
+use super::request::{DRY_RUN, FOLLOW, NO_WAIT, TYPE, bad_arguments, missing, too_long};
 use super::{MAX_REQUEST_BYTES, Request, RequestError, word};
 
 impl Request {
@@ -27,6 +27,14 @@ impl Request {
             Request::Settings(name) => line.word(name.as_bytes())?,
             Request::Pid(names) | Request::Status(names) | Request::Update(names) | Request::Ready(names) => {
                 line.words(names)?
+            }
+            Request::Preview(groups) => {
+                line.raw(DRY_RUN);
+                line.words(groups)?;
+            }
+            Request::Scale { program, count } => {
+                line.word(program.as_bytes())?;
+                line.raw(count.to_string().as_bytes());
             }
             Request::Start { names, wait } | Request::Stop { names, wait } => {
                 if !*wait {
@@ -125,7 +133,7 @@ impl LineWriter {
             return Err(bad_arguments(format!("an argument of `{}` is empty", self.verb)));
         };
         self.bytes.push(b' ');
-        if [NO_WAIT, FOLLOW, TYPE].contains(&word) {
+        if [NO_WAIT, DRY_RUN, FOLLOW, TYPE].contains(&word) {
             // Data that looks like an option.
             word::escape(&mut self.bytes, *first);
             word::encode(&mut self.bytes, rest);

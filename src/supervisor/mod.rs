@@ -9,11 +9,15 @@ mod jobs;
 mod listeners;
 mod relations;
 mod reload;
+mod scale;
+mod schedules;
 mod shutdown;
 mod starts;
 mod table;
 mod view;
 
+#[cfg(test)]
+mod gate_tests;
 #[cfg(test)]
 mod reload_tests;
 #[cfg(test)]
@@ -65,6 +69,15 @@ pub enum Ask {
     Reread,
     /// Read the configuration and make it so; empty = every group.
     Update(Vec<String>),
+    /// Read the configuration and say what an update of these groups would do; empty = every group.
+    Preview(Vec<String>),
+    /// Have so many processes of a program, until the next update of its group.
+    Scale {
+        /// Its name, as in its section.
+        program: String,
+        /// How many.
+        count: u32,
+    },
     /// Activate groups of the configuration read last.
     Add(Vec<String>),
     /// Forget groups that are down.
@@ -113,6 +126,8 @@ pub enum Input {
     NotDelivered(ProcessId),
     /// [`Supervisor::next_deadline`] has passed.
     Deadline,
+    /// [`Supervisor::next_wall_deadline`] has passed, or the wall clock was set.
+    ClockLookedAt,
 }
 
 /// What is to be done.
@@ -159,6 +174,15 @@ pub enum Action {
     Reply(ClientId, Line),
     /// Read the configuration file; answer with [`Input::ConfigRead`].
     ReadConfig(JobId),
+    /// The same with another `numprocs` of a program.
+    ReadScaled {
+        /// Who asks.
+        job: JobId,
+        /// Its name, as in its section.
+        program: String,
+        /// How many.
+        count: u32,
+    },
     /// A process became known: make its logs ready.
     Added(ProcessId),
     /// A process is forgotten: close its logs.
@@ -205,6 +229,7 @@ pub struct Supervisor {
     gate: gate::Gate,
     /// A shutdown under way that may take no longer than `shutdown_timeout`.
     limited: Option<ending::Limited>,
+    schedules: schedules::Schedules,
 }
 
 /// Requests under way at once; more are answered `busy`.
@@ -241,6 +266,7 @@ impl Supervisor {
             exit_code: 0,
             gate: gate::Gate::default(),
             limited: None,
+            schedules: schedules::Schedules::default(),
         }
     }
 
@@ -283,6 +309,7 @@ impl Supervisor {
             }
             Input::NotDelivered(id) => self.not_delivered(id, out),
             Input::Deadline => self.deadline(now, out),
+            Input::ClockLookedAt => self.run_due(now, out),
         }
         self.advance(now, out);
         while self.open_gates(now, out) {
@@ -297,7 +324,7 @@ impl Supervisor {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         let process = self.deadlines.first().map(|(at, _)| *at);
-        [process, self.remind_at, self.listeners.deadline()].into_iter().flatten().min()
+        [process, self.remind_at, self.listeners.deadline(), self.schedules.deadline()].into_iter().flatten().min()
     }
 
     /// Where visor is in its life.
@@ -373,6 +400,7 @@ impl Supervisor {
             self.publish(Event::GroupAdded { group }, out);
         }
         self.publish(Event::SupervisorRunning, out);
+        self.plan_runs(now);
         for id in self.table.in_start_order() {
             if self.table.entry(id).is_some_and(|entry| entry.config.starts_at_boot()) {
                 self.start_with_needs(id, now, out);
@@ -410,6 +438,9 @@ impl Supervisor {
             self.deadlines.pop_first();
             self.step(id, program::Input::Deadline, now, out);
         }
+        if self.schedules.deadline().is_some_and(|at| at <= now.mono) {
+            self.run_due(now, out);
+        }
         self.remind(now, out);
         self.tick_if_due(now, out);
     }
@@ -437,6 +468,7 @@ impl Supervisor {
             if !was_over && self.table.entry(id).is_some_and(|entry| is_over(&entry.life.state)) {
                 self.over(id, now, out);
             }
+            self.run_queued(id, now, out);
         }
         actions.clear();
         self.scratch = actions;
@@ -489,8 +521,10 @@ impl Supervisor {
             Ask::Restart(names) => self.ask_restart(client, &names, out),
             Ask::Reread => self.ask_reread(client, out),
             Ask::Update(groups) => self.ask_update(client, groups, out),
+            Ask::Preview(groups) => self.ask_preview(client, groups, out),
+            Ask::Scale { program, count } => self.ask_scale(client, program, count, out),
             Ask::Add(groups) => self.ask_add(client, &groups, now, out),
-            Ask::Remove(groups) => self.ask_remove(client, &groups, out),
+            Ask::Remove(groups) => self.ask_remove(client, &groups, now, out),
             Ask::Reload => self.ask_reload(Some(client), out),
             Ask::Shutdown => {
                 out.push(Action::Reply(client, Line::Ok(String::new())));

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::jobs::{JobId, Stage, StopStage, data};
+use super::scale::Scale;
 use super::table::{ProcessId, Replaced};
 use super::{Action, ClientId, Supervisor};
 use crate::config::{self, Config, Diff, Group, LogLevel, Process};
@@ -25,6 +26,10 @@ pub(super) enum Purpose {
     Update(Vec<String>),
     /// To make everything so, visor's own settings included.
     Reload,
+    /// To say what an update of these groups would do; empty = all.
+    Preview(Vec<String>),
+    /// To have another number of a program's processes; what is read holds for nothing else.
+    Scale(String),
 }
 
 /// Groups that are to become as configured. What that means is worked out anew each time something was awaited:
@@ -32,13 +37,15 @@ pub(super) enum Purpose {
 #[derive(Debug, Default)]
 pub(super) struct Swap {
     /// Empty = all.
-    groups: Vec<String>,
+    pub groups: Vec<String>,
     /// Groups of which something was stopped for this.
     stopped: Set<String>,
     /// (group, process) that ran before and runs again with its new settings.
-    restart: Set<(String, String)>,
+    pub restart: Set<(String, String)>,
     /// visor's own settings too.
     adopt: bool,
+    /// Not as configured, but as many as this says.
+    pub scale: Option<Scale>,
 }
 
 impl Supervisor {
@@ -55,7 +62,7 @@ impl Supervisor {
         self.read(client, Purpose::Reload, out);
     }
 
-    fn read(&mut self, client: Option<ClientId>, purpose: Purpose, out: &mut Vec<Action>) {
+    pub(super) fn read(&mut self, client: Option<ClientId>, purpose: Purpose, out: &mut Vec<Action>) {
         let job = self.add_job(client, VecDeque::from([Stage::Read(purpose)]));
         out.push(Action::ReadConfig(job));
     }
@@ -77,32 +84,42 @@ impl Supervisor {
                 }
                 job.failure = Some((Code::CannotReread, mistakes.join("; ")));
             }
-            Ok(config) => {
-                self.configured = Arc::from(config);
-                self.configuration_read(id, purpose, out);
-            }
+            Ok(config) => match purpose {
+                Purpose::Scale(program) => self.scale(id, &program, &config, out),
+                Purpose::Preview(groups) => {
+                    self.tell_unknown_groups(id, &groups, &config, out);
+                    self.preview(id, &self.plan(&config.groups, &groups), &config, out);
+                }
+                Purpose::Tell => {
+                    self.configured = Arc::from(config);
+                    self.tell_changes(id, out);
+                }
+                Purpose::Update(groups) => self.swap_to(id, config, Swap { groups, ..Swap::default() }, out),
+                Purpose::Reload => self.swap_to(id, config, Swap { adopt: true, ..Swap::default() }, out),
+            },
         }
     }
 
-    fn configuration_read(&mut self, id: JobId, purpose: Purpose, out: &mut Vec<Action>) {
-        let swap = match purpose {
-            Purpose::Tell => return self.tell_changes(id, out),
-            Purpose::Update(groups) => Swap { groups, ..Swap::default() },
-            Purpose::Reload => Swap { adopt: true, ..Swap::default() },
-        };
-        for group in &swap.groups {
-            let known = self.table.group(group).is_some() || self.configured.groups.iter().any(|g| g.name == *group);
-            if !known {
-                self.tell_item(id, "group", group.clone(), Code::BadName, "no such group", out);
-            }
-        }
+    fn swap_to(&mut self, id: JobId, config: Box<Config>, swap: Swap, out: &mut Vec<Action>) {
+        self.configured = Arc::from(config);
+        let configured = Arc::clone(&self.configured);
+        self.tell_unknown_groups(id, &swap.groups, &configured, out);
         if let Some(job) = self.jobs.get_mut(&id) {
             job.stages.push_back(Stage::Swap(swap));
         }
     }
 
+    fn tell_unknown_groups(&mut self, id: JobId, groups: &[String], config: &Config, out: &mut Vec<Action>) {
+        for group in groups {
+            let known = self.table.group(group).is_some() || config.groups.iter().any(|g| g.name == *group);
+            if !known {
+                self.tell_item(id, "group", group.clone(), Code::BadName, "no such group", out);
+            }
+        }
+    }
+
     fn tell_changes(&self, id: JobId, out: &mut Vec<Action>) {
-        let plan = self.plan(&[]);
+        let plan = self.plan(&self.configured.groups, &[]);
         let mut changes: Vec<(&str, &str)> = Vec::new();
         changes.extend(plan.added.iter().map(|group| (group.as_str(), "added")));
         changes.extend(plan.changed.iter().map(|group| (group.name.as_str(), "changed")));
@@ -116,10 +133,10 @@ impl Supervisor {
     }
 
     /// How the active groups differ from the configured ones; only these groups, or all when none is named.
-    fn plan(&self, only: &[String]) -> Diff {
+    fn plan(&self, configured: &[Group], only: &[String]) -> Diff {
         let chosen = |group: &&Group| only.is_empty() || only.contains(&group.name);
         let active: Vec<&Group> = self.table.active().filter(chosen).collect();
-        let configured: Vec<&Group> = self.configured.groups.iter().filter(chosen).collect();
+        let configured: Vec<&Group> = configured.iter().filter(chosen).collect();
         config::diff(&active, &configured)
     }
 
@@ -142,7 +159,10 @@ impl Supervisor {
 
     /// Stops what is to be forgotten; once all of it is down, makes the groups so.
     pub(super) fn swap(&mut self, id: JobId, mut swap: Swap, now: Now, out: &mut Vec<Action>) {
-        let plan = self.plan(&swap.groups);
+        let configured = Arc::clone(&self.configured);
+        let scaled = swap.scale.as_ref().map(|scale| self.scaled(scale));
+        let wanted = scaled.as_deref().unwrap_or(&configured.groups);
+        let plan = self.plan(wanted, &swap.groups);
         let forgotten = self.forgotten(&plan);
         let mut up = Vec::new();
         for process in &forgotten {
@@ -157,7 +177,7 @@ impl Supervisor {
             }
         }
         if up.is_empty() {
-            self.apply(id, &plan, &swap, now, out);
+            self.apply(id, wanted, &plan, &swap, now, out);
             return;
         }
         let stop = StopStage { waves: self.table.waves(&up), awaited: Set::new(), wait: true, told: false };
@@ -167,7 +187,12 @@ impl Supervisor {
         }
     }
 
-    fn apply(&mut self, id: JobId, plan: &Diff, swap: &Swap, now: Now, out: &mut Vec<Action>) {
+    fn apply(&mut self, id: JobId, wanted: &[Group], plan: &Diff, swap: &Swap, now: Now, out: &mut Vec<Action>) {
+        let find = |name: &str| wanted.iter().find(|group| group.name == name);
+        let tells_groups = swap.scale.is_none();
+        if !tells_groups {
+            self.tell_scaled(id, plan, out);
+        }
         let mut started = Vec::new();
         for group in &plan.removed {
             self.tell_group(id, group, "stopped", out);
@@ -175,12 +200,12 @@ impl Supervisor {
             self.tell_group(id, group, "removed", out);
         }
         for change in &plan.changed {
-            let Some(group) = self.configured_group(&change.name) else { continue };
-            if swap.stopped.contains(&group.name) {
+            let Some(group) = find(&change.name) else { continue };
+            if tells_groups && swap.stopped.contains(&group.name) {
                 self.tell_group(id, &group.name, "stopped", out);
             }
-            let Replaced { forgotten, added, tuned } = self.table.replace_group(&group, &|name| change.keeps(name));
-            self.replace_listeners(&group, change.settings, &forgotten, &added);
+            let Replaced { forgotten, added, tuned } = self.table.replace_group(group, &|name| change.keeps(name));
+            self.replace_listeners(group, change.settings, &forgotten, &added);
             forgotten.iter().for_each(|id| self.gate.forget(*id));
             out.extend(forgotten.into_iter().map(Action::Removed));
             out.extend(added.iter().copied().map(Action::Added));
@@ -189,14 +214,17 @@ impl Supervisor {
                 self.retime(process, &before);
                 out.push(Action::Tuned(process, before));
             }
-            self.tell_group(id, &group.name, "updated", out);
+            if tells_groups {
+                self.tell_group(id, &group.name, "updated", out);
+            }
         }
         for name in &plan.added {
-            let Some(group) = self.configured_group(name) else { continue };
-            started.extend(self.add_group(&group, out));
+            let Some(group) = find(name) else { continue };
+            started.extend(self.add_group(group, out));
             self.tell_group(id, name, "added", out);
         }
         self.table.relate();
+        self.plan_runs(now);
         for process in self.table.waves(&started).into_iter().flatten() {
             let again = self.table.entry(process).is_some_and(|entry| {
                 entry.config.starts_at_boot()
@@ -273,6 +301,7 @@ impl Supervisor {
                 Some(group) => {
                     let added = self.add_group(&group, out);
                     self.table.relate();
+                    self.plan_runs(now);
                     self.tell_group(id, name, "added", out);
                     for process in self.table.waves(&added).into_iter().flatten() {
                         if self.table.entry(process).is_some_and(|entry| entry.config.starts_at_boot()) {
@@ -284,7 +313,7 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn ask_remove(&mut self, client: ClientId, groups: &[String], out: &mut Vec<Action>) {
+    pub(super) fn ask_remove(&mut self, client: ClientId, groups: &[String], now: Now, out: &mut Vec<Action>) {
         let id = self.add_job(Some(client), VecDeque::new());
         for name in groups {
             let up = self
@@ -299,6 +328,7 @@ impl Supervisor {
             } else {
                 self.remove_group(name, out);
                 self.table.relate();
+                self.plan_runs(now);
                 self.tell_group(id, name, "removed", out);
             }
         }

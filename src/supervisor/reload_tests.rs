@@ -201,3 +201,122 @@ fn program_that_becomes_a_listener_is_started_as_one() {
     bench.dies("web", 0);
     assert!(bench.sup.listener(bench.id("web")).is_some());
 }
+
+#[test]
+fn preview_tells_each_key_and_changes_nothing() {
+    let mut bench = Bench::running(vec![group("g", 1, vec![quick("a"), quick("b")]), program("old", 1)]);
+    assert_eq!(bench.ask(Ask::Preview(words(&["g", "nope"]))), ["read"]);
+    let a = Process { stopwaitsecs: 3, command: "/bin/other".to_string(), ..quick("a") };
+    let new = vec![group("g", 2, vec![a, quick("c")]), program("new", 1)];
+    let said = bench.reads(new.clone());
+    let expected = [
+        "1: nope bad-name",
+        "1: g changed",
+        "1: g priority live 1 2",
+        "1: g:c added",
+        "1: g:b removed",
+        "1: g:a command restart \"/bin/a\" \"/bin/other\"",
+        "1: g:a stopwaitsecs live 10 3",
+        "1: error bad-name (nope: no such group)",
+    ];
+    assert_eq!(said, expected);
+    bench.ask(Ask::Preview(Vec::new()));
+    let said = bench.reads(new);
+    assert!(said.contains(&"2: new added".to_string()) && said.contains(&"2: old removed".to_string()), "{said:?}");
+    assert_eq!(bench.ask(Ask::Add(words(&["new"])))[0], "3: new bad-name", "what was read holds for nothing");
+    assert_eq!(["g:a", "g:b", "old"].map(|name| bench.state(name)), ["RUNNING"; 3]);
+}
+
+fn web(numbers: std::ops::Range<u32>, command: &str) -> Group {
+    let one = |n: u32| {
+        let name = format!("web_{n}");
+        Process { section: "program:web".to_string(), command: command.to_string(), ..quick(&name) }
+    };
+    group("web", 1, numbers.map(one).collect())
+}
+
+fn scale(program: &str, count: u32) -> Ask {
+    Ask::Scale { program: program.to_string(), count }
+}
+
+#[test]
+fn scale_up_starts_new_ones_and_leaves_the_old_as_they_are() {
+    let mut bench = Bench::running(vec![web(0..2, "/bin/old"), program("x", 1)]);
+    let old = ["web:web_0", "web:web_1", "x"].map(|name| bench.pid(name));
+    assert_eq!(bench.ask(scale("web", 4)), ["read web=4"]);
+    // The file has changed meanwhile: that is for an update.
+    let said = bench.reads(vec![web(0..4, "/bin/new"), program("y", 1)]);
+    let expected = [
+        "1: web:web_2 added",
+        "1: web:web_3 added",
+        "added web_2",
+        "added web_3",
+        "spawn web_2",
+        "spawn web_3",
+        "1: ok",
+    ];
+    assert_eq!(said, expected);
+    assert_eq!(["web:web_0", "web:web_1", "x"].map(|name| bench.pid(name)), old);
+    assert_eq!(bench.sup.find("y"), None);
+    bench.spawn_all();
+    // The next update brings the file's number back.
+    bench.ask(Ask::Update(Vec::new()));
+    assert_eq!(bench.reads(vec![web(0..2, "/bin/old"), program("x", 1)]), ["15 web_2", "15 web_3"]);
+}
+
+#[test]
+fn scale_down_stops_the_highest_and_forgets_them() {
+    let mut bench = Bench::running(vec![web(0..3, "/bin/web")]);
+    bench.ask(scale("web", 1));
+    assert_eq!(bench.reads(vec![web(0..1, "/bin/web")]), ["15 web_1", "15 web_2"]);
+    bench.dies("web:web_2", 0);
+    let said = bench.dies("web:web_1", 0);
+    let expected = ["1: web:web_1 removed", "1: web:web_2 removed", "removed", "removed", "1: ok"];
+    assert_eq!(said, expected);
+    bench.ask(scale("web", 0));
+    bench.reads(vec![web(0..0, "/bin/web")]);
+    bench.dies("web:web_0", 0);
+    assert_eq!(bench.sup.entries().count(), 0);
+    bench.ask(scale("web", 1));
+    let said = bench.reads(vec![web(0..1, "/bin/web")]);
+    assert_eq!(said.last().map(String::as_str), Some("3: ok"));
+    assert!(bench.sup.find("web:web_0").is_some());
+}
+
+#[test]
+fn scale_of_what_stands_still_starts_only_what_starts_by_itself() {
+    let still = |numbers| {
+        let mut group = web(numbers, "/bin/web");
+        group.processes.iter_mut().for_each(|process| Arc::make_mut(process).autostart = false);
+        group
+    };
+    let mut bench = Bench::running(vec![still(0..1)]);
+    bench.ask(scale("web", 2));
+    assert_eq!(bench.reads(vec![still(0..2)]), ["1: web:web_1 added", "added web_1", "1: ok"]);
+}
+
+#[test]
+fn scale_of_a_program_that_is_not_there_is_told() {
+    let mut bench = Bench::running(two());
+    bench.ask(scale("nope", 2));
+    assert_eq!(bench.reads(two())[0], "1: nope bad-name");
+    bench.ask(scale("new", 2));
+    let said = bench.reads(vec![program("new", 1)]);
+    assert_eq!(said[0], "2: new bad-name", "its group is not active");
+    assert_eq!(bench.sup.configured().groups, two());
+}
+
+#[test]
+fn scale_while_an_update_changes_the_program_keeps_what_the_update_made() {
+    let mut bench = Bench::running(vec![web(0..3, "/bin/old")]);
+    bench.ask(scale("web", 2));
+    bench.reads(vec![web(0..2, "/bin/old")]);
+    bench.ask(Ask::Update(Vec::new()));
+    bench.reads(vec![web(0..3, "/bin/new")]);
+    for name in ["web:web_2", "web:web_1", "web:web_0"] {
+        bench.dies(name, 0);
+    }
+    bench.spawn_all();
+    let commands: Vec<String> = bench.sup.entries().map(|(_, entry)| entry.config.command.clone()).collect();
+    assert!(!commands.is_empty() && commands.iter().all(|command| command == "/bin/new"), "{commands:?}");
+}

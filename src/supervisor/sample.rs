@@ -162,7 +162,13 @@ impl Bench {
     }
 
     pub fn reading(&self) -> JobId {
-        self.out.iter().find_map(|a| if let Action::ReadConfig(job) = a { Some(*job) } else { None }).unwrap()
+        self.out
+            .iter()
+            .find_map(|a| match a {
+                Action::ReadConfig(job) | Action::ReadScaled { job, .. } => Some(*job),
+                _ => None,
+            })
+            .unwrap()
     }
 
     /// Replies, spawns, signals and the like of the last input; events and log lines are left out.
@@ -191,6 +197,7 @@ impl Bench {
             Action::LookForGroup { id, .. } => Some(format!("look {}", self.name(*id))),
             Action::Reply(ClientId(client), line) => Some(format!("{client}: {}", shown(line))),
             Action::ReadConfig(_) => Some("read".to_string()),
+            Action::ReadScaled { program, count, .. } => Some(format!("read {program}={count}")),
             Action::Added(id) => Some(format!("added {}", self.name(*id))),
             Action::Removed(_) => Some("removed".to_string()),
             Action::Tuned(id, _) => Some(format!("tuned {}", self.name(*id))),

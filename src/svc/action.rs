@@ -43,6 +43,8 @@ pub enum Action {
     Restart,
     /// Restart one after the other.
     Rolling,
+    /// Another number of a program's processes.
+    Scale,
     /// End visor.
     Shutdown,
     /// Send a signal.
@@ -96,6 +98,7 @@ const NAMES: &[(&str, Action)] = &[
     ("reread", Action::Reread),
     ("restart", Action::Restart),
     ("rolling", Action::Rolling),
+    ("scale", Action::Scale),
     ("shutdown", Action::Shutdown),
     ("signal", Action::Signal),
     ("start", Action::Start),
@@ -137,6 +140,7 @@ impl Action {
             | Action::Healthy
             | Action::Logs
             | Action::Reopen
+            | Action::Scale
             | Action::Event
             | Action::Rolling
             | Action::Top

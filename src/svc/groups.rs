@@ -1,5 +1,5 @@
-//! Actions on the configuration and on visor itself: reread, update, add, remove, avail, config, reload, shutdown, poweroff, reboot, halt,
-//! version, reopen.
+//! Actions on the configuration and on visor itself: reread, update, scale, add, remove, avail, config, reload, shutdown, poweroff, reboot,
+//! halt, version, reopen.
 
 use super::action::Action;
 use super::words;
@@ -23,6 +23,9 @@ impl Session {
 
     /// `update [GROUP…]`, `add GROUP…`, `remove GROUP…`
     pub(super) fn groups(&mut self, action: Action, arguments: &[&str]) -> Answer {
+        if let (Action::Update, true, Some((&"--dry-run", groups))) = (action, self.is_own(), arguments.split_first()) {
+            return self.preview(groups);
+        }
         let groups = names(arguments.iter().copied());
         let request = match action {
             Action::Add | Action::Remove if groups.is_empty() => return Ok(ExitCode::Success),
@@ -32,6 +35,56 @@ impl Session {
             _ => Request::Update(groups),
         };
         self.each_result(&request, &|line| words::group_result(action, line))
+    }
+
+    /// `update --dry-run [GROUP…]`
+    fn preview(&mut self, groups: &[&str]) -> Answer {
+        let groups = if groups.contains(&"all") { Vec::new() } else { names(groups.iter().copied()) };
+        let mut lines = Vec::new();
+        let mut exit = ExitCode::Success;
+        let end = self.ask_whole(&Request::Preview(groups), &mut |screen, line| match words::failure(&line) {
+            Some(_) => {
+                let said = words::group_result(Action::Update, &line);
+                exit = said.code.unwrap_or(exit);
+                screen.line(&said.text);
+            }
+            None => lines.push(line),
+        })?;
+        if let Err((code, text)) = end
+            && exit == ExitCode::Success
+        {
+            return Err(self.end_failure(code, &text));
+        }
+        if lines.is_empty() && exit == ExitCode::Success {
+            self.screen.line("No config updates to processes");
+        }
+        words::preview(&lines).iter().for_each(|line| self.screen.line(line));
+        Ok(exit)
+    }
+
+    /// `scale PROGRAM=NUMBER…`
+    pub(super) fn scale(&mut self, arguments: &[&str]) -> Answer {
+        let split = |word: &&str| {
+            let (program, count) = word.split_once('=')?;
+            let count = count.parse().ok().filter(|_| count.bytes().all(|byte| byte.is_ascii_digit()))?;
+            Some(Request::Scale { program: program.to_owned(), count }).filter(|_| !program.is_empty())
+        };
+        let requests: Option<Vec<Request>> = arguments.iter().map(split).collect();
+        let Some(requests) = requests.filter(|requests| !requests.is_empty()) else {
+            return self.misuse(
+                Action::Scale,
+                "Error: scale requires a program and a number, as web=5",
+                ExitCode::Failure,
+            );
+        };
+        let mut exit = ExitCode::Success;
+        for request in requests {
+            let code = match self.each_result(&request, &|line| words::scaled(line)) {
+                Ok(code) | Err(code) => code,
+            };
+            exit = if code == ExitCode::Success { exit } else { code };
+        }
+        Ok(exit)
     }
 
     /// `avail`

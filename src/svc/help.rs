@@ -67,6 +67,9 @@ pub fn of(action: Action) -> &'static [&'static str] {
             "rolling --timeout 30s <name>\tAt most so long for each",
             "It stops at the first that fails and says which ones are left",
         ],
+        Action::Scale => {
+            &["scale <program>=<n> [...]\tHave so many processes of a program, until the next update or reload"]
+        }
         Action::Shutdown => &["shutdown\tStop every process and visor itself"],
         Action::Signal => &[
             "signal <signal> <name>\t\tSend a signal to a process",
@@ -109,6 +112,7 @@ pub fn of(action: Action) -> &'static [&'static str] {
             "update\t\t\tRead the configuration; add, remove and restart what changed",
             "update all\t\tThe same",
             "update <gname> [...]\tThe same for some groups",
+            "update --dry-run [<gname>...]\tSay what would change, and what of it needs a restart; change nothing",
         ],
         Action::Version => &["version\t\t\tThe version of the visor we talk to"],
         Action::Event => &["event <type> [<data>]\tTell event listeners something (REMOTE_COMMUNICATION)"],

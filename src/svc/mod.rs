@@ -128,6 +128,7 @@ impl Session {
             }
             Action::Start | Action::Stop | Action::Restart | Action::Clear => self.control(action, name, arguments),
             Action::Add | Action::Remove | Action::Update => self.groups(action, arguments),
+            Action::Scale => self.scale(arguments),
             Action::Status => self.status(arguments),
             Action::Signal => self.signal(arguments),
             Action::Pid => self.pid(arguments),

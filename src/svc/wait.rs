@@ -100,7 +100,7 @@ impl Session {
             Ok(wanted) => wanted,
             Err(text) => return self.misuse(Action::Wait, &text, ExitCode::Usage),
         };
-        let end = limit.as_ref().and_then(Limit::end);
+        let end = limit.as_ref().and_then(Limit::deadline);
         let names = names(words.into_iter());
         // Watched before it is looked at, so that nothing in between is missed.
         let watch = self.begin(&Request::Watch { kinds: Vec::new(), names: names.clone() })?;
@@ -194,7 +194,7 @@ impl Session {
 
     /// Restarts a process and waits until it runs.
     fn restart_one(&mut self, name: &str, limit: Option<&Limit>) -> Answer {
-        let end = limit.and_then(Limit::end);
+        let end = limit.and_then(Limit::deadline);
         let client = self.begin(&Request::Restart(vec![name.to_owned()]))?;
         let mut streams = self.streams(vec![client])?;
         let (mut exit, mut told) = (ExitCode::Success, false);

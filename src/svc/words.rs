@@ -110,6 +110,15 @@ pub fn process_result(action: Action, line: &Line) -> Said {
     }
 }
 
+/// A line of the reply to `scale`.
+#[must_use]
+pub fn scaled(line: &Line) -> Said {
+    match failure(line) {
+        Some((_, text)) => Said::badly(format!("{}: ERROR ({text})", subject(line).0), ExitCode::Failure),
+        None => process_result(Action::Scale, line),
+    }
+}
+
 /// A line of the replies to `update`, `add`, `remove` and `reload`.
 #[must_use]
 pub fn group_result(action: Action, line: &Line) -> Said {
@@ -153,6 +162,34 @@ pub fn change(line: &Line) -> Option<(String, String)> {
     };
     let text = format!("{group}: {what}");
     Some((group, text))
+}
+
+/// Blanks between two columns of a table.
+const GAP: usize = 2;
+
+/// The lines of the reply to `update --dry-run`, as a table: who, which option, what an update does about it, and from what to what it changes.
+#[must_use]
+pub fn preview(lines: &[Line]) -> Vec<String> {
+    let row = |line: &Line| {
+        let get = |key| line.get(key).unwrap_or_default().to_owned();
+        let (who, _) = subject(line);
+        match line.get("change") {
+            Some(change) => [who.to_owned(), String::new(), change.to_owned(), String::new()],
+            None => {
+                let effect = if line.get("effect") == Some("live") { "applied live" } else { "needs restart" };
+                [who.to_owned(), get("key"), effect.to_owned(), format!("{} -> {}", get("from"), get("to"))]
+            }
+        }
+    };
+    // That a group changes is said by what follows.
+    let is_told = |line: &&Line| !(line.get("group").is_some() && line.get("change") == Some("changed"));
+    let rows: Vec<[String; 4]> = lines.iter().filter(is_told).map(row).collect();
+    let width = |column: fn(&[String; 4]) -> &String| {
+        rows.iter().map(|row| column(row).chars().count()).max().map_or(0, |longest| longest.saturating_add(GAP))
+    };
+    let (who, key, effect) = (width(|row| &row[0]), width(|row| &row[1]), width(|row| &row[2]));
+    let text = |[a, b, c, d]: &[String; 4]| format!("{a:<who$}{b:<key$}{c:<effect$}{d}").trim_end().to_owned();
+    rows.iter().map(text).collect()
 }
 
 /// The end of a reply that failed as a whole, and nothing was said of it before.

@@ -9,7 +9,7 @@ use super::output::{LAST, assert_same, numbers};
 use super::support::{Daemon, TIMEOUT};
 
 /// visor whose stdout is a FIFO that somebody may read later.
-fn with_fifo(conf: &str) -> (Daemon, std::fs::File) {
+pub fn with_fifo(conf: &str) -> (Daemon, std::fs::File) {
     let directory = tempfile::tempdir().expect("a directory");
     let fifo = directory.keep().join("fifo");
     super::kernel::make_fifo(&fifo);
@@ -26,7 +26,7 @@ fn with_fifo(conf: &str) -> (Daemon, std::fs::File) {
 }
 
 /// Lines of a FIFO until `is_last`.
-fn read_lines_until(fifo: std::fs::File, last: &'static str) -> String {
+pub fn read_lines_until(fifo: std::fs::File, last: &'static str) -> String {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut all = String::new();

@@ -74,3 +74,65 @@ fn log_that_is_to_be_smaller_is_rotated_earlier_without_a_restart() {
     assert_eq!(daemon.read("x.log.1").len(), 2003);
     assert_eq!(daemon.pid_of("x"), pid);
 }
+
+const MANY: &str = "[program:web]\ncommand=sleep 100%(process_num)d\nprocess_name=%(program_name)s_%(process_num)02d\n\
+                    numprocs=2\nstartsecs=0\n[program:one]\ncommand=sleep 1000\nstartsecs=0\n";
+
+fn names(daemon: &Daemon) -> Vec<String> {
+    daemon.request_ok("status").data.iter().map(|line| line["name"].clone()).collect()
+}
+
+#[test]
+fn scale_starts_and_stops_the_highest_until_the_next_update() {
+    let daemon = Daemon::with(MANY);
+    daemon.wait_for_state("web:web_01", "RUNNING");
+    let before = ["web:web_00", "web:web_01", "one"].map(|name| daemon.pid_of(name));
+    assert_eq!(daemon.svc_ok(&["scale", "web=4"]), "web:web_02: added\nweb:web_03: added\n");
+    daemon.wait_for_state("web:web_03", "RUNNING");
+    let third = daemon.pid_of("web:web_03");
+    let command = std::fs::read(format!("/proc/{third}/cmdline")).expect("a living process");
+    assert_eq!(command, b"sleep\x001003\0", "it has its own number");
+    assert_eq!(["web:web_00", "web:web_01", "one"].map(|name| daemon.pid_of(name)), before);
+    assert_eq!(daemon.svc_ok(&["scale", "web=1"]), "web:web_01: removed\nweb:web_02: removed\nweb:web_03: removed\n");
+    assert!(!exists(third) && !exists(before[1]));
+    assert_eq!(names(&daemon), ["one", "web:web_00"]);
+    assert_eq!(daemon.svc_ok(&["update"]), "web: updated process group\n");
+    daemon.wait_for_state("web:web_01", "RUNNING");
+    assert_eq!(daemon.pid_of("web:web_00"), before[0]);
+    assert_eq!(daemon.request_ok("update").data, []);
+}
+
+#[test]
+fn scale_of_what_has_no_numbers_or_is_not_there_is_refused() {
+    let daemon = Daemon::with(MANY);
+    let reply = daemon.request("scale one 2");
+    assert_eq!(reply.error_code(), "cannot-reread");
+    assert!(reply.end.contains("must be present within process_name when numprocs > 1"), "{reply:?}");
+    assert_eq!(daemon.request("scale nosuch 2").error_code(), "bad-name");
+    assert_eq!(daemon.request("scale web 100000").error_code(), "cannot-reread");
+    assert_eq!(names(&daemon), ["one", "web:web_00", "web:web_01"]);
+}
+
+#[test]
+fn dry_run_tells_per_key_what_would_happen_and_does_nothing() {
+    let daemon = Daemon::with("[program:web]\ncommand=sleep 1000\nstartsecs=0\n[program:old]\ncommand=sleep 1000\n");
+    daemon.wait_for_state("web", "RUNNING");
+    let pid = daemon.pid_of("web");
+    daemon.rewrite_conf(
+        "[program:web]\ncommand=sleep 1001\nstartsecs=0\nstopwaitsecs=7\nenvironment=TOKEN=hunter2\n\
+         [program:new]\ncommand=sleep 1000\n",
+    );
+    let expected = [
+        "new                     added",
+        "old                     removed",
+        "web  command            needs restart  \"sleep 1000\" -> \"sleep 1001\"",
+        "web  stopwaitsecs       applied live   10 -> 7",
+        "web  environment.TOKEN  needs restart  none -> (not shown)",
+        "",
+    ];
+    assert_eq!(daemon.svc_ok(&["update", "--dry-run"]), expected.join("\n"));
+    assert_eq!((daemon.pid_of("web"), names(&daemon)), (pid, vec!["old".to_owned(), "web".to_owned()]));
+    assert_eq!(daemon.request("add new").error_code(), "bad-name", "what was read holds for nothing");
+    daemon.request_ok("update");
+    assert_eq!(daemon.svc_ok(&["update", "--dry-run"]), "No config updates to processes\n");
+}

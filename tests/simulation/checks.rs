@@ -10,6 +10,7 @@ use visor::program::{Name, State};
 use visor::protocol::{Code, Line, display_name};
 use visor::supervisor::{Action, Ask, ClientId, Phase, ProcessId, Supervisor, Target};
 
+use crate::conditions::{self, Graph};
 use crate::kernel::Kernel;
 
 /// What broke, in words.
@@ -24,10 +25,13 @@ macro_rules! hold {
     };
 }
 
-struct Known {
-    group: String,
-    config: Arc<Process>,
-    state: Name,
+/// What was said of a process so far.
+pub struct Known {
+    pub group: String,
+    pub config: Arc<Process>,
+    pub state: Name,
+    /// Whether its last end was one that `exitcodes` lists.
+    pub expected: bool,
     born: Duration,
     /// When the next start is due after a failed one or a pause, and how many in a row failed.
     failed: (Duration, u32),
@@ -54,6 +58,8 @@ impl Open {
             Ask::Restart(_)
             | Ask::Reread
             | Ask::Update(_)
+            | Ask::Preview(_)
+            | Ask::Scale { .. }
             | Ask::Add(_)
             | Ask::Remove(_)
             | Ask::Reload
@@ -86,8 +92,12 @@ pub struct Watch {
     unknown: BTreeSet<(String, String)>,
     /// Dead children that are reaped and not yet told of.
     pub untold: BTreeSet<ProcessId>,
+    /// Whose `ready` check has just succeeded.
+    pub expected_ready: Option<ProcessId>,
     /// A `remove` is being answered.
     pub removing: bool,
+    /// Other numbers of processes were asked for.
+    pub scaled: bool,
     /// Processes whose stop was asked for before all goes down and comes as soon as they have a pid.
     stop_due: BTreeSet<ProcessId>,
     going_down: bool,
@@ -109,6 +119,11 @@ fn is_allowed(from: Name, to: Name) -> bool {
     )
 }
 
+/// What besides happens to those that wait for others: they are stopped, or their wait is in vain.
+fn is_allowed_waiting(from: Name, to: Name) -> bool {
+    matches!((from, to), (Name::Starting, Name::Stopped | Name::Fatal))
+}
+
 impl Watch {
     /// A child was forked.
     pub fn forked(&mut self, id: ProcessId, now: Duration) {
@@ -126,8 +141,9 @@ impl Watch {
                 Action::Added(id) => self.added(sup, *id)?,
                 Action::Removed(id) => self.removed(sup, kernel, *id)?,
                 Action::Tuned(id, before) => self.tuned(sup, *id, before)?,
-                Action::Event(Event::ProcessState { process, group, from, to, tries, .. }) => {
+                Action::Event(Event::ProcessState { process, group, from, to, tries, expected, .. }) => {
                     let id = self.find(group, process)?;
+                    self.known.get_mut(&id).into_iter().for_each(|known| known.expected = *expected);
                     self.changed(kernel, id, (*from, *to), *tries, now)?;
                     self.in_order(sup, id, *to)?;
                     if *to == Name::Running {
@@ -136,6 +152,11 @@ impl Watch {
                     if *to == Name::Stopped && *from == Name::Stopping && !left_over.contains(process) {
                         self.group_gone(kernel, id)?;
                     }
+                }
+                Action::Event(Event::Health { process, group, health, .. }) => {
+                    let id = self.find(group, process)?;
+                    let Some(known) = self.known.get(&id) else { continue };
+                    hold!(known.state == Name::Running, "{id:?} is {health:?} while {}", known.state);
                 }
                 Action::Event(Event::SupervisorStopping) => {
                     hold!(!self.going_down, "it goes down twice");
@@ -148,8 +169,11 @@ impl Watch {
                         text.strip_prefix("stopped: ").is_some_and(|rest| rest.starts_with(&format!("{name},")))
                     }));
                 }
-                Action::Reply(client, line) => self.replied(kernel, *client, line, &became_running)?,
-                Action::Spawn(id) => self.spawning(kernel, *id)?,
+                Action::Reply(client, line) => self.replied(sup, kernel, *client, line, &became_running)?,
+                Action::Spawn(id) => {
+                    self.spawning(kernel, *id)?;
+                    conditions::may_start(&self.known, sup, *id)?;
+                }
                 Action::Leave => {
                     hold!(!self.left, "it leaves twice");
                     self.left = true;
@@ -164,7 +188,6 @@ impl Watch {
                 | Action::Event(
                     Event::GroupAdded { .. }
                     | Event::GroupRemoved { .. }
-                    | Event::Health { .. }
                     | Event::SupervisorRunning
                     | Event::Communication(_)
                     | Event::Log(_)
@@ -172,6 +195,7 @@ impl Watch {
                     | Event::Tick { .. },
                 )
                 | Action::ReadConfig(_)
+                | Action::ReadScaled { .. }
                 | Action::Adopt(_) => {}
             }
         }
@@ -190,6 +214,7 @@ impl Watch {
             group: entry.group.clone(),
             config: Arc::clone(&entry.config),
             state: Name::Stopped,
+            expected: false,
             born: Duration::ZERO,
             failed: (Duration::ZERO, 0),
             tuned: false,
@@ -216,7 +241,7 @@ impl Watch {
         hold!(known.state == Name::Unknown || kernel.leader(id).is_none(), "{id:?} was removed and its child lives");
         let same = |group: &Group| group.name == known.group && group.processes.contains(&known.config);
         hold!(
-            self.removing || !sup.configured().groups.iter().any(same),
+            self.removing || self.scaled || !sup.configured().groups.iter().any(same),
             "{}:{} was replaced though nothing of it changed",
             known.group,
             known.config.name
@@ -234,7 +259,8 @@ impl Watch {
     ) -> Broken {
         let Some(known) = self.known.get_mut(&id) else { return Ok(()) };
         hold!(known.state == from, "{id:?} changes from {from} to {to}, but was {}", known.state);
-        hold!(is_allowed(from, to), "{id:?} changes from {from} to {to}");
+        let waits = known.config.is_gated() && is_allowed_waiting(from, to);
+        hold!(waits || is_allowed(from, to), "{id:?} changes from {from} to {to}");
         known.state = to;
         known.tuned = false;
         let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
@@ -246,7 +272,12 @@ impl Watch {
                 hold!(tries == if from == Name::Backoff { times } else { 0 }, "{id:?} starts with tries {tries}");
             }
             (Name::Starting, Name::Running) => {
-                hold!(now >= known.born + seconds(known.config.startsecs), "{id:?} counts as running too early");
+                let early = if known.config.waits_for_ready() {
+                    self.expected_ready.take() != Some(id)
+                } else {
+                    now < known.born + seconds(known.config.startsecs)
+                };
+                hold!(!early, "{id:?} counts as running too early");
             }
             (_, Name::Backoff) => {
                 let rests = from == Name::Exited;
@@ -275,9 +306,10 @@ impl Watch {
         if !self.going_down || to != Name::Stopping || self.stop_due.contains(&id) {
             return Ok(());
         }
-        let wave = |id: ProcessId| sup.entry(id).map(|entry| (entry.group_priority, entry.config.priority));
+        let graph = Graph::of(&self.known, sup);
+        let own = graph.wave(sup, id);
         for (other, known) in &self.known {
-            let due_before = wave(*other) > wave(id);
+            let due_before = graph.wave(sup, *other) > own || graph.below(*other).contains(&id);
             hold!(!due_before || known.state.is_down(), "{id:?} is stopped while {other:?} is {}", known.state);
         }
         Ok(())
@@ -304,7 +336,14 @@ impl Watch {
         Ok(())
     }
 
-    fn replied(&mut self, kernel: &Kernel, client: ClientId, line: &Line, running: &BTreeSet<ProcessId>) -> Broken {
+    fn replied(
+        &mut self,
+        sup: &Supervisor,
+        kernel: &Kernel,
+        client: ClientId,
+        line: &Line,
+        running: &BTreeSet<ProcessId>,
+    ) -> Broken {
         let Some(open) = self.open.get_mut(&client) else {
             return Err(format!("{client:?} waits for nothing: {line:?}"));
         };
@@ -317,7 +356,10 @@ impl Watch {
                 let Some((id, known)) = found else { return Ok(()) };
                 let unknown = self.unknown.contains(&(known.group.clone(), known.config.name.clone()));
                 let is_new = open.told.insert(*id);
-                hold!(is_new || matches!(open.ask, Ask::Restart(_)), "{client:?} hears twice of {name}");
+                hold!(
+                    is_new || matches!(open.ask, Ask::Restart(_) | Ask::Preview(_)),
+                    "{client:?} hears twice of {name}"
+                );
                 let waits =
                     matches!(open.ask, Ask::Start { wait: true, .. } | Ask::Stop { wait: true, .. } | Ask::Restart(_));
                 match value("result") {
@@ -328,9 +370,12 @@ impl Watch {
                         // A oneshot is started when it is over.
                         let over = known.config.policy.oneshot && known.state == Name::Exited;
                         hold!(over || running.contains(id), "{name} is told started and is {}", known.state);
+                        let done = known.config.policy.oneshot && known.state == Name::Exited && known.expected;
+                        hold!(done || running.contains(id), "{name} is told started and is {}", known.state);
                     }
                     Some("started") => {
-                        hold!(kernel.leader(*id).is_some(), "{name} is told started and has no child");
+                        let waits = conditions::waits(sup, *id);
+                        hold!(waits || kernel.leader(*id).is_some(), "{name} is told started and has no child");
                     }
                     _ => {}
                 }
@@ -381,13 +426,15 @@ impl Watch {
     }
 
     /// Nobody asks and nobody misbehaves any more: everything has come to rest.
-    pub fn at_rest(&self, sup: &Supervisor) -> Broken {
+    pub fn at_rest(&self, sup: &Supervisor, started: bool) -> Broken {
+        conditions::wait_for_a_reason(&self.known, sup, started)?;
         // Who starts a oneshot waits for its end.
         let at_work = self.known.values().any(|known| known.config.policy.oneshot && known.state == Name::Running);
-        hold!(at_work || self.open.is_empty(), "never answered: {:?}", self.open);
+        let one_waits = self.known.keys().any(|id| conditions::waits(sup, *id));
+        hold!(at_work || one_waits || self.open.is_empty(), "never answered: {:?}", self.open);
         hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
         for (id, known) in &self.known {
-            let rests = known.state == Name::Running || known.state.is_down();
+            let rests = known.state == Name::Running || known.state.is_down() || conditions::waits(sup, *id);
             hold!(rests, "{id:?} rests in {}", known.state);
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! `VISOR_SEED=n` runs that seed alone and prints every turn; `VISOR_SEEDS=n` runs that many, however long it takes.
 
 mod checks;
+mod conditions;
 mod kernel;
 mod listeners;
 mod outside;

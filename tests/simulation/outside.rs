@@ -85,7 +85,7 @@ impl World {
         let names = self.names();
         let groups = self.groups();
         let wait = self.rng.chance(80);
-        let ask = match self.rng.below(20) {
+        let ask = match self.rng.below(22) {
             0..=4 => Ask::Start { names, wait },
             5..=9 => Ask::Stop { names, wait },
             10..=12 => Ask::Restart(names),
@@ -94,12 +94,14 @@ impl World {
             16 => Ask::Add(groups),
             17 => Ask::Remove(groups),
             18 => Ask::Reload,
+            19 => Ask::Preview(groups),
+            20 if self.scales => Ask::Scale { program: self.rng.pick(&GROUPS).to_string(), count: 2 },
             _ => Ask::Update(vec!["all".to_string()]),
         };
         self.ask_as(ask)
     }
 
-    fn ask_as(&mut self, ask: Ask) -> Broken {
+    pub(crate) fn ask_as(&mut self, ask: Ask) -> Broken {
         if self.watch.open.len() >= MAX_CLIENTS {
             return Ok(());
         }

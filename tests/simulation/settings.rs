@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use visor::config::{
-    AutoRestart, Channel, Config, Daemon, ExitOn, Group, GroupKind, Limits, LogLevel, Logfile, MainLogfile, Policy,
-    Process, Restart, Signal, Visor,
+    AutoRestart, Channel, Check, Checks, Config, Daemon, ExitOn, Group, GroupKind, Limits, LogLevel, Logfile,
+    MainLogfile, OnUnhealthy, Policy, Probe, Process, Restart, Signal, Visor,
 };
 use visor::sorted::Map;
 
+use crate::conditions;
 use crate::rng::Rng;
 
 /// Names of groups that may exist.
@@ -83,12 +84,28 @@ fn policy(rng: &mut Rng) -> Policy {
     Policy { oneshot: rng.chance(10), exit_on, restart }
 }
 
+/// What `ready` and `health` look at does not matter here: what comes of it is invented.
+fn checks(rng: &mut Rng) -> Option<Box<Checks>> {
+    let check = || {
+        let second = Duration::from_secs(1);
+        let probe = Probe::File("/up".to_string());
+        Check { probe, interval: second, timeout: second, retries: 0, delay: Duration::ZERO }
+    };
+    let on_unhealthy = rng.pick(&[OnUnhealthy::Restart, OnUnhealthy::Stop, OnUnhealthy::Ignore]);
+    let (ready, health) = (rng.chance(50), rng.chance(50));
+    let checks = Checks { ready: ready.then(check), health: health.then(check), on_unhealthy };
+    rng.chance(30).then(|| Box::new(checks))
+}
+
 /// Any process.
 pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
     let stopasgroup = rng.chance(25);
+    let policy = policy(rng);
+    // A oneshot has none.
+    let checks = checks(rng).filter(|_| !policy.oneshot);
     Process {
         conditions: None,
-        checks: None,
+        checks,
         hooks: None,
         section: format!("program:{group}"),
         command: format!("/bin/{name}{}", if rng.chance(25) { "-other" } else { "" }),
@@ -114,12 +131,19 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         serverurl: None,
         sources: None,
         tty: None,
-        policy: policy(rng),
+        policy,
+        schedule: None,
         listen: Vec::new(),
         operate: Vec::new(),
         limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },
         log_lines: visor::config::LogLines::default(),
     }
+}
+
+/// Any process that may wait for others.
+fn dependent(rng: &mut Rng, group: &str, name: String) -> Process {
+    let conditions = conditions::invent(rng, group, &name);
+    Process { conditions, ..process(rng, group, name) }
 }
 
 fn group(rng: &mut Rng, name: &str) -> Group {
@@ -128,7 +152,7 @@ fn group(rng: &mut Rng, name: &str) -> Group {
         1 => vec![name.to_string()],
         more => (0..more).map(|n| format!("{name}-{n}")).collect(),
     };
-    let processes = names.into_iter().map(|process_name| Arc::new(process(rng, name, process_name))).collect();
+    let processes = names.into_iter().map(|process_name| Arc::new(dependent(rng, name, process_name))).collect();
     Group { name: name.to_string(), priority: rng.pick(&[-1, 1, 999]), kind: GroupKind::Program, processes }
 }
 
@@ -165,7 +189,7 @@ fn member_changed(rng: &mut Rng, old: &Group) -> Group {
     }
     let which = rng.below(group.processes.len());
     let name = group.processes[which].name.clone();
-    group.processes[which] = Arc::new(process(rng, &old.name, name));
+    group.processes[which] = Arc::new(dependent(rng, &old.name, name));
     group
 }
 

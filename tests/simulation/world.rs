@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use visor::config::{Group, Signal};
-use visor::program::{Input as Happened, Now};
+use visor::program::{Input as Happened, Now, State};
 use visor::supervisor::{Action, Ask, Input, JobId, Phase, ProcessId, Supervisor};
 
 use crate::checks::{Broken, Watch};
@@ -31,6 +31,8 @@ pub struct World {
     pub(crate) file: Vec<Group>,
     reads: Vec<JobId>,
     pub(crate) next_client: u64,
+    /// Whether anybody asks for other numbers of processes in this life.
+    pub(crate) scales: bool,
     turns: u64,
     trace: bool,
 }
@@ -52,6 +54,7 @@ impl World {
             file,
             reads: Vec::new(),
             next_client: 0,
+            scales: seed.is_multiple_of(2),
             turns: 0,
             trace,
         }
@@ -74,7 +77,11 @@ impl World {
             self.turn()?;
         }
         if self.sup.phase() == Phase::Running && self.rng.chance(70) {
-            self.come_to_rest()?;
+            self.come_to_rest(false)?;
+            if self.sup.phase() == Phase::Running {
+                self.ask_as(Ask::Start { names: vec!["all".to_string()], wait: true })?;
+                self.come_to_rest(true)?;
+            }
         }
         if self.sup.phase() == Phase::Running {
             self.go_down()?;
@@ -106,6 +113,8 @@ impl World {
             _ => true,
         };
         self.watch.removing = matches!(input, Input::Ask(_, Ask::Remove(_)));
+        // What it takes away stays configured.
+        self.watch.scaled |= matches!(input, Input::Ask(_, Ask::Scale { .. }));
         let mut out = Vec::new();
         self.sup.handle(input, self.now(), &mut out);
         if self.trace {
@@ -139,6 +148,7 @@ impl World {
         self.wall = if self.rng.chance(1) { Duration::from_secs(5) } else { self.wall + passed };
         self.kernel.run_until(&mut self.rng, self.mono);
         self.read_words()?;
+        self.hear_checks()?;
         self.reap()?;
         if self.rng.chance(50) {
             self.answer_read()?;
@@ -167,6 +177,28 @@ impl World {
             } else if self.kernel.procs.get(&word.pid).is_some_and(|proc| proc.serial == word.serial) {
                 self.tell_word(word)?;
             }
+        }
+        Ok(())
+    }
+
+    /// What checks come to, of those that have any.
+    fn hear_checks(&mut self) -> Broken {
+        let ids: Vec<ProcessId> = self.sup.entries().map(|(id, _)| id).collect();
+        for id in ids {
+            let Some(entry) = self.sup.entry(id) else { continue };
+            let Some(checks) = entry.config.checks.as_deref() else { continue };
+            let starts = matches!(entry.life.state, State::Launching { .. } | State::Starting { .. });
+            let runs = matches!(entry.life.state, State::Running { .. });
+            let happened = if starts && checks.ready.is_some() && self.rng.chance(30) {
+                let fails = !self.kernel.calm && self.rng.chance(25);
+                self.watch.expected_ready = Some(id).filter(|_| !fails);
+                if fails { Happened::NotReady("nothing came".to_string()) } else { Happened::Ready }
+            } else if runs && checks.health.is_some() && !self.kernel.calm && self.rng.chance(10) {
+                if self.rng.chance(40) { Happened::Unhealthy("no answer".to_string()) } else { Happened::Healthy }
+            } else {
+                continue;
+            };
+            self.feed(Input::Process(id, happened))?;
         }
         Ok(())
     }
@@ -249,7 +281,7 @@ impl World {
                     let failures = self.kernel.look_up(&mut self.rng, ids);
                     self.feed(Input::LookedUp(job, failures))?;
                 }
-                Action::ReadConfig(job) => self.reads.push(job),
+                Action::ReadConfig(job) | Action::ReadScaled { job, .. } => self.reads.push(job),
                 Action::Hook(..)
                 | Action::EndHook(..)
                 | Action::Log(..)
@@ -297,14 +329,18 @@ impl World {
     }
 
     /// Nobody disturbs any more and new children behave.
-    fn come_to_rest(&mut self) -> Broken {
+    fn come_to_rest(&mut self, started: bool) -> Broken {
         self.kernel.calm = true;
         let patience = self.mono + REST;
         loop {
             self.turn()?;
             self.carry_out_all()?;
             let unread = !self.kernel.words.is_empty() || !self.kernel.zombies().is_empty() || !self.queue.is_empty();
-            let busy = !self.watch.open.is_empty() || !self.reads.is_empty() || unread;
+            let unready = self
+                .sup
+                .entries()
+                .any(|(_, entry)| entry.config.waits_for_ready() && matches!(entry.life.state, State::Starting { .. }));
+            let busy = !self.watch.open.is_empty() || !self.reads.is_empty() || unread || unready;
             if self.kernel.next().is_none() && self.sup.next_deadline().is_none() && !busy {
                 break;
             }
@@ -312,7 +348,7 @@ impl World {
                 break;
             }
         }
-        self.watch.at_rest(&self.sup)
+        self.watch.at_rest(&self.sup, started)
     }
 
     /// Whoever comes after the end is answered too, and nothing happens.

@@ -72,6 +72,10 @@ async fn carry_out(server: &Server, request: Request, out: &mut Out) -> Result<L
         Request::Settings(_) => {
             Ok(Line::Error(Code::Failed, "a supervisord does not say where its options stand".to_owned()))
         }
+        Request::Preview(_) => Ok(Line::Error(Code::Failed, "a supervisord does not say what would change".to_owned())),
+        Request::Scale { .. } => {
+            Ok(Line::Error(Code::Failed, "a supervisord has as many processes as its file says".to_owned()))
+        }
         Request::Metrics => Ok(Line::Error(Code::Failed, "a supervisord counts nothing".to_owned())),
         Request::End(ending) => {
             let text =
