@@ -37,6 +37,7 @@ fn tuned(old: &Process, new: &Process) -> Process {
         stopasgroup: new.stopasgroup,
         killasgroup: new.killasgroup,
         policy: new.policy,
+        schedule: new.schedule.clone(),
         conditions: new.conditions.clone(),
         checks: tuned_checks(old, new).clone(),
         hooks: new.hooks.clone(),

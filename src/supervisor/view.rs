@@ -126,6 +126,11 @@ impl Supervisor {
             let comma = if description.is_empty() { "" } else { ", " };
             description.push_str(&format!("{comma}{text}"));
         }
+        if let Some(next) = self.next_run(id, now) {
+            let comma = if description.is_empty() { "" } else { ", " };
+            description.push_str(&format!("{comma}next {}", around.stamp(next)));
+            line = line.number("next", next.as_secs());
+        }
         line.key("description", description).end();
     }
 
@@ -175,6 +180,10 @@ impl Supervisor {
             text.push_str(&format!(
                 "; as a listener it is {state}, {waiting} events wait for its pool, {lost} were lost"
             ));
+        }
+        if let (Some(next), Some(schedule)) = (self.next_run(id, now), &entry.config.schedule) {
+            let wait = program::uptime(next.saturating_sub(now.wall));
+            text.push_str(&format!("; by its schedule `{}` it is due in {wait}", schedule.text));
         }
         let state = entry.life.state.name().word();
         data(&[("name", &entry.display_name()), ("state", state), ("text", &text)])

@@ -8,6 +8,9 @@
 // The C types have other widths elsewhere, so a conversion that does nothing here does something there.
 #![allow(clippy::unnecessary_cast, clippy::useless_conversion)]
 
+// Ring at a moment of the wall clock.
+#[cfg_attr(not(target_os = "linux"), path = "alarm_elsewhere.rs")]
+pub mod alarm;
 // Become another program, or start one with a socket between us.
 pub mod another;
 // The small rituals around a raw call: errno, retry, C strings.

@@ -10,7 +10,7 @@ use visor::program::{Name, State};
 use visor::protocol::{Code, Line, display_name};
 use visor::supervisor::{Action, Ask, ClientId, Phase, ProcessId, Supervisor, Target};
 
-use crate::conditions;
+use crate::conditions::{self, Graph};
 use crate::kernel::Kernel;
 
 /// What broke, in words.
@@ -141,7 +141,6 @@ impl Watch {
                 Action::Added(id) => self.added(sup, *id)?,
                 Action::Removed(id) => self.removed(sup, kernel, *id)?,
                 Action::Tuned(id, before) => self.tuned(sup, *id, before)?,
-                Action::Event(Event::ProcessState { process, group, from, to, tries, .. }) => {
                 Action::Event(Event::ProcessState { process, group, from, to, tries, expected, .. }) => {
                     let id = self.find(group, process)?;
                     self.known.get_mut(&id).into_iter().for_each(|known| known.expected = *expected);
@@ -307,9 +306,10 @@ impl Watch {
         if !self.going_down || to != Name::Stopping || self.stop_due.contains(&id) {
             return Ok(());
         }
-        let wave = |id: ProcessId| conditions::wave(&self.known, sup, id);
+        let graph = Graph::of(&self.known, sup);
+        let own = graph.wave(sup, id);
         for (other, known) in &self.known {
-            let due_before = wave(*other) > wave(id) || conditions::depends(&self.known, sup, *other, id);
+            let due_before = graph.wave(sup, *other) > own || graph.below(*other).contains(&id);
             hold!(!due_before || known.state.is_down(), "{id:?} is stopped while {other:?} is {}", known.state);
         }
         Ok(())

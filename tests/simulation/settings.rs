@@ -132,6 +132,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         sources: None,
         tty: None,
         policy,
+        schedule: None,
         listen: Vec::new(),
         operate: Vec::new(),
         limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },
