@@ -298,7 +298,10 @@ fn process(out: &mut Lines, process: &Process) {
         out.put(key, quoted(&value));
     }
     for (key, value) in process.checks.iter().flat_map(|checks| checks.lines()) {
-        out.put(&key, quoted(&value));
+        match key.as_str() {
+            "ready" | "health" => out.put(&key, quoted(&value)),
+            _ => out.put(&key, value),
+        }
     }
     if let Some(conditions) = &process.conditions {
         dump_conditions(out, conditions);

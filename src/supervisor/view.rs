@@ -212,8 +212,10 @@ impl Supervisor {
             let down = entry.life.wanted == Wanted::Down;
             if entry.life.is_missing(&entry.config) || (named && down) {
                 missing = missing.saturating_add(1);
-                let state = entry.life.state.name().word();
-                lines.push(data(&[("name", &entry.display_name()), ("state", state)]));
+                let name = entry.display_name();
+                let mut pairs = vec![("name", name.as_str()), ("state", entry.life.state.name().word())];
+                pairs.extend(health_word(entry).filter(|word| *word == "unhealthy").map(|word| ("health", word)));
+                lines.push(data(&pairs));
             }
         };
         if names.is_empty() {
