@@ -124,6 +124,14 @@ fn is_allowed_waiting(from: Name, to: Name) -> bool {
     matches!((from, to), (Name::Starting, Name::Stopped | Name::Fatal))
 }
 
+/// What is waited for, but for runs that are due again and again.
+pub fn waits(sup: &Supervisor) -> Option<Duration> {
+    if sup.entries().any(|(_, entry)| entry.config.schedule.is_some()) {
+        return sup.entries().filter_map(|(_, entry)| entry.life.state.deadline(&entry.config)).min();
+    }
+    sup.next_deadline()
+}
+
 impl Watch {
     /// A child was forked.
     pub fn forked(&mut self, id: ProcessId, now: Duration) {
@@ -141,7 +149,6 @@ impl Watch {
                 Action::Added(id) => self.added(sup, *id)?,
                 Action::Removed(id) => self.removed(sup, kernel, *id)?,
                 Action::Tuned(id, before) => self.tuned(sup, *id, before)?,
-                Action::Event(Event::ProcessState { process, group, from, to, tries, .. }) => {
                 Action::Event(Event::ProcessState { process, group, from, to, tries, expected, .. }) => {
                     let id = self.find(group, process)?;
                     self.known.get_mut(&id).into_iter().for_each(|known| known.expected = *expected);
@@ -432,7 +439,7 @@ impl Watch {
         let at_work = self.known.values().any(|known| known.config.policy.oneshot && known.state == Name::Running);
         let one_waits = self.known.keys().any(|id| conditions::waits(sup, *id));
         hold!(at_work || one_waits || self.open.is_empty(), "never answered: {:?}", self.open);
-        hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
+        hold!(waits(sup).is_none(), "it waits for {:?} though all is at rest", waits(sup));
         for (id, known) in &self.known {
             let rests = known.state == Name::Running || known.state.is_down() || conditions::waits(sup, *id);
             hold!(rests, "{id:?} rests in {}", known.state);
