@@ -2,6 +2,7 @@
 //!
 //! Does not own: how a change is applied (`supervisor::reload`, `daemon::retune`).
 
+use super::check::{Checks, Probe};
 use super::diff::needs_new_processes;
 use super::dump;
 use super::limits::{Limits, ResourceLimit};
@@ -38,6 +39,7 @@ fn tuned(old: &Process, new: &Process) -> Process {
         policy: new.policy,
         schedule: new.schedule.clone(),
         conditions: new.conditions.clone(),
+        checks: tuned_checks(old, new).clone(),
         hooks: new.hooks.clone(),
         operate: new.operate.clone(),
         stdout: tuned_channel(&old.stdout, &new.stdout),
@@ -45,6 +47,16 @@ fn tuned(old: &Process, new: &Process) -> Process {
         limits: tuned_limits(&old.limits, &new.limits),
         ..old.clone()
     }
+}
+
+/// A child keeps what it was given to speak by, and has been found ready.
+fn tuned_checks<'a>(old: &'a Process, new: &'a Process) -> &'a Option<Box<Checks>> {
+    let given = |process: &Process| {
+        let checks = process.checks.as_deref();
+        let watchdog = checks.and_then(|checks| checks.health.clone()).filter(|check| check.probe == Probe::Notify);
+        (checks.and_then(|checks| checks.ready.clone()), watchdog)
+    };
+    if given(old) == given(new) { &new.checks } else { &old.checks }
 }
 
 fn tuned_channel(old: &Channel, new: &Channel) -> Channel {

@@ -18,6 +18,9 @@ impl Daemon {
         let (process, pid) = (Arc::clone(&entry.config), entry.life.state.pid());
         let name = display_name(&entry.group, &process.name);
         self.outputs.retune(id, &process);
+        if process.checks != before.checks {
+            self.retune_checks(id, &process);
+        }
         let Some(pid) = pid.filter(|_| process.limits != before.limits) else { return };
         let mut warnings = self.trees.retune(id, &name, &process.limits);
         // What stays the same it may have changed for itself.

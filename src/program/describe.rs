@@ -145,7 +145,10 @@ impl Life {
     pub fn is_missing(&self, policy: &Process) -> bool {
         match (self.wanted, self.state.name()) {
             (Wanted::Down, _) => false,
-            (Wanted::Up, Name::Running) => matches!(self.health, Some(Health::Unhealthy(_))),
+            (Wanted::Up, Name::Running) => {
+                let checked = policy.checks.as_ref().is_some_and(|checks| checks.health.is_some());
+                checked && matches!(self.health, Some(Health::Unhealthy(_)))
+            }
             (Wanted::Up, Name::Exited) => !self.exit.is_some_and(|exit| exit.is_expected(&policy.exitcodes)),
             (
                 Wanted::Up,

@@ -302,6 +302,28 @@ fn watchdog_that_is_fed_lives_and_that_starves_is_started_anew() {
 }
 
 #[test]
+fn health_is_changed_added_and_taken_away_under_a_running_program() {
+    let conf = |health: &str| format!("[program:x]\n{STAYS}{health}");
+    let daemon = Daemon::with(&conf(""));
+    daemon.wait_for_state("x", "RUNNING");
+    let pid = daemon.pid_of("x");
+    let update = |health: &str| {
+        daemon.rewrite_conf(&conf(health));
+        daemon.request_ok("update");
+    };
+    assert_eq!(status(&daemon, "health"), "");
+    update("health=file:$DIR/gone\nhealth_interval=1h\nhealth_retries=0\non_unhealthy=ignore\n");
+    daemon.wait_for_log("unhealthy: x (file:");
+    update("health=file:$DIR\nhealth_interval=1h\non_unhealthy=ignore\n");
+    daemon.wait_for_log(" healthy: x");
+    update("health=file:$DIR/gone\nhealth_interval=20ms\non_unhealthy=ignore\n");
+    daemon.process().wait_for_log_count("unhealthy: x (file:", 2);
+    update("");
+    daemon.request_ok("ready x");
+    assert_eq!((status(&daemon, "health"), daemon.pid_of("x")), (String::new(), pid));
+}
+
+#[test]
 fn stop_and_end_while_getting_ready_end_the_check() {
     let daemon = Daemon::with(&format!(
         "[program:x]\n{STAYS}ready=exec:sh -c 'echo $$ > $DIR/looks; exec sleep 1000'\nready_timeout=1h\n\

@@ -10,7 +10,7 @@ use visor::program::{Name, State};
 use visor::protocol::{Code, Line, display_name};
 use visor::supervisor::{Action, Ask, ClientId, Phase, ProcessId, Supervisor, Target};
 
-use crate::conditions;
+use crate::conditions::{self, Graph};
 use crate::kernel::Kernel;
 
 /// What broke, in words.
@@ -314,9 +314,10 @@ impl Watch {
         if !self.going_down || to != Name::Stopping || self.stop_due.contains(&id) {
             return Ok(());
         }
-        let wave = |id: ProcessId| conditions::wave(&self.known, sup, id);
+        let graph = Graph::of(&self.known, sup);
+        let own = graph.wave(sup, id);
         for (other, known) in &self.known {
-            let due_before = wave(*other) > wave(id) || conditions::depends(&self.known, sup, *other, id);
+            let due_before = graph.wave(sup, *other) > own || graph.below(*other).contains(&id);
             hold!(!due_before || known.state.is_down(), "{id:?} is stopped while {other:?} is {}", known.state);
         }
         Ok(())
