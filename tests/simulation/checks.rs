@@ -135,6 +135,14 @@ fn is_allowed_waiting(from: Name, to: Name) -> bool {
     matches!((from, to), (Name::Starting, Name::Stopped | Name::Fatal))
 }
 
+/// What is waited for, but for runs that are due again and again.
+pub fn waits(sup: &Supervisor) -> Option<Duration> {
+    if sup.entries().any(|(_, entry)| entry.config.schedule.is_some()) {
+        return sup.entries().filter_map(|(_, entry)| entry.life.state.deadline(&entry.config)).min();
+    }
+    sup.next_deadline()
+}
+
 impl Watch {
     /// A child was forked.
     pub fn forked(&mut self, id: ProcessId, now: Duration) {
@@ -504,6 +512,7 @@ impl Watch {
         hold!(at_work || one_waits || self.open.is_empty(), "never answered: {:?}", self.open);
         hold!(self.hooks.is_empty(), "at rest {:?} run", self.hooks);
         hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
+        hold!(waits(sup).is_none(), "it waits for {:?} though all is at rest", waits(sup));
         for (id, known) in &self.known {
             let rests = known.state == Name::Running || known.state.is_down() || conditions::waits(sup, *id);
             hold!(rests, "{id:?} rests in {}", known.state);

@@ -10,6 +10,7 @@ use visor::supervisor::{Action, Ask, Input, JobId, Phase, ProcessId, Supervisor}
 
 use crate::checks::{Broken, Watch};
 use crate::hooks::Hooks;
+use crate::checks::{self, Broken, Watch};
 use crate::kernel::Kernel;
 use crate::rng::Rng;
 use crate::settings;
@@ -141,6 +142,9 @@ impl World {
             self.carry_out_all()?;
         }
         let next = [self.kernel.next(), self.hooks.next(), self.sup.next_deadline()].into_iter().flatten().min();
+        // When the wall clock gets there, if nobody sets it.
+        let rings = self.sup.next_wall_deadline().map(|at| self.mono + at.saturating_sub(self.wall));
+        let next = [self.kernel.next(), self.sup.next_deadline(), rings].into_iter().flatten().min();
         let to = match (next, self.rng.below(10)) {
             (Some(next), 0..=6) => next,
             (Some(next), 7) => next + self.rng.millis(0, 1500),
@@ -148,7 +152,13 @@ impl World {
         };
         let passed = to.saturating_sub(self.mono);
         self.mono += passed;
-        self.wall = if self.rng.chance(1) { Duration::from_secs(5) } else { self.wall + passed };
+        let set = match self.rng.below(200) {
+            0..=1 => Some(Duration::from_secs(5)),
+            2 => Some(self.wall + self.rng.millis(0, 400_000_000)),
+            3 => Some(self.wall.saturating_sub(self.rng.millis(0, 20_000_000))),
+            _ => None,
+        };
+        self.wall = set.unwrap_or(self.wall + passed);
         self.kernel.run_until(&mut self.rng, self.mono);
         self.read_words()?;
         self.hear_checks()?;
@@ -157,7 +167,20 @@ impl World {
         if self.rng.chance(50) {
             self.answer_read()?;
         }
+        self.hear_wall_clock(set.is_some())?;
         self.meet_deadlines()
+    }
+
+    /// The clock got to where it was awaited, or was set.
+    fn hear_wall_clock(&mut self, was_set: bool) -> Broken {
+        if self.sup.next_wall_deadline().is_none_or(|at| at > self.wall && !was_set) {
+            return Ok(());
+        }
+        self.feed(Input::ClockLookedAt)?;
+        match self.sup.next_wall_deadline() {
+            Some(at) if at <= self.wall => Err("a run in the past is left after its turn".to_string()),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn meet_deadlines(&mut self) -> Broken {
@@ -346,6 +369,7 @@ impl World {
                 .any(|(_, entry)| entry.config.waits_for_ready() && matches!(entry.life.state, State::Starting { .. }));
             let busy = !self.watch.open.is_empty() || !self.reads.is_empty() || unread || unready;
             if self.kernel.next().is_none() && self.hooks.next().is_none() && self.sup.next_deadline().is_none() && !busy {
+            if self.kernel.next().is_none() && checks::waits(&self.sup).is_none() && !busy {
                 break;
             }
             if self.mono > patience {
