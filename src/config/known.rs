@@ -6,6 +6,7 @@ use super::server::{INET, RPC, UNIX};
 use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
 use super::{check, limits, logline, schedule};
+use super::{check, hooks, limits, logline};
 
 use crate::order;
 
@@ -132,6 +133,7 @@ const PROGRAM: [&str; 54] = [
 ];
 /// What every kind of program may have.
 const OF_PROGRAMS: [&[&str]; 5] = [&PROGRAM, &limits::KEYS, &logline::KEYS, &check::KEYS, &schedule::KEYS];
+const OF_PROGRAMS: [&[&str]; 5] = [&PROGRAM, &hooks::KEYS, &limits::KEYS, &logline::KEYS, &check::KEYS];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;
 /// Longer names are not compared.
