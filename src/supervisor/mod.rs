@@ -337,8 +337,8 @@ impl Supervisor {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         let process = self.deadlines.first().map(|(at, _)| *at);
-        [process, self.remind_at, self.listeners.deadline(), self.schedules.deadline()].into_iter().flatten().min()
-        [process, self.remind_at, self.listeners.deadline(), self.hooks_deadline()].into_iter().flatten().min()
+        let others = [self.remind_at, self.listeners.deadline(), self.schedules.deadline(), self.hooks_deadline()];
+        others.into_iter().chain([process]).flatten().min()
     }
 
     /// Where visor is in its life.

@@ -191,6 +191,7 @@ impl Supervisor {
         if let (Some(next), Some(schedule)) = (self.next_run(id, now), &entry.config.schedule) {
             let wait = program::uptime(next.saturating_sub(now.wall));
             text.push_str(&format!("; by its schedule `{}` it is due in {wait}", schedule.text));
+        }
         if let Some(words) = self.hooks.words(id, now) {
             text.push_str(&format!("; {words}"));
         }

@@ -381,8 +381,6 @@ impl Watch {
         let own = graph.wave(sup, id);
         for (other, known) in &self.known {
             let due_before = graph.wave(sup, *other) > own || graph.below(*other).contains(&id);
-            hold!(!due_before || known.state.is_down(), "{id:?} is stopped while {other:?} is {}", known.state);
-            let due_before = wave(*other) > wave(id) || conditions::depends(&self.known, sup, *other, id);
             let rests = known.state.is_down() && !self.is_hooked(*other);
             hold!(!due_before || rests, "{id:?} is stopped while {other:?} is {}", known.state);
         }
@@ -407,7 +405,8 @@ impl Watch {
         hold!(!self.is_hooked(id), "{id:?} is spawned while {:?} run", self.hooks);
         let cleaned = self.rehooked.contains(&id) || !self.uncleaned.contains(&id);
         hold!(cleaned, "{id:?} is spawned and its post_stop did not run");
-        let prepares = !self.rehooked.contains(&id) && known.config.hooks.as_ref().is_some_and(|hooks| hooks.pre_start.is_some());
+        let prepares =
+            !self.rehooked.contains(&id) && known.config.hooks.as_ref().is_some_and(|hooks| hooks.pre_start.is_some());
         hold!(!prepares || self.prepared.contains(&id), "{id:?} is spawned without its pre_start");
         let key = (known.group.clone(), known.config.name.clone());
         let live = kernel.procs.values().find(|proc| proc.leader && proc.family == Some(id));

@@ -8,9 +8,8 @@ use visor::config::{Group, Signal};
 use visor::program::{Input as Happened, Now, State};
 use visor::supervisor::{Action, Ask, Input, JobId, Phase, ProcessId, Supervisor};
 
-use crate::checks::{Broken, Watch};
-use crate::hooks::Hooks;
 use crate::checks::{self, Broken, Watch};
+use crate::hooks::Hooks;
 use crate::kernel::Kernel;
 use crate::rng::Rng;
 use crate::settings;
@@ -141,10 +140,10 @@ impl World {
         } else {
             self.carry_out_all()?;
         }
-        let next = [self.kernel.next(), self.hooks.next(), self.sup.next_deadline()].into_iter().flatten().min();
         // When the wall clock gets there, if nobody sets it.
         let rings = self.sup.next_wall_deadline().map(|at| self.mono + at.saturating_sub(self.wall));
-        let next = [self.kernel.next(), self.sup.next_deadline(), rings].into_iter().flatten().min();
+        let deadlines = [self.kernel.next(), self.hooks.next(), self.sup.next_deadline(), rings];
+        let next = deadlines.into_iter().flatten().min();
         let to = match (next, self.rng.below(10)) {
             (Some(next), 0..=6) => next,
             (Some(next), 7) => next + self.rng.millis(0, 1500),
@@ -368,8 +367,8 @@ impl World {
                 .entries()
                 .any(|(_, entry)| entry.config.waits_for_ready() && matches!(entry.life.state, State::Starting { .. }));
             let busy = !self.watch.open.is_empty() || !self.reads.is_empty() || unread || unready;
-            if self.kernel.next().is_none() && self.hooks.next().is_none() && self.sup.next_deadline().is_none() && !busy {
-            if self.kernel.next().is_none() && checks::waits(&self.sup).is_none() && !busy {
+            let none_due = self.kernel.next().is_none() && self.hooks.next().is_none();
+            if none_due && checks::waits(&self.sup).is_none() && !busy {
                 break;
             }
             if self.mono > patience {
