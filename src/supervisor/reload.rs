@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::jobs::{JobId, Stage, StopStage, data};
 use super::scale::Scale;
 use super::table::{ProcessId, Replaced};
-use super::{Action, ClientId, Supervisor};
-use crate::config::{self, Config, Diff, Group, LogLevel, Process};
+use super::{Action, ClientId, Entry, Supervisor};
+use crate::config::{self, Config, Diff, Group, GroupChange, LogLevel, Process};
 use crate::event::Event;
 use crate::order;
 use crate::program::{Now, Wanted};
@@ -152,7 +152,7 @@ impl Supervisor {
                 .members(&change.name)
                 .iter()
                 .copied()
-                .filter(|id| self.table.entry(*id).is_some_and(|entry| !change.keeps(&entry.config.name)))
+                .filter(|id| self.table.entry(*id).is_some_and(|entry| !goes_on(change, entry)))
         });
         removed.chain(changed).collect()
     }
@@ -206,7 +206,10 @@ impl Supervisor {
             if tells_groups && swap.stopped.contains(&group.name) {
                 self.tell_group(id, &group.name, "stopped", out);
             }
-            let Replaced { forgotten, added, tuned } = self.table.replace_group(group, &|name| change.keeps(name));
+            let entries = self.table.members(&group.name).iter().filter_map(|id| self.table.entry(*id));
+            let kept: Vec<String> =
+                entries.filter(|entry| goes_on(change, entry)).map(|entry| entry.config.name.clone()).collect();
+            let Replaced { forgotten, added, tuned } = self.table.replace_group(group, &kept);
             self.replace_listeners(group, change.settings, &forgotten, &added);
             forgotten.iter().for_each(|id| self.forget(*id));
             out.extend(forgotten.into_iter().map(Action::Removed));
@@ -345,4 +348,11 @@ impl Supervisor {
             None => out.push(Action::Log(LogLevel::Info, format!("{group}: {result} process group"))),
         }
     }
+}
+
+/// Whether a process lives on: nothing of it changes, or it runs and that can be applied to it. One that is down begins anew, so that it
+/// starts when its new settings say so.
+fn goes_on(change: &GroupChange, entry: &Entry) -> bool {
+    let named = |names: &[String]| names.contains(&entry.config.name);
+    named(&change.unchanged) || (named(&change.live) && !entry.life.state.name().is_down())
 }

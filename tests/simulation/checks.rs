@@ -299,6 +299,7 @@ impl Watch {
         hold!(known.config == *before && entry.config != *before, "{id:?} was tuned to what it was");
         let same = before.command == entry.config.command && before.limits == entry.config.limits;
         hold!(same, "{id:?} was tuned and needs a new process");
+        hold!(!known.state.is_down(), "{id:?} was tuned while {}", known.state);
         known.config = Arc::clone(&entry.config);
         known.tuned = true;
         self.rehooked.insert(id);
