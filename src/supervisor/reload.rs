@@ -16,6 +16,7 @@ use crate::order;
 use crate::program::{Now, Wanted};
 use crate::protocol::Code;
 use crate::sorted::Set;
+use crate::wildcard;
 
 /// Why the configuration is read.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,7 +112,7 @@ impl Supervisor {
 
     fn tell_unknown_groups(&mut self, id: JobId, groups: &[String], config: &Config, out: &mut Vec<Action>) {
         for group in groups {
-            let known = self.table.group(group).is_some() || config.groups.iter().any(|g| g.name == *group);
+            let known = self.table.active().chain(&config.groups).any(|known| wildcard::fits(group, &known.name));
             if !known {
                 self.tell_item(id, "group", group.clone(), Code::BadName, "no such group", out);
             }
@@ -134,7 +135,7 @@ impl Supervisor {
 
     /// How the active groups differ from the configured ones; only these groups, or all when none is named.
     fn plan(&self, configured: &[Group], only: &[String]) -> Diff {
-        let chosen = |group: &&Group| only.is_empty() || only.contains(&group.name);
+        let chosen = |group: &&Group| only.is_empty() || only.iter().any(|name| wildcard::fits(name, &group.name));
         let active: Vec<&Group> = self.table.active().filter(chosen).collect();
         let configured: Vec<&Group> = configured.iter().filter(chosen).collect();
         config::diff(&active, &configured)
@@ -295,7 +296,8 @@ impl Supervisor {
 
     pub(super) fn ask_add(&mut self, client: ClientId, groups: &[String], now: Now, out: &mut Vec<Action>) {
         let id = self.add_job(Some(client), VecDeque::new());
-        for name in groups {
+        let new = self.configured.groups.iter().filter(|group| self.table.group(&group.name).is_none());
+        for name in &spelled_out(groups, new) {
             let group = self.configured_group(name);
             match group {
                 None => self.tell_item(id, "group", name.clone(), Code::BadName, "no such process/group", out),
@@ -328,6 +330,12 @@ impl Supervisor {
         let id = self.add_job(Some(client), VecDeque::new());
         for name in groups {
             let up = self.table.members(name).iter().any(|process| !self.rests(*process));
+        for name in &spelled_out(groups, self.table.active()) {
+            let up = self
+                .table
+                .members(name)
+                .iter()
+                .any(|process| self.table.entry(*process).is_some_and(|entry| !entry.life.state.name().is_down()));
             if self.table.group(name).is_none() {
                 self.tell_item(id, "group", name.clone(), Code::BadName, "no such process/group", out);
             } else if up {
@@ -355,4 +363,17 @@ impl Supervisor {
 fn goes_on(change: &GroupChange, entry: &Entry) -> bool {
     let named = |names: &[String]| names.contains(&entry.config.name);
     named(&change.unchanged) || (named(&change.live) && !entry.life.state.name().is_down())
+/// Names of groups, with a pattern replaced by those it means; it stays where it means none.
+fn spelled_out<'a>(names: &[String], known: impl Iterator<Item = &'a Group>) -> Vec<String> {
+    let known: Vec<&String> = known.map(|group| &group.name).collect();
+    let mut all = Vec::new();
+    for name in names {
+        let before = all.len();
+        let is_meant = |known: &&&String| wildcard::is_pattern(name) && wildcard::fits(name, known);
+        all.extend(known.iter().filter(is_meant).map(|known| (*known).clone()));
+        if all.len() == before {
+            all.push(name.clone());
+        }
+    }
+    all
 }
