@@ -110,7 +110,8 @@ fn is_allowed(from: Name, to: Name) -> bool {
     matches!(
         (from, to),
         (Stopped | Exited | Fatal | Backoff, Starting)
-            | (Starting, Backoff | Running | Stopping)
+            // One that is not ready in time is being ended while it is still shown as starting, and may not be signalled.
+            | (Starting, Backoff | Running | Stopping | Unknown)
             | (Backoff, Fatal | Stopped)
             | (Exited, Backoff)
             | (Running, Stopping | Exited)
@@ -122,14 +123,6 @@ fn is_allowed(from: Name, to: Name) -> bool {
 /// What besides happens to those that wait for others: they are stopped, or their wait is in vain.
 fn is_allowed_waiting(from: Name, to: Name) -> bool {
     matches!((from, to), (Name::Starting, Name::Stopped | Name::Fatal))
-}
-
-/// What is waited for, but for runs that are due again and again.
-pub fn waits(sup: &Supervisor) -> Option<Duration> {
-    if sup.entries().any(|(_, entry)| entry.config.schedule.is_some()) {
-        return sup.entries().filter_map(|(_, entry)| entry.life.state.deadline(&entry.config)).min();
-    }
-    sup.next_deadline()
 }
 
 impl Watch {
@@ -240,6 +233,8 @@ impl Watch {
         hold!(same, "{id:?} was tuned and needs a new process");
         known.config = Arc::clone(&entry.config);
         known.tuned = true;
+        // What an exit code means may be another thing now.
+        known.expected = entry.life.exit.is_some_and(|exit| exit.is_expected(&entry.config.exitcodes));
         Ok(())
     }
 
@@ -440,7 +435,7 @@ impl Watch {
         let at_work = self.known.values().any(|known| known.config.policy.oneshot && known.state == Name::Running);
         let one_waits = self.known.keys().any(|id| conditions::waits(sup, *id));
         hold!(at_work || one_waits || self.open.is_empty(), "never answered: {:?}", self.open);
-        hold!(waits(sup).is_none(), "it waits for {:?} though all is at rest", waits(sup));
+        hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
         for (id, known) in &self.known {
             let rests = known.state == Name::Running || known.state.is_down() || conditions::waits(sup, *id);
             hold!(rests, "{id:?} rests in {}", known.state);

@@ -8,7 +8,7 @@ use visor::config::{Group, Signal};
 use visor::program::{Input as Happened, Now, State};
 use visor::supervisor::{Action, Ask, Input, JobId, Phase, ProcessId, Supervisor};
 
-use crate::checks::{self, Broken, Watch};
+use crate::checks::{Broken, Watch};
 use crate::kernel::Kernel;
 use crate::rng::Rng;
 use crate::settings;
@@ -353,7 +353,9 @@ impl World {
     fn come_to_rest(&mut self, started: bool) -> Broken {
         self.kernel.calm = true;
         let patience = self.mono + REST;
+        self.file = settings::without_schedules(&self.file);
         loop {
+            self.end_schedules()?;
             self.turn()?;
             self.carry_out_all()?;
             let unread = !self.kernel.words.is_empty() || !self.kernel.zombies().is_empty() || !self.queue.is_empty();
@@ -362,7 +364,7 @@ impl World {
                 .entries()
                 .any(|(_, entry)| entry.config.waits_for_ready() && matches!(entry.life.state, State::Starting { .. }));
             let busy = !self.watch.open.is_empty() || !self.reads.is_empty() || unread || unready;
-            if self.kernel.next().is_none() && checks::waits(&self.sup).is_none() && !busy {
+            if self.kernel.next().is_none() && self.sup.next_deadline().is_none() && !busy {
                 break;
             }
             if self.mono > patience {
@@ -370,6 +372,20 @@ impl World {
             }
         }
         self.watch.at_rest(&self.sup, started)
+    }
+
+    /// Runs that are due again and again end with their schedules, whoever runs goes on.
+    fn end_schedules(&mut self) -> Broken {
+        let any = self.sup.entries().any(|(_, entry)| entry.config.schedule.is_some());
+        if !any {
+            return Ok(());
+        }
+        self.feed(Input::ReloadSignal)?;
+        self.carry_out_all()?;
+        while !self.reads.is_empty() {
+            self.answer_read()?;
+        }
+        Ok(())
     }
 
     /// Whoever comes after the end is answered too, and nothing happens.

@@ -4,6 +4,6 @@
 
 mod life;
 mod servers;
-mod whole;
 #[path = "../support/mod.rs"]
 mod support;
+mod whole;
