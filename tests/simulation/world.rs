@@ -10,6 +10,7 @@ use visor::supervisor::{Action, Ask, Input, JobId, Phase, ProcessId, Supervisor}
 
 use crate::checks::{self, Broken, Watch};
 use crate::hooks::Hooks;
+use crate::checks::{Broken, Watch};
 use crate::kernel::Kernel;
 use crate::rng::Rng;
 use crate::settings;
@@ -358,7 +359,9 @@ impl World {
     fn come_to_rest(&mut self, started: bool) -> Broken {
         self.kernel.calm = true;
         let patience = self.mono + REST;
+        self.file = settings::without_schedules(&self.file);
         loop {
+            self.end_schedules()?;
             self.turn()?;
             self.carry_out_all()?;
             let unread = !self.kernel.words.is_empty() || !self.kernel.zombies().is_empty() || !self.queue.is_empty();
@@ -369,6 +372,7 @@ impl World {
             let busy = !self.watch.open.is_empty() || !self.reads.is_empty() || unread || unready;
             let none_due = self.kernel.next().is_none() && self.hooks.next().is_none();
             if none_due && checks::waits(&self.sup).is_none() && !busy {
+            if self.kernel.next().is_none() && self.sup.next_deadline().is_none() && !busy {
                 break;
             }
             if self.mono > patience {
@@ -376,6 +380,20 @@ impl World {
             }
         }
         self.watch.at_rest(&self.sup, started)
+    }
+
+    /// Runs that are due again and again end with their schedules, whoever runs goes on.
+    fn end_schedules(&mut self) -> Broken {
+        let any = self.sup.entries().any(|(_, entry)| entry.config.schedule.is_some());
+        if !any {
+            return Ok(());
+        }
+        self.feed(Input::ReloadSignal)?;
+        self.carry_out_all()?;
+        while !self.reads.is_empty() {
+            self.answer_read()?;
+        }
+        Ok(())
     }
 
     /// Whoever comes after the end is answered too, and nothing happens.
