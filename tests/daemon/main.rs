@@ -3,6 +3,7 @@
 //! A file per subject. Nothing sleeps a fixed time; what cannot be had on this machine is said on stderr.
 
 mod checks;
+mod conditions;
 mod console;
 mod control;
 mod delegation;
@@ -16,8 +17,8 @@ mod kernel;
 mod limits;
 mod listening;
 mod live;
-mod operation;
 mod loglines;
+mod operation;
 mod output;
 mod personality;
 mod policies;
