@@ -15,7 +15,7 @@ mod step;
 mod time;
 
 pub use check::{Due, Purpose, Schedule, Verdict};
-pub use describe::{describe, why};
+pub use describe::{NEEDS, describe, why};
 pub use exit::Exit;
 pub use hook::Hook;
 pub use input::{Action, Actions, Input, SpawnFailure, SpawnFailureKind};
