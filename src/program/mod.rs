@@ -17,6 +17,7 @@ mod time;
 
 pub use check::{Due, Purpose, Schedule, Verdict};
 pub use describe::{describe, uptime, why};
+pub use describe::{NEEDS, describe, why};
 pub use exit::Exit;
 pub use hook::{End, Hook};
 pub use input::{Action, Actions, Input, SpawnFailure, SpawnFailureKind};
