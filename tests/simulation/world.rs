@@ -344,7 +344,8 @@ impl World {
                 .sup
                 .entries()
                 .any(|(_, entry)| entry.config.waits_for_ready() && matches!(entry.life.state, State::Starting { .. }));
-            let busy = !self.watch.open.is_empty() || !self.reads.is_empty() || unread || unready;
+            // Who waits for an answer makes nothing happen: when nothing else does, it will never come.
+            let busy = !self.reads.is_empty() || unread || unready;
             if self.kernel.next().is_none() && self.hooks.next().is_none() && self.sup.next_deadline().is_none() && !busy {
                 break;
             }
