@@ -346,7 +346,11 @@ impl World {
                 .any(|(_, entry)| entry.config.waits_for_ready() && matches!(entry.life.state, State::Starting { .. }));
             // Who waits for an answer makes nothing happen: when nothing else does, it will never come.
             let busy = !self.reads.is_empty() || unread || unready;
-            if self.kernel.next().is_none() && self.hooks.next().is_none() && self.sup.next_deadline().is_none() && !busy {
+            if self.kernel.next().is_none()
+                && self.hooks.next().is_none()
+                && self.sup.next_deadline().is_none()
+                && !busy
+            {
                 break;
             }
             if self.mono > patience {
