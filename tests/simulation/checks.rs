@@ -141,6 +141,7 @@ impl Watch {
     pub fn forked(&mut self, id: ProcessId, now: Duration) {
         if let Some(known) = self.known.get_mut(&id) {
             known.born = now;
+            self.uncleaned.remove(&id);
             if known.config.hooks.as_ref().is_some_and(|hooks| hooks.post_stop.is_some()) {
                 self.uncleaned.insert(id);
             }
@@ -160,6 +161,11 @@ impl Watch {
     /// Whether any hook of a process runs.
     fn is_hooked(&self, id: ProcessId) -> bool {
         self.hooks.iter().any(|(of, _)| *of == id)
+    }
+
+    fn prepares(&self, id: ProcessId) -> bool {
+        let hooks = self.known.get(&id).and_then(|known| known.config.hooks.as_ref());
+        hooks.is_some_and(|hooks| hooks.pre_start.is_some())
     }
 
     fn hook_begins(&mut self, kernel: &Kernel, id: ProcessId, hook: Hook) -> Broken {
@@ -231,9 +237,17 @@ impl Watch {
                 Action::Reply(client, line) => self.replied(sup, kernel, *client, line, &became_running)?,
                 Action::Spawn(id) => {
                     self.spawning(kernel, *id)?;
-                    conditions::may_start(&self.known, sup, *id)?;
+                    // What held before its pre_start need not hold after it.
+                    if !self.prepares(*id) {
+                        conditions::may_start(&self.known, sup, *id)?;
+                    }
                 }
-                Action::Hook(id, hook) => self.hook_begins(kernel, *id, *hook)?,
+                Action::Hook(id, hook) => {
+                    self.hook_begins(kernel, *id, *hook)?;
+                    if *hook == Hook::PreStart {
+                        conditions::may_start(&self.known, sup, *id)?;
+                    }
+                }
                 Action::EndHook(id, hook) => {
                     hold!(self.hooks.contains(&(*id, *hook)), "{hook} of {id:?} is ended and does not run");
                 }
@@ -403,6 +417,7 @@ impl Watch {
         hold!(cleaned, "{id:?} is spawned and its post_stop did not run");
         let prepares =
             !self.rehooked.contains(&id) && known.config.hooks.as_ref().is_some_and(|hooks| hooks.pre_start.is_some());
+        let prepares = !self.rehooked.contains(&id) && self.prepares(id);
         hold!(!prepares || self.prepared.contains(&id), "{id:?} is spawned without its pre_start");
         let key = (known.group.clone(), known.config.name.clone());
         let live = kernel.procs.values().find(|proc| proc.leader && proc.family == Some(id));

@@ -373,6 +373,13 @@ impl World {
             let none_due = self.kernel.next().is_none() && self.hooks.next().is_none();
             if none_due && checks::waits(&self.sup).is_none() && !busy {
             if self.kernel.next().is_none() && self.sup.next_deadline().is_none() && !busy {
+            // Who waits for an answer makes nothing happen: when nothing else does, it will never come.
+            let busy = !self.reads.is_empty() || unread || unready;
+            if self.kernel.next().is_none()
+                && self.hooks.next().is_none()
+                && self.sup.next_deadline().is_none()
+                && !busy
+            {
                 break;
             }
             if self.mono > patience {
