@@ -5,8 +5,7 @@
 use super::table::Entry;
 use super::{Action, Phase, ProcessId, Supervisor};
 use crate::config::{LogLevel, Need, NeedState, OnFailure, Reached};
-use crate::program::{Exit, Health, Input, Name, Now, State, Wanted};
-use crate::program::{Exit, Health, Hook, Input, NEEDS, Name, Now, State, Wanted};
+use crate::program::{Exit, Health, Input, NEEDS, Name, Now, State, Wanted};
 use crate::sorted::{Map, Set};
 
 /// Processes that wait.
@@ -25,25 +24,6 @@ impl Gate {
                 self.waiting.remove(&id);
             }
         };
-    }
-
-    /// A hook is asked for.
-    pub(super) fn hook_begins(&mut self, id: ProcessId, hook: Hook) {
-        if hook == Hook::PostStop {
-            self.cleaning.insert(id);
-        }
-    }
-
-    /// A hook has ended.
-    pub(super) fn hook_ended(&mut self, id: ProcessId, hook: Hook) {
-        if hook == Hook::PostStop {
-            self.cleaning.remove(&id);
-        }
-    }
-
-    /// Whether the `post_stop` of a process runs.
-    pub(super) fn is_cleaning(&self, id: ProcessId) -> bool {
-        self.cleaning.contains(&id)
     }
 
     /// If a process waits, that is told once more, also to who asked for its start just now.

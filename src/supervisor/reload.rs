@@ -328,14 +328,8 @@ impl Supervisor {
 
     pub(super) fn ask_remove(&mut self, client: ClientId, groups: &[String], now: Now, out: &mut Vec<Action>) {
         let id = self.add_job(Some(client), VecDeque::new());
-        for name in groups {
-            let up = self.table.members(name).iter().any(|process| !self.rests(*process));
         for name in &spelled_out(groups, self.table.active()) {
-            let up = self
-                .table
-                .members(name)
-                .iter()
-                .any(|process| self.table.entry(*process).is_some_and(|entry| !entry.life.state.name().is_down()));
+            let up = self.table.members(name).iter().any(|process| !self.rests(*process));
             if self.table.group(name).is_none() {
                 self.tell_item(id, "group", name.clone(), Code::BadName, "no such process/group", out);
             } else if up {
@@ -363,6 +357,8 @@ impl Supervisor {
 fn goes_on(change: &GroupChange, entry: &Entry) -> bool {
     let named = |names: &[String]| names.contains(&entry.config.name);
     named(&change.unchanged) || (named(&change.live) && !entry.life.state.name().is_down())
+}
+
 /// Names of groups, with a pattern replaced by those it means; it stays where it means none.
 fn spelled_out<'a>(names: &[String], known: impl Iterator<Item = &'a Group>) -> Vec<String> {
     let known: Vec<&String> = known.map(|group| &group.name).collect();

@@ -309,9 +309,9 @@ impl Watch {
         hold!(!known.state.is_down(), "{id:?} was tuned while {}", known.state);
         known.config = Arc::clone(&entry.config);
         known.tuned = true;
-        self.rehooked.insert(id);
         // What an exit code means may be another thing now.
         known.expected = entry.life.exit.is_some_and(|exit| exit.is_expected(&entry.config.exitcodes));
+        self.rehooked.insert(id);
         Ok(())
     }
 
@@ -415,8 +415,6 @@ impl Watch {
         hold!(!self.is_hooked(id), "{id:?} is spawned while {:?} run", self.hooks);
         let cleaned = self.rehooked.contains(&id) || !self.uncleaned.contains(&id);
         hold!(cleaned, "{id:?} is spawned and its post_stop did not run");
-        let prepares =
-            !self.rehooked.contains(&id) && known.config.hooks.as_ref().is_some_and(|hooks| hooks.pre_start.is_some());
         let prepares = !self.rehooked.contains(&id) && self.prepares(id);
         hold!(!prepares || self.prepared.contains(&id), "{id:?} is spawned without its pre_start");
         let key = (known.group.clone(), known.config.name.clone());
@@ -522,7 +520,6 @@ impl Watch {
         hold!(at_work || one_waits || self.open.is_empty(), "never answered: {:?}", self.open);
         hold!(self.hooks.is_empty(), "at rest {:?} run", self.hooks);
         hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
-        hold!(waits(sup).is_none(), "it waits for {:?} though all is at rest", waits(sup));
         hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
         for (id, known) in &self.known {
             let rests = known.state == Name::Running || known.state.is_down() || conditions::waits(sup, *id);

@@ -8,9 +8,8 @@ use visor::config::{Group, Signal};
 use visor::program::{Input as Happened, Now, State};
 use visor::supervisor::{Action, Ask, Input, JobId, Phase, ProcessId, Supervisor};
 
-use crate::checks::{self, Broken, Watch};
-use crate::hooks::Hooks;
 use crate::checks::{Broken, Watch};
+use crate::hooks::Hooks;
 use crate::kernel::Kernel;
 use crate::rng::Rng;
 use crate::settings;
@@ -369,17 +368,10 @@ impl World {
                 .sup
                 .entries()
                 .any(|(_, entry)| entry.config.waits_for_ready() && matches!(entry.life.state, State::Starting { .. }));
-            let busy = !self.watch.open.is_empty() || !self.reads.is_empty() || unread || unready;
-            let none_due = self.kernel.next().is_none() && self.hooks.next().is_none();
-            if none_due && checks::waits(&self.sup).is_none() && !busy {
-            if self.kernel.next().is_none() && self.sup.next_deadline().is_none() && !busy {
             // Who waits for an answer makes nothing happen: when nothing else does, it will never come.
             let busy = !self.reads.is_empty() || unread || unready;
-            if self.kernel.next().is_none()
-                && self.hooks.next().is_none()
-                && self.sup.next_deadline().is_none()
-                && !busy
-            {
+            let none_due = self.kernel.next().is_none() && self.hooks.next().is_none();
+            if none_due && self.sup.next_deadline().is_none() && !busy {
                 break;
             }
             if self.mono > patience {
