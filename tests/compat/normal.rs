@@ -31,13 +31,19 @@ impl Places<'_> {
         self.text(screen).lines().map(|line| stamp(&date(&uptime(&numbers(line))))).collect()
     }
 
-    /// A log line without its time; `None` for one that has none (a child's output).
+    /// A log line without its time; `None` for one that has none (a child's output), and for what visor says besides of who asked.
     pub fn log_line(&self, line: &str) -> Option<String> {
         let bytes = line.as_bytes();
         let stamped = bytes.get(10) == Some(&b' ') && bytes.get(19) == Some(&b',') && bytes.get(23) == Some(&b' ');
         let message = line.get(STAMP_BYTES..).filter(|_| stamped)?;
-        Some(numbers(&self.text(message)))
+        Some(numbers(&self.text(message))).filter(|message| !tells_who_asked(message))
     }
+}
+
+/// Whether a message is `operate by root (uid 0, pid 7): stop a` or the like, which the original has not.
+fn tells_who_asked(message: &str) -> bool {
+    let words: Vec<&str> = message.split(' ').take(3).collect();
+    matches!(words.as_slice(), ["INFO", "operate" | "admin", "by"])
 }
 
 /// Whether a log message is about this process: its name stands there as a whole word (so no case names a process
@@ -125,6 +131,8 @@ mod tests {
         let line = "2026-11-23 01:47:27,220 WARN killing 'b' (10141) with SIGKILL";
         assert_eq!(places.log_line(line).as_deref(), Some("WARN killing 'b' (N) with SIGKILL"));
         assert_eq!(places.log_line("ready"), None);
+        let asked = "2026-11-23 01:47:24,170 INFO operate by root (uid 0, pid 7): stop a";
+        assert_eq!(places.log_line(asked), None);
         let screen = "a   RUNNING   pid 26332, uptime 0:00:07\nb   EXITED    Nov 22 11:22 AM\n";
         assert_eq!(places.screen(screen), ["a   RUNNING   pid N, uptime N", "b   EXITED    DATE"]);
     }
