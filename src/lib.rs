@@ -4,8 +4,8 @@
 //! there is no other import (`DESIGN.md` section 2 holds the same picture and its reasons).
 //!
 //! ```text
-//! main.rs ──▶ daemon ──▶ supervisor ──▶ program ──▶ config
-//!               │  │          └──────▶ event, protocol
+//! main.rs ──▶ daemon ──▶ supervisor ──▶ program ──▶ config ──▶ schedule
+//!               │  │          └──────▶ event, protocol, schedule
 //!               │  └──▶ logs, protocol                 bin/svc.rs ──▶ svc ──▶ client ──▶ protocol
 //!               ├─────▶ sys                                 └──▶ config, machine ([supervisorctl], times)
 //!               └─────▶ machine ──▶ config, sys       bin/visor-http.rs ──▶ http ──▶ protocol, sys
@@ -38,6 +38,10 @@ pub mod pidproxy;
 pub mod program;
 // The control language: requests, replies, framing.
 pub mod protocol;
+// Numbers that look random.
+pub mod scatter;
+// When a program is due: cron, time zones.
+pub mod schedule;
 // Maps and sets as sorted lists.
 pub mod sorted;
 // All programs together: every decision of the daemon.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::conditions::{AtBoot, Conditions, OnFailure};
 use super::people::{Access, Person};
 use super::policy::{ExitOn, Policy};
+use super::schedule;
 use super::types::{
     AutoRestart, Channel, Config, Daemon, Group, GroupKind, LogLevel, Logfile, MainLogfile, Owner, Process, Server,
     ServerAddress, Source, Sources,
@@ -293,8 +294,14 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
+    for (key, value) in process.schedule.iter().flat_map(|schedule| schedule::lines(schedule)) {
+        out.put(key, quoted(&value));
+    }
     for (key, value) in process.checks.iter().flat_map(|checks| checks.lines()) {
-        out.put(&key, quoted(&value));
+        match key.as_str() {
+            "ready" | "health" => out.put(&key, quoted(&value)),
+            _ => out.put(&key, value),
+        }
     }
     if let Some(conditions) = &process.conditions {
         dump_conditions(out, conditions);
@@ -379,7 +386,7 @@ fn policy(out: &mut Lines, policy: &Policy) {
     }
 }
 
-fn milliseconds(time: Duration) -> String {
+pub(super) fn milliseconds(time: Duration) -> String {
     format!("{}ms", time.as_millis())
 }
 

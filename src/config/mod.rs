@@ -36,6 +36,7 @@ mod program;
 mod python;
 mod reader;
 mod relations;
+mod schedule;
 mod server;
 mod socket;
 mod sources;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::document::Section;
 use super::reader::{Names, Reader};
 use super::value;
+use crate::scatter::scatter;
 
 /// Delay before the first restart when another key of restarts is set.
 const DELAY: Duration = Duration::from_secs(1);
@@ -75,17 +76,9 @@ impl Restart {
     }
 }
 
-/// Mixes the bits of a number, so that near ones lead far apart (one round of splitmix64).
-fn scatter(salt: u64) -> u64 {
-    let mut mixed = salt.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
-/// Reads a section's keys.
-pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Names) -> Policy {
-    let oneshot = reader.value(section, "type", names, |_, text| is_oneshot(text)).unwrap_or(false);
+/// Reads a section's keys. What is `scheduled` is a oneshot unless it says otherwise.
+pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Names, scheduled: bool) -> Policy {
+    let oneshot = reader.value(section, "type", names, |_, text| is_oneshot(text)).unwrap_or(scheduled);
     let essential = reader.value(section, "essential", names, |_, text| value::boolean(text)).unwrap_or(false);
     let mut exit_on = reader.value(section, "exit_on", names, |_, text| exit_on(text)).unwrap_or_default();
     if essential {

@@ -30,6 +30,7 @@ autorestart=false
 essential=true
 stopasgroup=true
 killasgroup=true
+log_format=prefix
 stdout_logfile=/dev/stdout
 stdout_logfile_maxbytes=0
 stderr_logfile=/dev/stderr

@@ -1,5 +1,7 @@
 //! The options of a program section, and the processes they make inside a group.
 
+use std::sync::Arc;
+
 use super::conditions;
 use super::document::Section;
 use super::hooks;
@@ -11,9 +13,10 @@ use super::policy::{self, Policy};
 use super::reader::{Names, Reader};
 use super::sources;
 use super::types::{AutoRestart, Channel, Logfile, Process, Signal, User};
-use super::{check, command, value};
+use super::{check, command, schedule, value};
 
 use crate::order;
+use crate::schedule::Schedule;
 use crate::sorted::Map;
 
 const PRIORITY: i64 = 999;
@@ -50,6 +53,7 @@ struct Common {
     serverurl: Option<String>,
     tty: Option<String>,
     policy: Policy,
+    schedule: Option<Arc<Schedule>>,
     listen: Vec<String>,
     limits: Limits,
     operate: Vec<Person>,
@@ -171,14 +175,17 @@ impl<'a> Program<'_, 'a> {
         }
         let tty = self.get("tty", names, |_, text| value::terminal(text));
         let stopsignal = if tty.is_some() { HANGUP } else { STOPSIGNAL };
-        let policy = policy::read(self.reader, self.section, names);
+        let schedule = schedule::read(self.reader, self.section, names);
+        let scheduled = self.reader.entry(self.section, "schedule").is_some();
+        let policy = policy::read(self.reader, self.section, names, scheduled);
         // What is over when it has ended need not stay up, and does not begin again.
         let (startsecs, autorestart) =
             if policy.oneshot { (0, AutoRestart::Never) } else { (STARTSECS, AutoRestart::Unexpected) };
         Common {
             policy,
+            schedule,
             priority: self.integer("priority", names, PRIORITY),
-            autostart: self.boolean("autostart", names, true),
+            autostart: self.boolean("autostart", names, !scheduled),
             autorestart: self.get("autorestart", names, |_, text| value::auto_restart(text)).unwrap_or(autorestart),
             startsecs: self.integer("startsecs", names, startsecs),
             startretries: self.integer("startretries", names, STARTRETRIES),
@@ -315,6 +322,7 @@ impl<'a> Program<'_, 'a> {
             serverurl: common.serverurl.clone(),
             tty: common.tty.clone(),
             policy: common.policy,
+            schedule: common.schedule.clone(),
             checks,
             listen: common.listen.clone(),
             sources,

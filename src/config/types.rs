@@ -12,6 +12,7 @@ use super::limits::Limits;
 use super::logline::{LogLines, Upkeep};
 use super::people::{Access, Person};
 use super::policy::Policy;
+use crate::schedule::Schedule;
 use crate::sorted::Map;
 
 /// Everything one main file and its includes say.
@@ -342,6 +343,8 @@ pub struct Process {
     pub tty: Option<String>,
     /// What follows its end; visor's own keys.
     pub policy: Policy,
+    /// When it is due; visor's own keys.
+    pub schedule: Option<Arc<Schedule>>,
     /// What must hold before it starts; `None` = nothing.
     pub conditions: Option<Box<Conditions>>,
     /// How it is known to be ready and well; `None` = by `startsecs`, and not at all.

@@ -193,6 +193,19 @@ impl Daemon {
         }
     }
 
+    /// A child that goes on has other checks: the one under way begins anew.
+    pub(super) fn retune_checks(&mut self, id: ProcessId, config: &Arc<Process>) {
+        let pid = self.supervisor.entry(id).and_then(|entry| entry.life.state.pid());
+        self.checks.end_attempt(id, &mut self.poll);
+        match (self.checks.watched.get_mut(&id), pid) {
+            (Some(watched), _) => (watched.config, watched.schedule) = (Arc::clone(config), None),
+            (None, Some(pid)) => self.checks.begin(id, config, pid, Given::default(), &mut self.poll),
+            (None, None) => {}
+        }
+        self.checks.arm(id);
+        self.checks.touch();
+    }
+
     /// Begins attempts that are due, ends those that took too long.
     pub(super) fn run_due_checks(&mut self, now: Now) {
         while let Some((at, id)) = self.checks.deadlines.first().copied() {

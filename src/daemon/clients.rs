@@ -185,6 +185,7 @@ impl Daemon {
                     self.read_gateway_errors(pid);
                 }
                 Token::Signals
+                | Token::WallClock
                 | Token::Pipe(_)
                 | Token::Status(_)
                 | Token::Stdin(_)

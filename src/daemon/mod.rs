@@ -37,6 +37,7 @@ mod sockets;
 mod streams;
 mod trees;
 mod voice;
+mod wall_clock;
 mod words;
 
 use std::collections::VecDeque;
@@ -66,6 +67,8 @@ use outputs::Outputs;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Token {
     Signals,
+    /// The alarm that rings at a moment of the wall clock.
+    WallClock,
     Listener(usize),
     Client(ClientId),
     /// A child's output.
@@ -127,6 +130,7 @@ struct Daemon {
     checks: checks::Checks,
     sockets: sockets::Sockets,
     trees: trees::Trees,
+    wall_clock: wall_clock::WallClock,
     hooks: hooks::Hooks,
     /// What is to be done, in order.
     actions: VecDeque<Action>,
@@ -152,6 +156,7 @@ impl Daemon {
         self.reap(clock::now());
         while !self.leaving {
             self.align_checks();
+            self.await_wall_clock();
             let timeout = self.patience();
             if let Err(error) = self.poll.wait(timeout, &mut events) {
                 self.complain(&format!("cannot poll: {error}"));
@@ -163,6 +168,7 @@ impl Daemon {
             self.take_signals(now);
             self.read_outputs(&events, now);
             self.serve_clients(&events, now);
+            self.hear_wall_clock(&events, now);
             self.take_due_timers(now);
             #[cfg(feature = "fault-injection")]
             self.inject_panic();
@@ -197,6 +203,7 @@ impl Daemon {
             self.checks.deadline(),
             self.foreground_deadline(),
             self.gateway.deadline(),
+            self.wall_clock.deadline(),
             self.outputs.due,
         ];
         #[cfg(feature = "fault-injection")]

@@ -30,7 +30,12 @@ impl Daemon {
                 Token::Notify(id) => self.read_messages(id, now),
                 Token::Console(fd) => self.console_has_room(fd),
                 Token::Foreground => self.read_foreground_status(),
-                Token::Signals | Token::Listener(_) | Token::Client(_) | Token::Gateway | Token::GatewayErrors(_) => {}
+                Token::Signals
+                | Token::WallClock
+                | Token::Listener(_)
+                | Token::Client(_)
+                | Token::Gateway
+                | Token::GatewayErrors(_) => {}
             }
         }
     }

@@ -348,6 +348,7 @@ fn assemble(
         checks: super::checks::Checks::default(),
         sockets: super::sockets::Sockets::default(),
         trees: super::trees::Trees::default(),
+        wall_clock: super::wall_clock::WallClock::default(),
         hooks: super::hooks::Hooks::default(),
         more_dead: false,
         actions: VecDeque::from(decided),

@@ -33,7 +33,8 @@ pub fn describe(life: &Life, now: Now, stamp: &dyn Fn(Duration) -> String) -> St
 }
 
 /// `H:MM:SS`, with days before it when there are any.
-fn uptime(time: Duration) -> String {
+#[must_use]
+pub fn uptime(time: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
@@ -60,11 +61,15 @@ pub fn why(policy: &Process, life: &Life, now: Now) -> String {
     let cause = life.error.as_deref().unwrap_or("no error is known");
     match &life.state {
         State::Stopped => match (life.started, life.wanted) {
+            (None, _) if policy.schedule.is_some() => "not started yet: it waits for its time".to_string(),
             (None, _) if policy.autostart && !policy.starts_at_boot() => {
                 "not started: visor itself does what it is for".to_string()
             }
             (None, _) if !policy.starts_at_boot() => "not started: `autostart=false`, start it by hand".to_string(),
             (None, _) => "not started yet".to_string(),
+            (Some(_), Wanted::Down) if policy.schedule.is_some() => {
+                "stopped on request; it waits for its time".to_string()
+            }
             (Some(_), Wanted::Down) => "stopped on request; it stays down until it is started".to_string(),
             (Some(_), Wanted::Up) => "stopped; it is about to start again".to_string(),
         },
@@ -127,6 +132,7 @@ fn exited_how(life: &Life) -> String {
 
 fn exited_next(policy: &Process, life: &Life) -> &'static str {
     match (policy.autorestart, life.exit.is_some_and(|exit| exit.is_expected(&policy.exitcodes))) {
+        (AutoRestart::Never, _) if policy.schedule.is_some() => "it waits for its time",
         (AutoRestart::Never, _) => "not started again: `autorestart=false`",
         (AutoRestart::Unexpected, true) => "not started again: the exit code is in `exitcodes`",
         (AutoRestart::Unexpected, false) | (AutoRestart::Always, _) => "not started again: visor is going down",
@@ -139,7 +145,10 @@ impl Life {
     pub fn is_missing(&self, policy: &Process) -> bool {
         match (self.wanted, self.state.name()) {
             (Wanted::Down, _) => false,
-            (Wanted::Up, Name::Running) => matches!(self.health, Some(Health::Unhealthy(_))),
+            (Wanted::Up, Name::Running) => {
+                let checked = policy.checks.as_ref().is_some_and(|checks| checks.health.is_some());
+                checked && matches!(self.health, Some(Health::Unhealthy(_)))
+            }
             (Wanted::Up, Name::Exited) => !self.exit.is_some_and(|exit| exit.is_expected(&policy.exitcodes)),
             (
                 Wanted::Up,

@@ -40,6 +40,7 @@ pub(crate) fn process(name: &str) -> Process {
         serverurl: None,
         sources: None,
         tty: None,
+        schedule: None,
         policy: Policy::default(),
         listen: Vec::new(),
         limits: crate::config::Limits::default(),

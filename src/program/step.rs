@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::state::seconds;
 use super::{Action, Actions, End, Exit, Hook, Input, Life, Now, Report, SpawnFailure, State, Wanted};
 use crate::config::{AutoRestart, Process, Restart, Signal};
+use crate::scatter;
 
 /// Pause after the n-th failed start is n times this.
 const BACKOFF_UNIT: Duration = Duration::from_secs(1);
@@ -524,8 +525,7 @@ impl Step<'_> {
 
     /// A number that no other process has at the same instant, for jitter.
     fn salt(&self) -> u64 {
-        let name = self.policy.name.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-        name ^ u64::from(self.now.mono.subsec_nanos())
+        scatter::of_name(&self.policy.name) ^ u64::from(self.now.mono.subsec_nanos())
     }
 
     /// → STOPPED, and on from there when a start was asked for meanwhile.

@@ -92,7 +92,8 @@ impl Supervisor {
 
     /// Whether no program runs or is about to. Listeners wait for events of those: they do not count.
     fn is_all_done(&self) -> bool {
-        self.programs().all(|entry| entry.life.state.name().is_down())
+        // A program with a schedule is always about to run.
+        self.schedules.is_empty() && self.programs().all(|entry| entry.life.state.name().is_down())
     }
 
     fn first_failure(&self) -> u8 {

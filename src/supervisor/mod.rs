@@ -11,6 +11,7 @@ mod listeners;
 mod relations;
 mod reload;
 mod scale;
+mod schedules;
 mod shutdown;
 mod starts;
 mod table;
@@ -135,6 +136,8 @@ pub enum Input {
     NotDelivered(ProcessId),
     /// [`Supervisor::next_deadline`] has passed.
     Deadline,
+    /// [`Supervisor::next_wall_deadline`] has passed, or the wall clock was set.
+    ClockLookedAt,
 }
 
 /// What is to be done.
@@ -237,6 +240,7 @@ pub struct Supervisor {
     hooks: hooks::Hooks,
     /// A shutdown under way that may take no longer than `shutdown_timeout`.
     limited: Option<ending::Limited>,
+    schedules: schedules::Schedules,
 }
 
 /// Requests under way at once; more are answered `busy`.
@@ -274,6 +278,7 @@ impl Supervisor {
             gate: gate::Gate::default(),
             hooks: hooks::Hooks::default(),
             limited: None,
+            schedules: schedules::Schedules::default(),
         }
     }
 
@@ -317,6 +322,7 @@ impl Supervisor {
             }
             Input::NotDelivered(id) => self.not_delivered(id, out),
             Input::Deadline => self.deadline(now, out),
+            Input::ClockLookedAt => self.run_due(now, out),
         }
         self.advance(now, out);
         while self.open_gates(now, out) {
@@ -331,7 +337,8 @@ impl Supervisor {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         let process = self.deadlines.first().map(|(at, _)| *at);
-        [process, self.remind_at, self.listeners.deadline(), self.hooks_deadline()].into_iter().flatten().min()
+        let others = [self.remind_at, self.listeners.deadline(), self.schedules.deadline(), self.hooks_deadline()];
+        others.into_iter().chain([process]).flatten().min()
     }
 
     /// Where visor is in its life.
@@ -407,6 +414,7 @@ impl Supervisor {
             self.publish(Event::GroupAdded { group }, out);
         }
         self.publish(Event::SupervisorRunning, out);
+        self.plan_runs(now);
         for id in self.table.in_start_order() {
             if self.table.entry(id).is_some_and(|entry| entry.config.starts_at_boot()) {
                 self.start_with_needs(id, now, out);
@@ -444,6 +452,9 @@ impl Supervisor {
             self.deadlines.pop_first();
             self.step(id, program::Input::Deadline, now, out);
         }
+        if self.schedules.deadline().is_some_and(|at| at <= now.mono) {
+            self.run_due(now, out);
+        }
         self.end_late_hooks(now, out);
         self.remind(now, out);
         self.tick_if_due(now, out);
@@ -472,6 +483,7 @@ impl Supervisor {
             if !was_over && self.table.entry(id).is_some_and(|entry| is_over(&entry.life.state)) {
                 self.over(id, now, out);
             }
+            self.run_queued(id, now, out);
         }
         actions.clear();
         self.scratch = actions;
@@ -528,7 +540,7 @@ impl Supervisor {
             Ask::Preview(groups) => self.ask_preview(client, groups, out),
             Ask::Scale { program, count } => self.ask_scale(client, program, count, out),
             Ask::Add(groups) => self.ask_add(client, &groups, now, out),
-            Ask::Remove(groups) => self.ask_remove(client, &groups, out),
+            Ask::Remove(groups) => self.ask_remove(client, &groups, now, out),
             Ask::Reload => self.ask_reload(Some(client), out),
             Ask::Shutdown => {
                 out.push(Action::Reply(client, Line::Ok(String::new())));

@@ -226,6 +226,7 @@ impl Supervisor {
             self.tell_group(id, name, "added", out);
         }
         self.table.relate();
+        self.plan_runs(now);
         for process in self.table.waves(&started).into_iter().flatten() {
             let again = self.table.entry(process).is_some_and(|entry| {
                 entry.config.starts_at_boot()
@@ -308,6 +309,7 @@ impl Supervisor {
                 Some(group) => {
                     let added = self.add_group(&group, out);
                     self.table.relate();
+                    self.plan_runs(now);
                     self.tell_group(id, name, "added", out);
                     for process in self.table.waves(&added).into_iter().flatten() {
                         if self.table.entry(process).is_some_and(|entry| entry.config.starts_at_boot()) {
@@ -319,7 +321,7 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn ask_remove(&mut self, client: ClientId, groups: &[String], out: &mut Vec<Action>) {
+    pub(super) fn ask_remove(&mut self, client: ClientId, groups: &[String], now: Now, out: &mut Vec<Action>) {
         let id = self.add_job(Some(client), VecDeque::new());
         for name in groups {
             let up = self.table.members(name).iter().any(|process| !self.rests(*process));
@@ -330,6 +332,7 @@ impl Supervisor {
             } else {
                 self.remove_group(name, out);
                 self.table.relate();
+                self.plan_runs(now);
                 self.tell_group(id, name, "removed", out);
             }
         }

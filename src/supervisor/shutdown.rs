@@ -42,6 +42,7 @@ impl Supervisor {
     /// Begins to go down. Requests under way end: what they wait for will not happen.
     pub(super) fn shut_down(&mut self, now: Now, out: &mut Vec<Action>) {
         self.phase = Phase::ShuttingDown;
+        self.plan_runs(now);
         self.limited = self.configured.visor.shutdown_timeout.map(|limit| Limited::new(limit, now));
         self.abandon_jobs(out);
         self.publish(Event::SupervisorStopping, out);

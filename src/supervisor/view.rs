@@ -133,6 +133,11 @@ impl Supervisor {
             let comma = if description.is_empty() { "" } else { ", " };
             description.push_str(&format!("{comma}{text}"));
         }
+        if let Some(next) = self.next_run(id, now) {
+            let comma = if description.is_empty() { "" } else { ", " };
+            description.push_str(&format!("{comma}next {}", around.stamp(next)));
+            line = line.number("next", next.as_secs());
+        }
         line.key("description", description).end();
     }
 
@@ -183,6 +188,10 @@ impl Supervisor {
                 "; as a listener it is {state}, {waiting} events wait for its pool, {lost} were lost"
             ));
         }
+        if let (Some(next), Some(schedule)) = (self.next_run(id, now), &entry.config.schedule) {
+            let wait = program::uptime(next.saturating_sub(now.wall));
+            text.push_str(&format!("; by its schedule `{}` it is due in {wait}", schedule.text));
+        }
         if let Some(words) = self.hooks.words(id, now) {
             text.push_str(&format!("; {words}"));
         }
@@ -204,8 +213,10 @@ impl Supervisor {
             let down = entry.life.wanted == Wanted::Down;
             if entry.life.is_missing(&entry.config) || (named && down) {
                 missing = missing.saturating_add(1);
-                let state = entry.life.state.name().word();
-                lines.push(data(&[("name", &entry.display_name()), ("state", state)]));
+                let name = entry.display_name();
+                let mut pairs = vec![("name", name.as_str()), ("state", entry.life.state.name().word())];
+                pairs.extend(health_word(entry).filter(|word| *word == "unhealthy").map(|word| ("health", word)));
+                lines.push(data(&pairs));
             }
         };
         if names.is_empty() {

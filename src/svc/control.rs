@@ -112,7 +112,12 @@ impl Session {
             let text = match words::failure(&line) {
                 Some(_) => words::process_result(Action::Healthy, &line).text,
                 None => {
-                    format!("{}: {}", line.get("name").unwrap_or_default(), line.get("state").unwrap_or_default())
+                    let health = line.get("health").map(|health| format!(", {health}")).unwrap_or_default();
+                    format!(
+                        "{}: {}{health}",
+                        line.get("name").unwrap_or_default(),
+                        line.get("state").unwrap_or_default()
+                    )
                 }
             };
             screen.line(&text);

@@ -11,7 +11,7 @@ pub struct Limit {
 
 impl Limit {
     /// When it is over, counted from now; `None` = too far away to come.
-    pub fn from_now(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         Instant::now().checked_add(self.length)
     }
 

@@ -17,7 +17,7 @@ const NAME_GAP: usize = 3;
 /// Column of states.
 const STATE_WIDTH: usize = 10;
 /// Keys whose values are numbers.
-const NUMBERS: &[&str] = &["pid", "start", "stop", "now", "exit", "uptime", "waiting", "lost"];
+const NUMBERS: &[&str] = &["pid", "start", "stop", "now", "exit", "uptime", "waiting", "lost", "next"];
 
 /// A line of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]

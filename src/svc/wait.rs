@@ -1,7 +1,5 @@
 //! `wait` until processes are as wanted; `rolling`: restart them one after the other.
 
-use std::time::{Duration, Instant};
-
 use super::action::Action;
 use super::options::{self, Limit};
 use super::stream::Wake;
@@ -10,9 +8,6 @@ use super::{Answer, Session, names};
 use crate::cli::ExitCode;
 use crate::client::ClientError;
 use crate::protocol::{Line, Request};
-
-/// Health changes without a change of state, so nobody tells of it.
-const HEALTH_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,13 +58,13 @@ fn distance(goal: Goal, line: &Line) -> Distance {
     match (goal, get("state")) {
         (Goal::Exited, "EXITED") if ended_well(line) => Distance::There,
         (Goal::Ready | Goal::Running, "RUNNING") | (Goal::Stopped, "STOPPED" | "EXITED" | "FATAL") => Distance::There,
-        (Goal::Healthy, "RUNNING") => match line.get("health") {
+        (_, "UNKNOWN") => never(),
+        (Goal::Ready | Goal::Running | Goal::Exited | Goal::Healthy, "FATAL" | "EXITED") => never(),
+        (Goal::Healthy, _) => match line.get("health") {
             Some("healthy") => Distance::There,
             Some(_) => Distance::OnItsWay,
             None => Distance::Never("it has no health check".to_owned()),
         },
-        (_, "UNKNOWN") => never(),
-        (Goal::Ready | Goal::Running | Goal::Exited | Goal::Healthy, "FATAL" | "EXITED") => never(),
         _ => Distance::OnItsWay,
     }
 }
@@ -105,7 +100,7 @@ impl Session {
             Ok(wanted) => wanted,
             Err(text) => return self.misuse(Action::Wait, &text, ExitCode::Usage),
         };
-        let end = limit.as_ref().and_then(Limit::from_now);
+        let end = limit.as_ref().and_then(Limit::deadline);
         let names = names(words.into_iter());
         // Watched before it is looked at, so that nothing in between is missed.
         let watch = self.begin(&Request::Watch { kinds: Vec::new(), names: names.clone() })?;
@@ -115,9 +110,7 @@ impl Session {
                 Ok(code) => return Ok(code),
                 Err(late) => late,
             };
-            let look_again = (goal == Goal::Healthy).then(|| Instant::now() + HEALTH_PAUSE);
-            match streams.next_until([end, look_again].into_iter().flatten().min()) {
-                Wake::TimedOut if end.is_none_or(|end| Instant::now() < end) => {}
+            match streams.next_until(end) {
                 Wake::TimedOut => {
                     let limit = limit.as_ref().map(Limit::text).unwrap_or_default();
                     for (name, state) in late {
@@ -201,7 +194,7 @@ impl Session {
 
     /// Restarts a process and waits until it runs.
     fn restart_one(&mut self, name: &str, limit: Option<&Limit>) -> Answer {
-        let end = limit.and_then(Limit::from_now);
+        let end = limit.and_then(Limit::deadline);
         let client = self.begin(&Request::Restart(vec![name.to_owned()]))?;
         let mut streams = self.streams(vec![client])?;
         let (mut exit, mut told) = (ExitCode::Success, false);
@@ -272,8 +265,8 @@ mod tests {
             ("ready", "state=BACKOFF"),
             ("ready", "state=STOPPED"),
             ("running", "state=STOPPING"),
-            ("healthy", "state=RUNNING;health=starting"),
-            ("healthy", "state=STARTING"),
+            ("healthy", "state=RUNNING;health=unhealthy"),
+            ("healthy", "state=STARTING;health=unknown"),
             ("stopped", "state=RUNNING"),
             ("exited", "state=RUNNING"),
             ("exited", "state=STOPPED"),

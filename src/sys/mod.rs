@@ -8,6 +8,9 @@
 // The C types have other widths elsewhere, so a conversion that does nothing here does something there.
 #![allow(clippy::unnecessary_cast, clippy::useless_conversion)]
 
+// Ring at a moment of the wall clock.
+#[cfg_attr(not(target_os = "linux"), path = "alarm_elsewhere.rs")]
+pub mod alarm;
 // Become another program, or start one with a socket between us.
 pub mod another;
 // The small rituals around a raw call: errno, retry, C strings.
@@ -33,6 +36,7 @@ pub mod descent;
 pub mod descriptors;
 // Descriptors: pipes, flags, limits, plain reads and writes.
 pub mod fds;
+pub mod files;
 // Files by pattern.
 pub mod glob;
 // Execute ourselves anew rather than die of a fault.

@@ -4,5 +4,6 @@
 mod conditions;
 mod corpus;
 mod own;
+mod schedules;
 mod table;
 mod templates;

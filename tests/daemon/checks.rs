@@ -275,6 +275,7 @@ fn unhealthy_program_that_is_ignored_is_told_and_recovers() {
     assert!(shown.contains(", unhealthy (file:") && shown.contains("No such file or directory"), "{shown}");
     assert_eq!((status(&daemon, "health"), status(&daemon, "state")), ("unhealthy".to_owned(), "RUNNING".to_owned()));
     assert_eq!(daemon.request("ready x").error_code(), "not-running");
+    assert_eq!(String::from_utf8_lossy(&daemon.svc(&["healthy", "x"]).stdout), "x: RUNNING, unhealthy\n");
     assert!(why(&daemon, "x").contains("unhealthy (file:"), "{}", why(&daemon, "x"));
     std::fs::write(daemon.file("well"), "").expect("the file");
     let event = watcher.event().expect("an event");
@@ -299,6 +300,28 @@ fn watchdog_that_is_fed_lives_and_that_starves_is_started_anew() {
     assert!(environment.contains("\nWATCHDOG_USEC=1000000\n"), "{environment}");
     daemon.wait_for_log("unhealthy: x (notify: nothing came within 1 s)");
     eventually("another one", || Some(daemon.pid_of("x")).filter(|pid| *pid != first && *pid != 0));
+}
+
+#[test]
+fn health_is_changed_added_and_taken_away_under_a_running_program() {
+    let conf = |health: &str| format!("[program:x]\n{STAYS}{health}");
+    let daemon = Daemon::with(&conf(""));
+    daemon.wait_for_state("x", "RUNNING");
+    let pid = daemon.pid_of("x");
+    let update = |health: &str| {
+        daemon.rewrite_conf(&conf(health));
+        daemon.request_ok("update");
+    };
+    assert_eq!(status(&daemon, "health"), "");
+    update("health=file:$DIR/gone\nhealth_interval=1h\nhealth_retries=0\non_unhealthy=ignore\n");
+    daemon.wait_for_log("unhealthy: x (file:");
+    update("health=file:$DIR\nhealth_interval=1h\non_unhealthy=ignore\n");
+    daemon.wait_for_log(" healthy: x");
+    update("health=file:$DIR/gone\nhealth_interval=20ms\non_unhealthy=ignore\n");
+    daemon.process().wait_for_log_count("unhealthy: x (file:", 2);
+    update("");
+    daemon.request_ok("ready x");
+    assert_eq!((status(&daemon, "health"), daemon.pid_of("x")), (String::new(), pid));
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod reading;
 mod reaping;
 mod reload;
 mod rights;
+mod schedules;
 mod signals;
 mod socket;
 mod start_stop;

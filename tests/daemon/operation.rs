@@ -148,6 +148,18 @@ fn wait_for_health_of_a_program_without_a_check_is_refused() {
 }
 
 #[test]
+fn wait_for_health_ends_when_the_check_succeeds() {
+    let daemon = Daemon::with(
+        "[program:web]\ncommand=sleep 1000\nstartsecs=0\nhealth=file:$DIR/well\nhealth_interval=50ms\nhealth_retries=0\non_unhealthy=ignore\n",
+    );
+    daemon.wait_for_state("web", "RUNNING");
+    let waiter = begin(&daemon, &["wait", "web", "--for", "healthy"]);
+    std::fs::write(daemon.file("well"), "").expect("a sign of health");
+    assert_eq!(waiter.wait_exit(TIMEOUT).code(), Some(0));
+    assert_eq!(waiter.log(), ["web: healthy"]);
+}
+
+#[test]
 fn wait_hears_that_a_program_is_removed() {
     let daemon = Daemon::with("[program:web]\ncommand=sleep 1000\nstartsecs=1000\n");
     daemon.wait_for_state("web", "STARTING");

@@ -75,7 +75,8 @@ fn words_reach_the_commands_as_they_are_and_stdin_is_empty() {
     let visor = Foreground::start(visor(&arguments), false);
     // The one that ends may be faster than the other.
     assert_eq!(visor.wait_exit(TIMEOUT).code(), Some(3));
-    assert!(visor.log().concat().contains("it's\"new\"|$HOME|"), "{:?}", visor.log());
+    let log = visor.log();
+    assert!(log.contains(&"sh-2 | it's".to_owned()) && log.contains(&"sh-2 | \"new\"|$HOME|".to_owned()), "{log:?}");
     assert_eq!(outcome(crate::visor(&["--", "echo", "a", "\\--", "b"])), (Some(0), "a -- b\n".into(), String::new()));
     assert_eq!(outcome(crate::visor(&["--", "echo", "a", "--", "-g"])), (Some(0), "a -- -g\n".into(), String::new()));
 }

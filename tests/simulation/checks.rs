@@ -10,7 +10,7 @@ use visor::program::{Hook, Name, State};
 use visor::protocol::{Code, Line, display_name};
 use visor::supervisor::{Action, Ask, ClientId, Phase, ProcessId, Supervisor, Target};
 
-use crate::conditions;
+use crate::conditions::{self, Graph};
 use crate::kernel::Kernel;
 
 /// What broke, in words.
@@ -133,6 +133,14 @@ fn is_allowed(from: Name, to: Name) -> bool {
 /// What besides happens to those that wait for others: they are stopped, or their wait is in vain.
 fn is_allowed_waiting(from: Name, to: Name) -> bool {
     matches!((from, to), (Name::Starting, Name::Stopped | Name::Fatal))
+}
+
+/// What is waited for, but for runs that are due again and again.
+pub fn waits(sup: &Supervisor) -> Option<Duration> {
+    if sup.entries().any(|(_, entry)| entry.config.schedule.is_some()) {
+        return sup.entries().filter_map(|(_, entry)| entry.life.state.deadline(&entry.config)).min();
+    }
+    sup.next_deadline()
 }
 
 impl Watch {
@@ -383,9 +391,10 @@ impl Watch {
         if !self.going_down || to != Name::Stopping || self.stop_due.contains(&id) {
             return Ok(());
         }
-        let wave = |id: ProcessId| conditions::wave(&self.known, sup, id);
+        let graph = Graph::of(&self.known, sup);
+        let own = graph.wave(sup, id);
         for (other, known) in &self.known {
-            let due_before = wave(*other) > wave(id) || conditions::depends(&self.known, sup, *other, id);
+            let due_before = graph.wave(sup, *other) > own || graph.below(*other).contains(&id);
             let rests = known.state.is_down() && !self.is_hooked(*other);
             hold!(!due_before || rests, "{id:?} is stopped while {other:?} is {}", known.state);
         }
@@ -514,7 +523,7 @@ impl Watch {
         let one_waits = self.known.keys().any(|id| conditions::waits(sup, *id));
         hold!(at_work || one_waits || self.open.is_empty(), "never answered: {:?}", self.open);
         hold!(self.hooks.is_empty(), "at rest {:?} run", self.hooks);
-        hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
+        hold!(waits(sup).is_none(), "it waits for {:?} though all is at rest", waits(sup));
         for (id, known) in &self.known {
             let rests = known.state == Name::Running || known.state.is_down() || conditions::waits(sup, *id);
             hold!(rests, "{id:?} rests in {}", known.state);

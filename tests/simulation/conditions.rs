@@ -1,6 +1,6 @@
 //! Conditions: invented ones without a cycle, and what must hold for them, worked out here once more from names alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use visor::config::{Conditions, Need, NeedState, OnFailure, Process, Reached};
 use visor::program::{Name, State};
@@ -61,12 +61,24 @@ fn meant<'k>(all: &'k All, sup: &Supervisor, name: &str) -> Option<Vec<(ProcessI
     }
 }
 
-fn holds(state: NeedState, known: &Known) -> bool {
+/// Whether a process whose state is shown as STARTING has executed its command.
+fn executed(sup: &Supervisor, id: ProcessId) -> bool {
+    let state = sup.entry(id).map(|entry| &entry.life.state);
+    !matches!(
+        state,
+        Some(State::Waiting { .. } | State::Spawning { .. } | State::Launching { .. } | State::Failing { .. })
+    )
+}
+
+fn holds(sup: &Supervisor, state: NeedState, (id, known): (ProcessId, &Known)) -> bool {
     let done = known.state == Name::Exited && known.expected;
     let oneshot = known.config.policy.oneshot;
     match state {
         NeedState::Listed => true,
-        NeedState::Started => matches!(known.state, Name::Starting | Name::Running) || (oneshot && done),
+        NeedState::Started => {
+            let runs = known.state == Name::Running || (known.state == Name::Starting && executed(sup, id));
+            runs || (oneshot && done)
+        }
         NeedState::Running => {
             if oneshot {
                 done
@@ -97,8 +109,8 @@ fn lack<'k>(all: &'k All, sup: &Supervisor, process: &Process) -> Option<(String
             }
             return Some((need.to_string(), None));
         };
-        let lacks = |known: &Known| !need.states.iter().any(|state| holds(*state, known));
-        let missing = meant.iter().filter(|(_, known)| lacks(known));
+        let lacks = |one| !need.states.iter().any(|state| holds(sup, *state, one));
+        let missing = meant.iter().filter(|one| lacks(**one));
         let worst = missing.min_by_key(|(_, known)| !is_hopeless(known));
         if let Some((_, known)) = worst
             && !(ignored && is_hopeless(known))
@@ -118,22 +130,33 @@ pub fn may_start(all: &All, sup: &Supervisor, id: ProcessId) -> Result<(), Strin
     }
 }
 
-/// Whom the conditions of a process mean.
-fn needs(all: &All, sup: &Supervisor, id: ProcessId) -> Vec<ProcessId> {
-    let conditions = all.get(&id).and_then(|known| known.config.conditions.as_ref());
-    let needs = conditions.iter().flat_map(|conditions| &conditions.needs);
-    needs.filter_map(|need| meant(all, sup, &need.name)).flatten().map(|(id, _)| id).collect()
-}
+/// Who needs whom, of all.
+pub struct Graph(BTreeMap<ProcessId, Vec<ProcessId>>);
 
-/// Whether `id` needs `other`, or those it needs do.
-pub fn depends(all: &All, sup: &Supervisor, id: ProcessId, other: ProcessId) -> bool {
-    needs(all, sup, id).into_iter().any(|need| need == other || depends(all, sup, need, other))
-}
+impl Graph {
+    pub fn of(all: &All, sup: &Supervisor) -> Graph {
+        let needs = |known: &Known| {
+            let needs = known.config.conditions.iter().flat_map(|conditions| &conditions.needs);
+            needs.filter_map(|need| meant(all, sup, &need.name)).flatten().map(|(id, _)| id).collect()
+        };
+        Graph(all.iter().map(|(id, known)| (*id, needs(known))).collect())
+    }
 
-/// The later of the priorities of a process and of all it needs.
-pub fn wave(all: &All, sup: &Supervisor, id: ProcessId) -> Option<(i64, i64)> {
-    let own = sup.entry(id).map(|entry| (entry.group_priority, entry.config.priority));
-    needs(all, sup, id).into_iter().map(|need| wave(all, sup, need)).fold(own, Option::max)
+    /// Whom a process needs, and they need, and so on.
+    pub fn below(&self, id: ProcessId) -> BTreeSet<ProcessId> {
+        let mut found = BTreeSet::new();
+        let mut ahead = vec![id];
+        while let Some(id) = ahead.pop() {
+            ahead.extend(self.0.get(&id).into_iter().flatten().filter(|need| found.insert(**need)));
+        }
+        found
+    }
+
+    /// The latest of the priorities of a process and of all it needs.
+    pub fn wave(&self, sup: &Supervisor, id: ProcessId) -> Option<(i64, i64)> {
+        let own = |id: &ProcessId| sup.entry(*id).map(|entry| (entry.group_priority, entry.config.priority));
+        self.below(id).iter().map(own).fold(own(&id), Option::max)
+    }
 }
 
 /// Whether a process waits for others.

@@ -43,7 +43,8 @@ impl World {
                 self.kernel.orphan(&mut self.rng, self.mono);
                 Ok(())
             }
-            85..=90 => self.feed(Input::Deadline),
+            85..=88 => self.feed(Input::Deadline),
+            89..=90 => self.feed(Input::ClockLookedAt),
             91..=98 => {
                 self.look();
                 Ok(())
