@@ -373,6 +373,10 @@ impl World {
                 break;
             }
             if self.mono > patience {
+                // One whose schedule comes sooner than it is up is replaced for ever.
+                if self.sup.entries().any(|(_, entry)| entry.config.schedule.is_some()) {
+                    return Ok(());
+                }
                 break;
             }
         }
