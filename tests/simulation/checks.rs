@@ -125,8 +125,8 @@ fn is_allowed(from: Name, to: Name) -> bool {
             | (Running, Stopping | Exited)
             | (Stopping, Stopped | Unknown)
             | (Unknown, Stopped)
-            // It had not begun to.
-            | (Starting, Stopped)
+            // It had not begun to; it did not get ready, and could not be signalled.
+            | (Starting, Stopped | Unknown)
     )
 }
 
@@ -245,7 +245,7 @@ impl Watch {
                 Action::Spawn(id) => {
                     self.spawning(kernel, *id)?;
                     // What held before its pre_start need not hold after it.
-                    if !self.prepares(*id) {
+                    if !self.prepares(*id) && !self.rehooked.contains(id) {
                         conditions::may_start(&self.known, sup, *id)?;
                     }
                 }
