@@ -179,13 +179,13 @@ pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Na
     let handled = reader.value(section, DEPENDENT_STARTUP, names, |_, text| value::boolean(text)).unwrap_or(false);
     // The listener looks at it only in programs that it handles.
     let theirs = if handled { wait_for(reader, section, names) } else { None };
-    if own.is_none() && !handled {
-        return None;
-    }
     // The listener waits for ever: who mends what failed sees the rest start.
     let unsaid = if own.is_some() { OnFailure::Fail } else { OnFailure::Wait };
     let mut needs = own.unwrap_or_default();
     needs.extend(theirs.unwrap_or_default());
+    if needs.is_empty() && !handled {
+        return None;
+    }
     let at_boot = if handled { AtBoot::Always } else { AtBoot::AsSaid };
     Some(Box::new(Conditions { needs, on_failure: on_failure.unwrap_or(unsaid), at_boot }))
 }

@@ -38,15 +38,6 @@ pub struct GroupChange {
     pub unchanged: Vec<String>,
 }
 
-impl GroupChange {
-    /// Whether a process that runs goes on.
-    #[must_use]
-    pub fn keeps(&self, process: &str) -> bool {
-        let named = |names: &[String]| names.iter().any(|name| name == process);
-        named(&self.unchanged) || named(&self.live)
-    }
-}
-
 impl Diff {
     /// Whether nothing differs.
     #[must_use]

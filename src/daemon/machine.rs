@@ -257,7 +257,7 @@ fn live(
     daemon.start(None, Vec::new())?;
     daemon.turn_until_gone();
     daemon.say_farewell();
-    daemon.end_packing();
+    daemon.end_logs();
     daemon.end_gateway();
     leftovers::clear_out(&daemon.signals);
     setup::remove_pidfile(pidfile.as_deref());

@@ -161,8 +161,9 @@ impl Daemon {
         self.log(LogLevel::Warn, &format!("cannot compress `{}`: {text}", backup.display()));
     }
 
-    /// The end of the run: a backup that is not done stays what it is.
-    pub(super) fn end_packing(&mut self) {
+    /// The end of the run: lines get no end any more, and a backup that is not done stays what it is.
+    pub(super) fn end_logs(&mut self) {
+        self.outputs.finish(super::clock::now(), &mut self.poll);
         if let Some(job) = self.outputs.packing.job.take() {
             // It may have ended already.
             let _ = reap::kill(job.pid, Number::SIGKILL as i32);

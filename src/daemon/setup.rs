@@ -131,7 +131,7 @@ pub fn run(options: Options) -> std::process::ExitCode {
         daemon.start(command, inherited)?;
         daemon.turn_until_gone();
         daemon.say_farewell();
-        daemon.end_packing();
+        daemon.end_logs();
         daemon.end_gateway();
         if matches!(daemon.foreground, Foreground::Ended(_)) || daemon.options.bare.is_some() {
             daemon.clear_out();

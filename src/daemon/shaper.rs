@@ -10,7 +10,7 @@ use crate::program::Now;
 /// Bytes of a stream that wait for a console.
 const HELD_BYTES: usize = 64 * 1024;
 /// Room that is kept between two chunks for lines in their form.
-const KEPT_BYTES: usize = 64 * 1024;
+const KEPT_BYTES: usize = 16 * 1024;
 /// What was dropped is told at most so often.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 

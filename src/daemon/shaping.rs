@@ -82,6 +82,13 @@ impl Outputs {
         true
     }
 
+    /// Brings out the lines that have no end yet.
+    pub fn finish(&mut self, now: Now, poll: &mut Poll) {
+        for key in self.outlets.keys().copied().collect::<Vec<Key>>() {
+            self.shape(key, now, poll, |shaper| shaper.finish(now));
+        }
+    }
+
     /// What came out of a stream by the last call, as it stands in its log; `None` = what was put in.
     pub fn shown(&self, id: ProcessId, stream: Stream) -> Option<&[u8]> {
         Some(self.outlets.get(&(id, stream))?.shaper.as_ref()?.out.as_slice())

@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::{Health, Life, Name, Now, State, Wanted};
 use crate::config::{AutoRestart, Process};
 
+/// How the reason begins why a process cannot start that needs others.
+pub const NEEDS: &str = "it depends on ";
+
 /// Supervisor's description of a process, as its status shows it. `stamp` words a wall-clock time (`Nov 22 11:22 AM`, local).
 #[must_use]
 pub fn describe(life: &Life, now: Now, stamp: &dyn Fn(Duration) -> String) -> String {
@@ -112,7 +115,7 @@ pub fn why(policy: &Process, life: &Life, now: Now) -> String {
             in_seconds(*kill_at)
         ),
         State::Exited => format!("{}; {}", exited_how(life), exited_next(policy, life)),
-        State::Fatal if policy.is_conditional() => format!("given up: {cause}; start it by hand"),
+        State::Fatal if cause.starts_with(NEEDS) => format!("given up: {cause}; start it by hand"),
         State::Fatal => {
             format!(
                 "given up after {} failed starts: {cause}; start it by hand",

@@ -16,7 +16,7 @@ mod step;
 mod time;
 
 pub use check::{Due, Purpose, Schedule, Verdict};
-pub use describe::{describe, uptime, why};
+pub use describe::{NEEDS, describe, uptime, why};
 pub use exit::Exit;
 pub use hook::{End, Hook};
 pub use input::{Action, Actions, Input, SpawnFailure, SpawnFailureKind};

@@ -5,7 +5,7 @@
 use super::table::Entry;
 use super::{Action, Phase, ProcessId, Supervisor};
 use crate::config::{LogLevel, Need, NeedState, OnFailure, Reached};
-use crate::program::{Exit, Health, Input, Name, Now, State, Wanted};
+use crate::program::{Exit, Health, Input, NEEDS, Name, Now, State, Wanted};
 use crate::sorted::{Map, Set};
 
 /// Processes that wait.
@@ -24,6 +24,13 @@ impl Gate {
                 self.waiting.remove(&id);
             }
         };
+    }
+
+    /// If a process waits, that is told once more, also to who asked for its start just now.
+    pub(super) fn tell_again(&mut self, id: ProcessId) {
+        if let Some(told) = self.waiting.get_mut(&id) {
+            *told = false;
+        }
     }
 
     /// A process is forgotten.
@@ -106,13 +113,13 @@ impl Supervisor {
 
     fn blame(&self, need: &Need, lack: &Lack) -> String {
         let Some(entry) = lack.whom.and_then(|id| self.table.entry(id)) else {
-            return format!("it depends on `{need}`, which is not there");
+            return format!("{NEEDS}`{need}`, which is not there");
         };
         let how = match entry.life.exit {
             Some(exit) if entry.life.state == State::Exited => format!(" ({exit})"),
             Some(_) | None => String::new(),
         };
-        format!("it depends on `{need}`, which is {}{how}", entry.life.state.name())
+        format!("{NEEDS}`{need}`, which is {}{how}", entry.life.state.name())
     }
 
     /// What a process that waits waits for, as its description.

@@ -172,6 +172,20 @@ fn who_waits_is_stopped_at_once() {
 }
 
 #[test]
+fn start_of_who_waits_starts_what_was_stopped_meanwhile() {
+    for wait in [true, false] {
+        let slow = Process { startsecs: 5, ..quick("db") };
+        let mut bench = Bench::running(vec![alone(slow), alone(on("web", &[("db", NeedState::Running)]))]);
+        bench.stop(&["db"]);
+        bench.dies("db", 0);
+        assert_eq!(why(&bench, "web"), "waiting for db (STOPPED)");
+        let said = bench.ask(Ask::Start { names: words(&["web"]), wait });
+        assert_eq!(said.len(), if wait { 1 } else { 3 }, "{said:?}");
+        assert_eq!(said[0], "spawn db");
+    }
+}
+
+#[test]
 fn states_hold_when_they_are_reached_and_not_before() {
     let slow = Process { startsecs: 5, ..quick("db") };
     let expected = [(NeedState::Started, true), (NeedState::Running, false), (NeedState::Listed, true)];

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use super::jobs::{JobId, Stage, StopStage, data};
 use super::scale::Scale;
 use super::table::{ProcessId, Replaced};
-use super::{Action, ClientId, Supervisor};
-use crate::config::{self, Config, Diff, Group, LogLevel, Process};
+use super::{Action, ClientId, Entry, Supervisor};
+use crate::config::{self, Config, Diff, Group, GroupChange, LogLevel, Process};
 use crate::event::Event;
 use crate::order;
 use crate::program::{Now, Wanted};
 use crate::protocol::Code;
 use crate::sorted::Set;
+use crate::wildcard;
 
 /// Why the configuration is read.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,7 +112,7 @@ impl Supervisor {
 
     fn tell_unknown_groups(&mut self, id: JobId, groups: &[String], config: &Config, out: &mut Vec<Action>) {
         for group in groups {
-            let known = self.table.group(group).is_some() || config.groups.iter().any(|g| g.name == *group);
+            let known = self.table.active().chain(&config.groups).any(|known| wildcard::fits(group, &known.name));
             if !known {
                 self.tell_item(id, "group", group.clone(), Code::BadName, "no such group", out);
             }
@@ -134,7 +135,7 @@ impl Supervisor {
 
     /// How the active groups differ from the configured ones; only these groups, or all when none is named.
     fn plan(&self, configured: &[Group], only: &[String]) -> Diff {
-        let chosen = |group: &&Group| only.is_empty() || only.contains(&group.name);
+        let chosen = |group: &&Group| only.is_empty() || only.iter().any(|name| wildcard::fits(name, &group.name));
         let active: Vec<&Group> = self.table.active().filter(chosen).collect();
         let configured: Vec<&Group> = configured.iter().filter(chosen).collect();
         config::diff(&active, &configured)
@@ -152,7 +153,7 @@ impl Supervisor {
                 .members(&change.name)
                 .iter()
                 .copied()
-                .filter(|id| self.table.entry(*id).is_some_and(|entry| !change.keeps(&entry.config.name)))
+                .filter(|id| self.table.entry(*id).is_some_and(|entry| !goes_on(change, entry)))
         });
         removed.chain(changed).collect()
     }
@@ -206,7 +207,10 @@ impl Supervisor {
             if tells_groups && swap.stopped.contains(&group.name) {
                 self.tell_group(id, &group.name, "stopped", out);
             }
-            let Replaced { forgotten, added, tuned } = self.table.replace_group(group, &|name| change.keeps(name));
+            let entries = self.table.members(&group.name).iter().filter_map(|id| self.table.entry(*id));
+            let kept: Vec<String> =
+                entries.filter(|entry| goes_on(change, entry)).map(|entry| entry.config.name.clone()).collect();
+            let Replaced { forgotten, added, tuned } = self.table.replace_group(group, &kept);
             self.replace_listeners(group, change.settings, &forgotten, &added);
             forgotten.iter().for_each(|id| self.forget(*id));
             out.extend(forgotten.into_iter().map(Action::Removed));
@@ -292,7 +296,8 @@ impl Supervisor {
 
     pub(super) fn ask_add(&mut self, client: ClientId, groups: &[String], now: Now, out: &mut Vec<Action>) {
         let id = self.add_job(Some(client), VecDeque::new());
-        for name in groups {
+        let new = self.configured.groups.iter().filter(|group| self.table.group(&group.name).is_none());
+        for name in &spelled_out(groups, new) {
             let group = self.configured_group(name);
             match group {
                 None => self.tell_item(id, "group", name.clone(), Code::BadName, "no such process/group", out),
@@ -323,7 +328,7 @@ impl Supervisor {
 
     pub(super) fn ask_remove(&mut self, client: ClientId, groups: &[String], now: Now, out: &mut Vec<Action>) {
         let id = self.add_job(Some(client), VecDeque::new());
-        for name in groups {
+        for name in &spelled_out(groups, self.table.active()) {
             let up = self.table.members(name).iter().any(|process| !self.rests(*process));
             if self.table.group(name).is_none() {
                 self.tell_item(id, "group", name.clone(), Code::BadName, "no such process/group", out);
@@ -345,4 +350,26 @@ impl Supervisor {
             None => out.push(Action::Log(LogLevel::Info, format!("{group}: {result} process group"))),
         }
     }
+}
+
+/// Whether a process lives on: nothing of it changes, or it runs and that can be applied to it. One that is down begins anew, so that it
+/// starts when its new settings say so.
+fn goes_on(change: &GroupChange, entry: &Entry) -> bool {
+    let named = |names: &[String]| names.contains(&entry.config.name);
+    named(&change.unchanged) || (named(&change.live) && !entry.life.state.name().is_down())
+}
+
+/// Names of groups, with a pattern replaced by those it means; it stays where it means none.
+fn spelled_out<'a>(names: &[String], known: impl Iterator<Item = &'a Group>) -> Vec<String> {
+    let known: Vec<&String> = known.map(|group| &group.name).collect();
+    let mut all = Vec::new();
+    for name in names {
+        let before = all.len();
+        let is_meant = |known: &&&String| wildcard::is_pattern(name) && wildcard::fits(name, known);
+        all.extend(known.iter().filter(is_meant).map(|known| (*known).clone()));
+        if all.len() == before {
+            all.push(name.clone());
+        }
+    }
+    all
 }

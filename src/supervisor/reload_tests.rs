@@ -90,6 +90,15 @@ fn update_that_needs_no_new_process_keeps_the_old_one_and_holds_at_once() {
 }
 
 #[test]
+fn update_of_what_is_down_begins_anew_whatever_changes() {
+    let manual = |autostart| Process { autostart, ..quick("m") };
+    let mut bench = Bench::running(vec![group("m", 1, vec![manual(false)])]);
+    bench.ask(Ask::Update(Vec::new()));
+    let said = bench.reads(vec![group("m", 1, vec![manual(true)])]);
+    assert_eq!(said, ["1: m stopped", "removed", "added m", "1: m updated", "spawn m", "1: ok"]);
+}
+
+#[test]
 fn update_of_a_priority_moves_the_wave_and_restarts_nothing() {
     let mut bench = Bench::running(two());
     bench.ask(Ask::Update(Vec::new()));

@@ -76,8 +76,10 @@ impl Supervisor {
         for (id, named) in due {
             let Some(entry) = self.table.entry(id) else { continue };
             let name = entry.life.state.name();
+            // Who waits for something that is down waits no more in vain.
+            let waits = named == Named::Itself && matches!(entry.life.state, State::Waiting { .. });
             // One that is up and not wanted was asked to stop a moment ago: it starts again after that.
-            if name.is_up() && entry.life.wanted == Wanted::Up {
+            if name.is_up() && entry.life.wanted == Wanted::Up && !waits {
                 if named == Named::Itself {
                     self.tell_failure(job, id, Code::AlreadyStarted, "already started", out);
                 }
@@ -112,6 +114,7 @@ impl Supervisor {
                 stage.awaited.insert(id);
             }
             self.start_with_needs(id, now, out);
+            self.gate.tell_again(id);
         }
     }
 

@@ -173,8 +173,8 @@ impl Table {
         group.members
     }
 
-    /// Gives an active group its new settings: those of its processes that `keeps` names keep their lives, others are forgotten or new.
-    pub fn replace_group(&mut self, config: &Group, keeps: &dyn Fn(&str) -> bool) -> Replaced {
+    /// Gives an active group its new settings: the `kept` of its processes keep their lives, others are forgotten or new.
+    pub fn replace_group(&mut self, config: &Group, kept: &[String]) -> Replaced {
         let mut done = Replaced::default();
         let Some(old) = self.groups.remove(&config.name) else {
             done.added = self.add_group(config);
@@ -183,8 +183,8 @@ impl Table {
         let mut left = old.members;
         let mut members = Vec::new();
         for process in &config.processes {
-            let kept = left.iter().position(|id| self.entries.get(id).is_some_and(|e| e.config.name == process.name));
-            let id = match kept.filter(|_| keeps(&process.name)) {
+            let place = left.iter().position(|id| self.entries.get(id).is_some_and(|e| e.config.name == process.name));
+            let id = match place.filter(|_| kept.contains(&process.name)) {
                 Some(index) => left.remove(index),
                 None => {
                     let id = self.add_process(&config.name, config.priority, process);

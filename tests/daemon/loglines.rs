@@ -42,6 +42,16 @@ fn prefix_stands_before_every_line_and_an_end_without_newline_is_marked() {
 }
 
 #[test]
+fn line_that_nobody_ends_is_in_the_log_when_visor_has_left() {
+    // Who holds the pipe open outlives the program, and visor.
+    let daemon = talker("printf half; sleep 5 & exec sleep 1000", "log_format=prefix");
+    daemon.wait_for_log("half");
+    daemon.request_ok("shutdown");
+    assert_eq!(daemon.wait_exit(TIMEOUT).code(), Some(0));
+    assert_eq!(daemon.read("out"), "x | half [unended]\n");
+}
+
+#[test]
 fn json_lines_are_objects_whatever_the_program_writes() {
     let script = r#"echo 'say "hi"'; echo '{"level":"info","n":1}'; echo {oops}; printf '\377\000\n'; printf end"#;
     let log = text_of(script, "log_format=json");

@@ -3,6 +3,7 @@
 //! A file per subject. Nothing sleeps a fixed time; what cannot be had on this machine is said on stderr.
 
 mod checks;
+mod conditions;
 mod console;
 mod control;
 mod delegation;

@@ -43,8 +43,15 @@ fn patterns_name_processes_wherever_names_are_taken() {
     assert_eq!(names(&shown("*:*_00")), ["web:web_00"]);
     assert_eq!(names(&shown("we?:")).len(), 3);
     assert_eq!(names(&shown("web:*")).len(), 3);
-    assert_eq!(svc(&daemon, &["stop", "cache-?"]), (Some(0), "cache-a: stopped\ncache-b: stopped\n".to_owned()));
-    assert_eq!(svc(&daemon, &["start", "cache-*", "web:*"]).1, "cache-a: started\ncache-b: started\n");
+    // Results come as they come.
+    let sorted = |arguments: &[&str]| {
+        let screen = daemon.svc_ok(arguments);
+        let mut lines: Vec<String> = screen.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&["stop", "cache-?"]), ["cache-a: stopped", "cache-b: stopped"]);
+    assert_eq!(sorted(&["start", "cache-*", "web:*"]), ["cache-a: started", "cache-b: started"]);
     assert_eq!(daemon.svc_ok(&["signal", "URG", "*:web_01"]), "web:web_01: signalled\n");
     assert_eq!(daemon.svc_ok(&["pid", "cache-a*"]), format!("{}\n", daemon.pid_of("cache-a")));
     assert_eq!(daemon.svc_ok(&["healthy", "cache-*"]), "");
@@ -52,6 +59,22 @@ fn patterns_name_processes_wherever_names_are_taken() {
     assert!(daemon.svc_ok(&["config", "cache-?"]).contains("[program:cache-b]"));
     assert_eq!(daemon.svc_ok(&["clear", "*:web_0[!0]"]), "web:web_01: cleared\nweb:web_02: cleared\n");
     daemon.svc_ok(&["tail", "*:*_02"]);
+}
+
+#[test]
+fn patterns_name_groups_too() {
+    let daemon = Daemon::with("[program:web-a]\ncommand=sleep 1000\nstartsecs=0\n");
+    let program = |name: &str| format!("[program:{name}]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.rewrite_conf(&["web-a", "web-b", "web-c", "db"].map(program).concat());
+    assert_eq!(daemon.svc_ok(&["update", "web-[ab]"]), "web-b: added process group\n");
+    daemon.svc_ok(&["add", "web-*", "d?"]);
+    assert_eq!(names(&daemon.svc_ok(&["status"])), ["db", "web-a", "web-b", "web-c"]);
+    daemon.svc_ok(&["stop", "web-[bc]"]);
+    daemon.svc_ok(&["remove", "web-[bc]"]);
+    assert_eq!(names(&daemon.svc_ok(&["status"])), ["db", "web-a"]);
+    assert_eq!(svc(&daemon, &["update", "x-*"]), (Some(1), "ERROR: no such group: x-*\n".to_owned()));
+    assert_eq!(svc(&daemon, &["remove", "x-*"]), (Some(1), "ERROR: no such process/group: x-*\n".to_owned()));
+    assert_eq!(svc(&daemon, &["add", "x-*"]), (Some(1), "ERROR: no such process/group: x-*\n".to_owned()));
 }
 
 #[test]

@@ -127,7 +127,8 @@ fn command_with_another_stdin_gets_the_terminal_when_it_asks_for_it() {
 
 #[test]
 fn stop_where_nobody_could_continue_goes_on_at_once() {
-    let mut pty = Pty::start(&["visor", "--", "sh", "-c", "stty -echo; echo up; cat; exit 5"]);
+    // bash forks: a shell that has its child borrow its memory cannot be stopped before the child has executed its file, which is stopped, too.
+    let mut pty = Pty::start(&["visor", "--", "bash", "-c", "stty -echo; echo up; cat; exit 5"]);
     pty.wait_for("up");
     pty.keys(CTRL_Z);
     pty.line("still there");
@@ -159,7 +160,8 @@ fn shell_under_visor_has_job_control() {
 #[test]
 fn dumb_init_under_a_shell_can_be_stopped_and_continued() {
     let mut pty = Pty::shell();
-    pty.line("dumb-init sh -c 'echo sta''rted; sleep 0.2; echo o''ver'");
+    // As above: bash, that forks.
+    pty.line("dumb-init bash -c 'echo sta''rted; sleep 0.2; echo o''ver'");
     pty.wait_for("started");
     pty.keys(CTRL_Z);
     pty.wait_for("Stopped");

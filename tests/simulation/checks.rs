@@ -119,7 +119,8 @@ fn is_allowed(from: Name, to: Name) -> bool {
     matches!(
         (from, to),
         (Stopped | Exited | Fatal | Backoff, Starting)
-            | (Starting, Backoff | Running | Stopping)
+            // One that is not ready in time is being ended while it is still shown as starting, and may not be signalled.
+            | (Starting, Backoff | Running | Stopping | Unknown)
             | (Backoff, Fatal | Stopped)
             | (Exited, Backoff)
             | (Running, Stopping | Exited)
@@ -133,14 +134,6 @@ fn is_allowed(from: Name, to: Name) -> bool {
 /// What besides happens to those that wait for others: they are stopped, or their wait is in vain.
 fn is_allowed_waiting(from: Name, to: Name) -> bool {
     matches!((from, to), (Name::Starting, Name::Stopped | Name::Fatal))
-}
-
-/// What is waited for, but for runs that are due again and again.
-pub fn waits(sup: &Supervisor) -> Option<Duration> {
-    if sup.entries().any(|(_, entry)| entry.config.schedule.is_some()) {
-        return sup.entries().filter_map(|(_, entry)| entry.life.state.deadline(&entry.config)).min();
-    }
-    sup.next_deadline()
 }
 
 impl Watch {
@@ -313,8 +306,11 @@ impl Watch {
         hold!(known.config == *before && entry.config != *before, "{id:?} was tuned to what it was");
         let same = before.command == entry.config.command && before.limits == entry.config.limits;
         hold!(same, "{id:?} was tuned and needs a new process");
+        hold!(!known.state.is_down(), "{id:?} was tuned while {}", known.state);
         known.config = Arc::clone(&entry.config);
         known.tuned = true;
+        // What an exit code means may be another thing now.
+        known.expected = entry.life.exit.is_some_and(|exit| exit.is_expected(&entry.config.exitcodes));
         self.rehooked.insert(id);
         Ok(())
     }
@@ -523,7 +519,7 @@ impl Watch {
         let one_waits = self.known.keys().any(|id| conditions::waits(sup, *id));
         hold!(at_work || one_waits || self.open.is_empty(), "never answered: {:?}", self.open);
         hold!(self.hooks.is_empty(), "at rest {:?} run", self.hooks);
-        hold!(waits(sup).is_none(), "it waits for {:?} though all is at rest", waits(sup));
+        hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
         for (id, known) in &self.known {
             let rests = known.state == Name::Running || known.state.is_down() || conditions::waits(sup, *id);
             hold!(rests, "{id:?} rests in {}", known.state);

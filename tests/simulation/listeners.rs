@@ -52,6 +52,7 @@ impl Bench {
                 autostart: true,
                 checks: None,
                 hooks: None,
+                schedule: None,
                 startsecs,
                 autorestart,
                 startretries: 1000,

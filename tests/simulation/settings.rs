@@ -101,7 +101,7 @@ fn checks(rng: &mut Rng) -> Option<Box<Checks>> {
 /// Runs at short pauses, or at each minute of the wall clock.
 fn schedule(rng: &mut Rng) -> Option<Arc<Schedule>> {
     let when = match rng.pick(&[true, false]) {
-        true => When::Every(Duration::from_secs(rng.pick(&[1, 2, 5, 60]))),
+        true => When::Every(Duration::from_secs(rng.pick(&[5, 7, 60]))),
         false => When::Cron(Cron::parse("* * * * *").expect("good fields"), Zone::utc()),
     };
     let schedule = Schedule {
@@ -183,6 +183,15 @@ pub fn groups(rng: &mut Rng) -> Vec<Group> {
         }
     }
     in_order(groups)
+}
+
+/// The same groups, whose processes have no schedule.
+pub fn without_schedules(groups: &[Group]) -> Vec<Group> {
+    let mut groups = groups.to_vec();
+    for process in groups.iter_mut().flat_map(|group| &mut group.processes) {
+        Arc::make_mut(process).schedule = None;
+    }
+    groups
 }
 
 /// The same groups with some changed, added and removed.

@@ -8,7 +8,7 @@ use visor::config::{Group, Signal};
 use visor::program::{Input as Happened, Now, State};
 use visor::supervisor::{Action, Ask, Input, JobId, Phase, ProcessId, Supervisor};
 
-use crate::checks::{self, Broken, Watch};
+use crate::checks::{Broken, Watch};
 use crate::hooks::Hooks;
 use crate::kernel::Kernel;
 use crate::rng::Rng;
@@ -358,7 +358,9 @@ impl World {
     fn come_to_rest(&mut self, started: bool) -> Broken {
         self.kernel.calm = true;
         let patience = self.mono + REST;
+        self.file = settings::without_schedules(&self.file);
         loop {
+            self.end_schedules()?;
             self.turn()?;
             self.carry_out_all()?;
             let unread = !self.kernel.words.is_empty() || !self.kernel.zombies().is_empty() || !self.queue.is_empty();
@@ -369,18 +371,28 @@ impl World {
             // Who waits for an answer makes nothing happen: when nothing else does, it will never come.
             let busy = !self.reads.is_empty() || unread || unready;
             let none_due = self.kernel.next().is_none() && self.hooks.next().is_none();
-            if none_due && checks::waits(&self.sup).is_none() && !busy {
+            if none_due && self.sup.next_deadline().is_none() && !busy {
                 break;
             }
             if self.mono > patience {
-                // One whose schedule comes sooner than it is up is replaced for ever.
-                if self.sup.entries().any(|(_, entry)| entry.config.schedule.is_some()) {
-                    return Ok(());
-                }
                 break;
             }
         }
         self.watch.at_rest(&self.sup, started)
+    }
+
+    /// Runs that are due again and again end with their schedules, whoever runs goes on.
+    fn end_schedules(&mut self) -> Broken {
+        let any = self.sup.entries().any(|(_, entry)| entry.config.schedule.is_some());
+        if !any {
+            return Ok(());
+        }
+        self.feed(Input::ReloadSignal)?;
+        self.carry_out_all()?;
+        while !self.reads.is_empty() {
+            self.answer_read()?;
+        }
+        Ok(())
     }
 
     /// Whoever comes after the end is answered too, and nothing happens.
