@@ -126,8 +126,8 @@ fn is_allowed(from: Name, to: Name) -> bool {
             | (Running, Stopping | Exited)
             | (Stopping, Stopped | Unknown)
             | (Unknown, Stopped)
-            // It had not begun to.
-            | (Starting, Stopped)
+            // It had not begun to; it did not get ready, and could not be signalled.
+            | (Starting, Stopped | Unknown)
     )
 }
 
@@ -238,7 +238,7 @@ impl Watch {
                 Action::Spawn(id) => {
                     self.spawning(kernel, *id)?;
                     // What held before its pre_start need not hold after it.
-                    if !self.prepares(*id) {
+                    if !self.prepares(*id) && !self.rehooked.contains(id) {
                         conditions::may_start(&self.known, sup, *id)?;
                     }
                 }
@@ -519,7 +519,6 @@ impl Watch {
         let one_waits = self.known.keys().any(|id| conditions::waits(sup, *id));
         hold!(at_work || one_waits || self.open.is_empty(), "never answered: {:?}", self.open);
         hold!(self.hooks.is_empty(), "at rest {:?} run", self.hooks);
-        hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
         hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
         for (id, known) in &self.known {
             let rests = known.state == Name::Running || known.state.is_down() || conditions::waits(sup, *id);
