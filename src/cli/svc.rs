@@ -99,6 +99,7 @@ Actions:
   start|stop|restart NAME...           NAME is `web`, `group:web`, `group:*`, `all` or a pattern: `web-*`, `*:worker?`
   rolling [--timeout TIME] NAME...     restart one after the other, each when the one before is ready
   signal SIGNAL NAME...                send a signal
+  reload-program NAME...               have programs read their own configuration
   logs [-f] [NAME...]                  output of several processes, each line with its name
   tail [-f|-N] NAME [stdout|stderr]    end of one log; maintail for visor's own
   fg NAME                              a process' output here, your lines to its input

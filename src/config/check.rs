@@ -79,7 +79,7 @@ pub struct Check {
     pub interval: Duration,
     /// How long an attempt may take. Of a watchdog: how long the program may be silent.
     pub timeout: Duration,
-    /// Failed attempts in a row that are forgiven.
+    /// Failed attempts in a row that are forgiven; none of what the program says by itself, whose `timeout` has them in it.
     pub retries: u32,
     /// Before the first attempt.
     pub delay: Duration,
@@ -169,8 +169,11 @@ impl Checks {
             let Some(check) = check else { continue };
             let mut put = |suffix: &str, value: String| lines.push((format!("{key}{suffix}"), value));
             put("", check.probe.to_string());
-            put("_timeout", milliseconds(check.timeout));
-            if !check.probe.is_word() {
+            let (once, watchdog) = (check.probe.is_word() && key == "ready", check.probe == Probe::Notify);
+            if once || !watchdog {
+                put("_timeout", milliseconds(check.timeout));
+            }
+            if !once {
                 put("_interval", milliseconds(check.interval));
                 put("_retries", check.retries.to_string());
                 put("_delay", milliseconds(check.delay));
@@ -274,7 +277,7 @@ impl Read<'_, '_, '_> {
             (Use::Health, Probe::Notify) => {
                 let (interval, retries) = (self.interval(used), self.retries(used));
                 let timeout = interval.saturating_mul(retries.saturating_add(1));
-                Some(Check { probe, interval, timeout, retries: 0, delay: self.delay(used) })
+                Some(Check { probe, interval, timeout, retries, delay: self.delay(used) })
             }
             (Use::Ready, word) if word.is_word() => {
                 let timeout = self.get(used, "_timeout", some_time).unwrap_or(WORD_TIMEOUT);

@@ -117,9 +117,9 @@ impl Lines {
 }
 
 /// A text in double quotes, on one line.
-struct Quoted<'a>(&'a str);
+pub(super) struct Quoted<'a>(&'a str);
 
-fn quoted(text: &str) -> Quoted<'_> {
+pub(super) fn quoted(text: &str) -> Quoted<'_> {
     Quoted(text)
 }
 
@@ -298,12 +298,18 @@ fn process(out: &mut Lines, process: &Process) {
         out.put(key, quoted(&value));
     }
     for (key, value) in process.checks.iter().flat_map(|checks| checks.lines()) {
-        out.put(&key, quoted(&value));
+        match key.as_str() {
+            "ready" | "health" => out.put(&key, quoted(&value)),
+            _ => out.put(&key, value),
+        }
     }
     if let Some(conditions) = &process.conditions {
         dump_conditions(out, conditions);
     }
     for (key, value) in process.limits.lines().into_iter().chain(process.log_lines.lines()) {
+        out.put(key, value);
+    }
+    for (key, value) in process.hooks.iter().flat_map(|hooks| hooks.lines()) {
         out.put(key, value);
     }
     people(out, "operate", &process.operate);

@@ -5,7 +5,7 @@ use super::error::Mistake;
 use super::server::{INET, RPC, UNIX};
 use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
-use super::{check, limits, logline, schedule};
+use super::{check, hooks, limits, logline, schedule};
 
 use crate::order;
 
@@ -131,7 +131,8 @@ const PROGRAM: [&str; 54] = [
     "dependent_startup_inherit_priority",
 ];
 /// What every kind of program may have.
-const OF_PROGRAMS: [&[&str]; 5] = [&PROGRAM, &limits::KEYS, &logline::KEYS, &check::KEYS, &schedule::KEYS];
+const OF_PROGRAMS: [&[&str]; 6] =
+    [&PROGRAM, &hooks::KEYS, &limits::KEYS, &logline::KEYS, &check::KEYS, &schedule::KEYS];
 /// A name this many edits away is not offered; also not one that differs in more than every third letter.
 const FARTHEST: usize = 4;
 /// Longer names are not compared.

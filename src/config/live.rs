@@ -42,6 +42,7 @@ fn tuned(old: &Process, new: &Process) -> Process {
         checks: tuned_checks(old, new).clone(),
         hooks: new.hooks.clone(),
         operate: new.operate.clone(),
+        log_lines: new.log_lines.clone(),
         stdout: tuned_channel(&old.stdout, &new.stdout),
         stderr: tuned_channel(&old.stderr, &new.stderr),
         limits: tuned_limits(&old.limits, &new.limits),
@@ -60,7 +61,13 @@ fn tuned_checks<'a>(old: &'a Process, new: &'a Process) -> &'a Option<Box<Checks
 }
 
 fn tuned_channel(old: &Channel, new: &Channel) -> Channel {
-    Channel { maxbytes: new.maxbytes, backups: new.backups, events_enabled: new.events_enabled, ..old.clone() }
+    Channel {
+        maxbytes: new.maxbytes,
+        backups: new.backups,
+        events_enabled: new.events_enabled,
+        upkeep: new.upkeep,
+        ..old.clone()
+    }
 }
 
 /// What the kernel can be told of a process that runs. A limit that is taken away would have to become what it was before, which nobody
@@ -131,6 +138,7 @@ fn compare(old: &[(String, String)], new: &[(String, String)], is_live: impl Fn(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::LogLines;
     use crate::program::sample::process;
 
     #[test]
@@ -141,6 +149,7 @@ mod tests {
             Process { priority: 3, autostart: !old.autostart, exitcodes: vec![7], ..old.clone() },
             Process { stdout: Channel { maxbytes: 7, backups: 2, ..old.stdout.clone() }, ..old.clone() },
             Process { limits: Limits { oom_score_adj: Some(5), ..Limits::default() }, ..old.clone() },
+            Process { log_lines: LogLines { ring: Some(5), ..LogLines::default() }, ..old.clone() },
         ];
         for new in live {
             assert!(is_live(&old, &new) && process_changes(&old, &new).iter().all(|change| change.live), "{new:?}");

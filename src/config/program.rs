@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::conditions;
 use super::document::Section;
+use super::hooks;
 use super::host::Host;
 use super::limits::Limits;
 use super::logline::{self, LogLines, Upkeep};
@@ -282,6 +283,7 @@ impl<'a> Program<'_, 'a> {
         }
         let command = self.command(names);
         let name = template.and_then(|template| self.expanded_name(template, names));
+        let hooks = hooks::read(self.reader, self.section, names);
         let conditions = conditions::read(self.reader, self.section, names);
         let checks = check::read(self.reader, self.section, names, directory.as_deref());
         let sources = sources::read(self.reader, self.section, common.user.as_ref(), names);
@@ -295,7 +297,7 @@ impl<'a> Program<'_, 'a> {
         let command = command?;
         let process = Process {
             conditions,
-            hooks: None,
+            hooks,
             name: name?,
             section: self.section.name.clone(),
             argv: command::split(&command),

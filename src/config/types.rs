@@ -371,7 +371,7 @@ impl Process {
     /// Whether its start may have to wait for something else.
     #[must_use]
     pub fn is_gated(&self) -> bool {
-        self.waits_for_others() || self.hooks.as_ref().is_some_and(|hooks| hooks.post_stop.is_some())
+        self.waits_for_others() || self.hooks.is_some()
     }
 
     /// Whether it is RUNNING by its `ready` check, not by `startsecs`.

@@ -16,8 +16,8 @@ impl Daemon {
         match action {
             Action::Spawn(id) => self.spawn(id),
             Action::Signal { id, pid, group, signal } => self.signal(id, pid, group, signal, now),
-            // No key asks for one yet.
-            Action::Hook(..) | Action::EndHook(..) => {}
+            Action::Hook(id, hook) => self.run_hook(id, hook),
+            Action::EndHook(id, hook) => self.hooks.end(id, Some(hook)),
             Action::LookForGroup { id, group } => self.look_for_group(id, group, now),
             Action::LookUp { job, ids } => self.look_up(job, &ids, now),
             Action::Log(level, text) => self.log(level, &text),
@@ -35,6 +35,7 @@ impl Daemon {
                 self.children.remove(id, &mut self.poll);
                 self.checks.remove(id, &mut self.poll);
                 self.trees.remove(id);
+                self.hooks.end(id, None);
                 self.close_listening(id);
                 self.close_unused_sockets();
                 self.outputs.remove(id);

@@ -2,23 +2,21 @@
 //!
 //! Owns: what an attempt needs while it is under way. Does not own: when one is made and what it comes to (`checks`).
 
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::sys::signal::Signal as Number;
 
-use super::launch::find_command;
-use super::trees::own_limits;
-use super::{Daemon, Token, environment};
+use super::launch::{Beside, spawn_beside};
+use super::{Daemon, Token, clock};
 use crate::config::{Check, Probe, Url};
 use crate::program::{Exit, Now};
-use crate::supervisor::ProcessId;
+use crate::supervisor::{Input, ProcessId};
 use crate::sys::connect::{self, Begun};
 use crate::sys::fds::{self, Read, Written};
 use crate::sys::poll::Interest;
-use crate::sys::spawn::{self, Credentials, ExecStatus, Lead, Output, Signals, Spec, Stdin};
+use crate::sys::spawn::{self, ExecStatus, Output};
 use crate::sys::{errno_text, reap, socket};
 
 /// Longest first line of an answer, in bytes: it has room for any version, code and reason.
@@ -247,39 +245,16 @@ impl Daemon {
         let Some(entry) = self.supervisor.entry(id) else { return Ok(()) };
         let Some(watched) = self.checks.watched.get_mut(&id) else { return Ok(()) };
         let process = &watched.config;
-        let env = environment::of(process, &entry.group, self.settings.server_url.as_deref(), &self.environment)?;
-        let word = words.first().map_or("", String::as_str);
-        let path = find_command(word, &environment::search_path(&env)).map_err(|failure| failure.text)?;
-        let credentials =
-            process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
-        let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
-        let limits = own_limits(&process.limits);
-        let child = spawn::spawn(&Spec {
-            limits: Some(&limits),
-            path: &path,
-            argv: &argv,
-            env: &env,
-            directory: process.directory.as_deref(),
-            umask: process.umask,
-            lead: Lead::Group,
-            signals: Signals::Default,
-            credentials: credentials.as_ref(),
-            redirect_stderr: true,
-            stdin: Stdin::Null,
-            stdout: Output::Pipe,
-            stderr: Output::Null,
-            keep: &[],
-            listen: &[],
-            extra: None,
-            confined: false,
-        })
-        .map_err(|error| error.to_string())?;
+        let beside = Beside { words, told: Vec::new(), redirect_stderr: true, stderr: Output::Null };
+        let ours = (self.settings.server_url.as_deref(), self.environment.as_slice());
+        let child = spawn_beside(process, &entry.group, ours, beside)?;
         if let Some(output) = &child.stdout {
             self.poll.set(Token::Check(id), output.as_raw_fd(), Interest::READ);
         }
         self.checks.commands.insert(child.pid, id);
         let (pid, output, status) = (child.pid, child.stdout, child.status);
         watched.attempt = Attempt::Command(Command { pid, output, status, last_words: Vec::new() });
+        self.input(Input::NumberTaken { pid }, clock::now());
         Ok(())
     }
 

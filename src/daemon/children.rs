@@ -157,6 +157,14 @@ impl Children {
         self.lives.get(&process).is_some_and(|life| life.pipes.contains(&pipe))
     }
 
+    /// Whether the end of a pipe is that of its stream: not when the child that lives has another one for it.
+    pub fn ends_stream(&self, id: PipeId) -> bool {
+        let Some(pipe) = self.pipes.get(&id) else { return true };
+        let of_life = self.lives.get(&pipe.process).map_or(&[][..], |life| &life.pipes);
+        let is_same = |other: &PipeId| self.pipes.get(other).is_some_and(|other| other.stream == pipe.stream);
+        !of_life.iter().any(|other| *other != id && is_same(other))
+    }
+
     pub fn any_readable_left(&self) -> bool {
         self.pipes.values().any(|pipe| pipe.resting)
     }
@@ -192,16 +200,11 @@ impl Daemon {
         self.children.lives.insert_new(id, Life::default);
         let Some(life) = self.children.lives.get_mut(&id) else { return };
         let old = std::mem::take(&mut life.pipes);
-        life.leftovers.extend(old);
-        let surplus = life.leftovers.len().saturating_sub(MAX_LEFTOVERS);
-        let closing: Vec<PipeId> = life.leftovers.iter().take(surplus).copied().collect();
         life.stdin = child.stdin;
         life.stdin_pending.clear();
         self.poll.set(Token::Status(id), child.status.as_raw_fd(), Interest::READ);
         life.status = Some(child.status);
-        for pipe in closing {
-            self.children.close_pipe(pipe, &mut self.poll);
-        }
+        self.leave_over(id, old);
         let mut pipes = Vec::new();
         for (fd, stream) in [(child.stdout, Stream::Stdout), (child.stderr, Stream::Stderr)] {
             if let Some(fd) = fd {
@@ -210,6 +213,17 @@ impl Daemon {
         }
         if let Some(life) = self.children.lives.get_mut(&id) {
             life.pipes = pipes;
+        }
+    }
+
+    /// Pipes that are read until they end, whatever else begins.
+    pub(super) fn leave_over(&mut self, id: ProcessId, pipes: Vec<PipeId>) {
+        let Some(life) = self.children.lives.get_mut(&id) else { return };
+        life.leftovers.extend(pipes);
+        let surplus = life.leftovers.len().saturating_sub(MAX_LEFTOVERS);
+        let closing: Vec<PipeId> = life.leftovers.iter().take(surplus).copied().collect();
+        for pipe in closing {
+            self.children.close_pipe(pipe, &mut self.poll);
         }
     }
 
@@ -263,6 +277,7 @@ impl Daemon {
             self.carry_out(now);
             if self.foreground_died(pid, exit, now)
                 || self.gateway_died(pid, exit, now)
+                || self.hook_died(pid, exit, now)
                 || self.packing_died(pid, exit)
                 || self.check_died(pid, exit, now)
             {

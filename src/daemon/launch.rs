@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 
+use super::trees::own_limits;
 use super::words::Given;
 use super::{Daemon, Token, clock, environment};
 use crate::config::{Channel, Logfile, Process};
@@ -76,9 +77,8 @@ impl Daemon {
             .map_err(other_failure)?;
         let path = find_command(word, &environment::search_path(&env))?;
         let limits = self.limits_of(id, process, group, &mut env)?;
+        let credentials = credentials_of(process);
         let given = Given::prepare(process, &mut env)?;
-        let credentials =
-            process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() });
         let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
         // It is passed on as descriptor 0: there is no pipe to write to then.
         let socket = if has_socket { self.sockets.fcgi(group) } else { None };
@@ -133,42 +133,12 @@ impl Daemon {
         self.input(Input::Process(id, input), now);
     }
 
-    /// Words a failed step between fork and exec, and leaves the original's words in the log where it leaves them.
+    /// Leaves the original's words in the log where it leaves them.
     fn exec_failure(&mut self, id: ProcessId, error: &SpawnError) -> SpawnFailure {
         let Some(entry) = self.supervisor.entry(id) else { return other_failure(error.to_string()) };
-        let process = Arc::clone(&entry.config);
-        let name = crate::sys::errno_name(error.errno);
-        let text = match error.stage {
-            Stage::Exec => {
-                let word = process.argv.as_ref().ok().and_then(|argv| argv.first()).cloned().unwrap_or_default();
-                format!("couldn't exec {word}: {name}")
-            }
-            Stage::Directory => {
-                format!("couldn't chdir to {}: {name}", process.directory.as_deref().unwrap_or_default())
-            }
-            Stage::Groups | Stage::GroupId | Stage::UserId => {
-                let uid = process.user.as_ref().map(|user| user.uid).unwrap_or_default();
-                format!("couldn't setuid to {uid}: {}: {name}", error.stage.describe())
-            }
-            Stage::Terminal => {
-                format!("couldn't take the terminal {}: {name}", process.tty.as_deref().unwrap_or_default())
-            }
-            Stage::Prepare
-            | Stage::Pipes
-            | Stage::Fork
-            | Stage::Group
-            | Stage::Descriptors
-            | Stage::Cgroup
-            | Stage::OomScore
-            | Stage::Nice
-            | Stage::IoPriority
-            | Stage::Rlimit(_)
-            | Stage::Bounding
-            | Stage::Capabilities
-            | Stage::NoNewPrivs => {
-                format!("couldn't {}: {name}", error.stage.describe())
-            }
-        };
+        let process = std::sync::Arc::clone(&entry.config);
+        let word = process.argv.as_ref().ok().and_then(|argv| argv.first()).map_or("", String::as_str);
+        let text = exec_text(&process, word, error);
         let stream = if process.redirect_stderr { Stream::Stdout } else { Stream::Stderr };
         let told = format!("supervisor: {text}\nsupervisor: child process was not spawned\n");
         let now = clock::now();
@@ -176,6 +146,99 @@ impl Daemon {
         // Only what the look-up of the command finds has a code of its own, as in the original.
         SpawnFailure { kind: SpawnFailureKind::Other, text }
     }
+}
+
+/// Words a failed step between fork and exec of `word`.
+pub(super) fn exec_text(process: &Process, word: &str, error: &SpawnError) -> String {
+    let name = crate::sys::errno_name(error.errno);
+    match error.stage {
+        Stage::Exec => {
+            format!("couldn't exec {word}: {name}")
+        }
+        Stage::Directory => {
+            format!("couldn't chdir to {}: {name}", process.directory.as_deref().unwrap_or_default())
+        }
+        Stage::Groups | Stage::GroupId | Stage::UserId => {
+            let uid = process.user.as_ref().map(|user| user.uid).unwrap_or_default();
+            format!("couldn't setuid to {uid}: {}: {name}", error.stage.describe())
+        }
+        Stage::Terminal => {
+            format!("couldn't take the terminal {}: {name}", process.tty.as_deref().unwrap_or_default())
+        }
+        Stage::Prepare
+        | Stage::Pipes
+        | Stage::Fork
+        | Stage::Group
+        | Stage::Descriptors
+        | Stage::Cgroup
+        | Stage::OomScore
+        | Stage::Nice
+        | Stage::IoPriority
+        | Stage::Rlimit(_)
+        | Stage::Bounding
+        | Stage::Capabilities
+        | Stage::NoNewPrivs => {
+            format!("couldn't {}: {name}", error.stage.describe())
+        }
+    }
+}
+
+/// A command that runs beside a program.
+pub(super) struct Beside<'a> {
+    pub words: &'a [String],
+    /// Over the environment of the program.
+    pub told: Vec<(OsString, OsString)>,
+    pub redirect_stderr: bool,
+    pub stderr: Output,
+}
+
+/// What a program is told of itself and is not true of what runs beside it.
+const NOT_BESIDE: [&str; 3] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"];
+
+/// Forks a command that runs as a program does, but in a process group of its own, without its cgroup, sockets and terminal. `ours` is the URL
+/// of our server and our environment.
+///
+/// # Errors
+/// A sentence, in the words for starts of programs.
+pub(super) fn spawn_beside(
+    process: &Process,
+    group: &str,
+    (server_url, environment): (Option<&str>, &[(OsString, OsString)]),
+    beside: Beside,
+) -> Result<spawn::Child, String> {
+    let Beside { words, told, redirect_stderr, stderr } = beside;
+    let mut env = environment::of(process, group, server_url, environment)?;
+    env.retain(|(key, _)| !NOT_BESIDE.iter().any(|name| key == name) && !told.iter().any(|(name, _)| key == name));
+    env.extend(told);
+    let word = words.first().map_or("", String::as_str);
+    let path = find_command(word, &environment::search_path(&env)).map_err(|failure| failure.text)?;
+    let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
+    let (credentials, limits) = (credentials_of(process), own_limits(&process.limits));
+    let spec = Spec {
+        limits: Some(&limits),
+        path: &path,
+        argv: &argv,
+        env: &env,
+        directory: process.directory.as_deref(),
+        umask: process.umask,
+        lead: Lead::Group,
+        signals: Signals::Default,
+        credentials: credentials.as_ref(),
+        redirect_stderr,
+        stdin: Stdin::Null,
+        stdout: Output::Pipe,
+        stderr,
+        keep: &[],
+        listen: &[],
+        extra: None,
+        confined: false,
+    };
+    spawn::spawn(&spec).map_err(|error| error.to_string())
+}
+
+/// Whom a child becomes; `None` = it stays who we are.
+pub(super) fn credentials_of(process: &Process) -> Option<Credentials> {
+    process.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: user.groups.clone() })
 }
 
 /// How the output that a channel describes comes out of a child.

@@ -18,6 +18,7 @@ mod environment;
 mod foreground;
 mod gateway;
 mod gateway_talk;
+mod hooks;
 mod launch;
 mod leftovers;
 mod listeners;
@@ -130,6 +131,7 @@ struct Daemon {
     sockets: sockets::Sockets,
     trees: trees::Trees,
     wall_clock: wall_clock::WallClock,
+    hooks: hooks::Hooks,
     /// What is to be done, in order.
     actions: VecDeque<Action>,
     /// Reused by every call of the supervisor.
@@ -197,6 +199,7 @@ impl Daemon {
             self.supervisor.next_deadline(),
             self.listen_again,
             self.trees.deadline(),
+            self.hooks.deadline(),
             self.checks.deadline(),
             self.foreground_deadline(),
             self.gateway.deadline(),
@@ -211,6 +214,7 @@ impl Daemon {
     fn take_due_timers(&mut self, now: Now) {
         self.kill_late_foreground(now);
         self.look_for_held(now);
+        self.end_late_hooks(now);
         self.look_after_gateway(now);
         self.tell_dropped(now);
         self.run_due_checks(now);

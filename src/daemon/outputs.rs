@@ -56,7 +56,7 @@ pub(super) struct Outlet {
     /// The process' name.
     process: String,
     pub sink: Sink,
-    upkeep: Upkeep,
+    pub upkeep: Upkeep,
     /// For lines that are more than bytes.
     pub shaper: Option<Box<Shaper>>,
     /// What no file has.
@@ -66,9 +66,11 @@ pub(super) struct Outlet {
     strip: Option<Stripper>,
     capture: Option<Capture>,
     /// What it logs is an event, too.
-    is_event: bool,
+    pub is_event: bool,
     /// Bytes that came.
     bytes: u64,
+    /// Bytes that an earlier shaper dropped.
+    pub dropped: u64,
 }
 
 /// Something in a stream that listeners hear of.
@@ -159,31 +161,15 @@ impl Outputs {
             sink,
             upkeep: channel.upkeep,
             shaper: Shaper::new(&process.log_lines).map(Box::new),
-            ring: Ring::new(usize::try_from(process.log_lines.ring.unwrap_or(RING_BYTES)).unwrap_or(0)),
+            ring: Ring::new(ring_bytes(process)),
             lines: channel.syslog.then(Lines::default),
             strip: settings.strip_ansi.then(Stripper::default),
             capture: usize::try_from(channel.capture_maxbytes).ok().filter(|limit| *limit > 0).map(Capture::new),
             is_event: channel.events_enabled,
             bytes: 0,
+            dropped: 0,
         };
         self.outlets.insert((id, stream), outlet);
-    }
-
-    /// A process goes on with other settings.
-    pub fn retune(&mut self, id: ProcessId, process: &Process) {
-        for (stream, channel) in [(Stream::Stdout, &process.stdout), (Stream::Stderr, &process.stderr)] {
-            let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { continue };
-            outlet.is_event = channel.events_enabled;
-            outlet.upkeep = channel.upkeep;
-            match &mut outlet.sink {
-                Sink::Closed { maxbytes, backups, .. } => (*maxbytes, *backups) = (channel.maxbytes, channel.backups),
-                Sink::File(file) => {
-                    file.resize(channel.maxbytes, channel.backups);
-                    file.keep(channel.upkeep.max_age, channel.upkeep.compress);
-                }
-                Sink::None | Sink::Console(_) => {}
-            }
-        }
     }
 
     /// A process is forgotten.
@@ -374,8 +360,8 @@ impl Outputs {
             Sink::File(file) => file.lost(),
             Sink::None | Sink::Closed { .. } | Sink::Console(_) => 0,
         };
-        let dropped = outlet.shaper.as_ref().map_or(0, |shaper| shaper.lost);
-        (outlet.bytes, lost.saturating_add(dropped))
+        let shaped = outlet.shaper.as_ref().map_or(0, |shaper| shaper.lost);
+        (outlet.bytes, lost.saturating_add(shaped).saturating_add(outlet.dropped))
     }
 
     /// Opens every open log anew, visor's own too.
@@ -417,10 +403,21 @@ impl Outlet {
     fn open(&mut self) -> Option<String> {
         let Sink::Closed { path, maxbytes, backups, mode } = &self.sink else { return None };
         let (mut file, trouble) = LogFile::open(path, *maxbytes, *backups, *mode);
-        file.keep(self.upkeep.max_age, self.upkeep.compress);
+        keep(&mut file, self.upkeep);
         self.sink = Sink::File(file);
         trouble.map(|trouble| trouble.message)
     }
+}
+
+/// Bytes of a stream to keep in memory.
+pub(super) fn ring_bytes(process: &Process) -> usize {
+    usize::try_from(process.log_lines.ring.unwrap_or(RING_BYTES)).unwrap_or(0)
+}
+
+/// Has a file kept in this way.
+pub(super) fn keep(file: &mut LogFile, upkeep: Upkeep) {
+    let age = upkeep.max_age.and_then(|_| sys::files::age(file.path()));
+    file.keep(upkeep.max_age, upkeep.compress, age.unwrap_or_default());
 }
 
 fn send_line(syslog: &mut Syslog, process: &str, line: &[u8]) {

@@ -56,23 +56,28 @@ impl Packing {
         self.want(of);
     }
 
+    /// Whose turn it is, when nothing is being compressed.
+    fn next(&mut self) -> Option<Key> {
+        if self.job.is_some() || self.waiting.is_empty() {
+            return None;
+        }
+        Some(self.waiting.remove(0))
+    }
+
     fn want(&mut self, of: Key) {
         if !self.waiting.contains(&of) {
             self.waiting.push(of);
         }
-    }
-
-    /// Nothing is to be done.
-    pub fn rests(&self) -> bool {
-        self.waiting.is_empty() || self.job.is_some()
     }
 }
 
 impl Daemon {
     /// Begins with the next backup, when none is being compressed.
     pub(super) fn pack(&mut self, now: Now) {
-        while !self.outputs.packing.rests() && !self.leaving {
-            let of = self.outputs.packing.waiting.remove(0);
+        if self.leaving {
+            return;
+        }
+        while let Some(of) = self.outputs.packing.next() {
             let Some((log, number, backups)) = self.outputs.packable(of) else { continue };
             match self.start_packing(&log, number) {
                 Ok(child) => {
@@ -194,7 +199,7 @@ mod tests {
         packing.rotated(of, &log, 2);
         packing.rotated(of, Path::new("/another"), 1);
         assert_eq!(packing.waiting, [of]);
-        assert!(packing.rests());
+        assert_eq!(packing.next(), None);
         fs::write(name("log.3"), "plain").unwrap();
         fs::write(name("log.gz.tmp"), "packed").unwrap();
         finish(packing.job.as_ref().unwrap()).unwrap();

@@ -82,9 +82,11 @@ impl Daemon {
                 Ok(Read::Bytes(count)) => (count, count == bite),
                 Ok(Read::WouldBlock) => break,
                 Ok(Read::End) | Err(_) => {
-                    let happened = self.outputs.end(process, stream, now, &mut self.poll);
-                    self.tell_happenings(process, stream, happened, now);
-                    self.clients.output(process, stream, self.outputs.shown(process, stream).unwrap_or_default());
+                    if self.children.ends_stream(id) {
+                        let happened = self.outputs.end(process, stream, now, &mut self.poll);
+                        self.tell_happenings(process, stream, happened, now);
+                        self.clients.output(process, stream, self.outputs.shown(process, stream).unwrap_or_default());
+                    }
                     self.children.close_pipe(id, &mut self.poll);
                     break;
                 }
@@ -152,6 +154,10 @@ impl Daemon {
     /// Reads what a child left in its pipes.
     pub(super) fn drain(&mut self, id: ProcessId, now: Now) {
         let pipes = self.children.lives.get(&id).map(|life| life.pipes.clone()).unwrap_or_default();
+        self.drain_pipes(pipes, now);
+    }
+
+    pub(super) fn drain_pipes(&mut self, pipes: Vec<PipeId>, now: Now) {
         for pipe in pipes {
             self.read_pipe(pipe, BYTES_AT_DEATH, now);
         }

@@ -53,6 +53,7 @@ impl Daemon {
             Request::Stop { names, wait } => self.ask(client, Ask::Stop { names, wait }, now),
             Request::Restart(names) => self.ask(client, Ask::Restart(names), now),
             Request::Signal { signal, names } => self.send_signal(client, &signal, &names),
+            Request::ReloadProgram(names) => self.ask(client, Ask::ReloadProgram(names), now),
             Request::Reread => self.ask(client, Ask::Reread, now),
             Request::Update(groups) => self.ask(client, Ask::Update(groups), now),
             Request::Preview(groups) => self.ask(client, Ask::Preview(groups), now),

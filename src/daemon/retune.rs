@@ -17,7 +17,10 @@ impl Daemon {
         let Some(entry) = self.supervisor.entry(id) else { return };
         let (process, pid) = (Arc::clone(&entry.config), entry.life.state.pid());
         let name = display_name(&entry.group, &process.name);
-        self.outputs.retune(id, &process);
+        let now = super::clock::now();
+        let group = entry.group.clone();
+        self.outputs.retune(id, &process, before, now, &mut self.poll);
+        self.outputs.introduce(id, &process, &group, pid.unwrap_or(0));
         if process.checks != before.checks {
             self.retune_checks(id, &process);
         }

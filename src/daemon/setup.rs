@@ -349,6 +349,7 @@ fn assemble(
         sockets: super::sockets::Sockets::default(),
         trees: super::trees::Trees::default(),
         wall_clock: super::wall_clock::WallClock::default(),
+        hooks: super::hooks::Hooks::default(),
         more_dead: false,
         actions: VecDeque::from(decided),
         decided: Vec::new(),

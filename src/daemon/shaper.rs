@@ -71,6 +71,11 @@ impl Shaper {
         };
     }
 
+    /// Takes over the settings of another one; what came so far goes on.
+    pub fn adopt(&mut self, other: Shaper) {
+        (self.limiter, self.pause, self.overflow) = (other.limiter, other.pause, other.overflow);
+    }
+
     /// Whether the program is to wait for a console that is full.
     pub fn blocks(&self) -> bool {
         self.overflow == Overflow::Block

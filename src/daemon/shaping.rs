@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use super::Poll;
-use super::outputs::{Key, Outlet, Outputs, Sink};
+use super::outputs::{Key, Outlet, Outputs, Sink, keep, ring_bytes};
 use super::shaper::Shaper;
 use crate::config::Process;
 use crate::logs::{Ring, Speaker};
@@ -20,6 +20,50 @@ impl Outputs {
             if let Some(shaper) = shaper {
                 let speaker = Speaker { name: &process.name, group, stream: stream.word(), pid };
                 shaper.introduce(&process.log_lines.format, speaker);
+            }
+        }
+    }
+
+    /// A process goes on with other settings than `before`; who speaks is still to be told.
+    pub fn retune(&mut self, id: ProcessId, process: &Process, before: &Process, now: Now, poll: &mut Poll) {
+        let channels = [(Stream::Stdout, &process.stdout), (Stream::Stderr, &process.stderr)];
+        for (stream, channel) in channels {
+            let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { continue };
+            outlet.is_event = channel.events_enabled;
+            let kept_anew = std::mem::replace(&mut outlet.upkeep, channel.upkeep) != channel.upkeep;
+            match &mut outlet.sink {
+                Sink::Closed { maxbytes, backups, .. } => (*maxbytes, *backups) = (channel.maxbytes, channel.backups),
+                Sink::File(file) => {
+                    file.resize(channel.maxbytes, channel.backups);
+                    if kept_anew {
+                        keep(file, channel.upkeep);
+                    }
+                }
+                Sink::None | Sink::Console(_) => {}
+            }
+            if process.log_lines != before.log_lines {
+                outlet.ring.resize(ring_bytes(process));
+                self.reshape((id, stream), Shaper::new(&process.log_lines), now, poll);
+            }
+        }
+    }
+
+    /// Another shaper, or none any more: nothing of what the old one has is lost.
+    fn reshape(&mut self, key: Key, shaper: Option<Shaper>, now: Now, poll: &mut Poll) {
+        if shaper.is_none() {
+            self.shape(key, now, poll, |shaper| shaper.finish(now));
+        }
+        let Some(outlet) = self.outlets.get_mut(&key) else { return };
+        match (&mut outlet.shaper, shaper) {
+            (Some(old), Some(new)) => old.adopt(new),
+            (None, new) => outlet.shaper = new.map(Box::new),
+            (Some(old), None) => {
+                outlet.dropped = outlet.dropped.saturating_add(old.lost);
+                let held = old.release(now);
+                outlet.shaper = None;
+                if let Sink::Console(fd) = outlet.sink {
+                    self.consoles.write(fd, &held, poll);
+                }
             }
         }
     }

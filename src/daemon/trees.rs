@@ -316,7 +316,7 @@ impl Daemon {
     }
 }
 
-/// Limits as the kernel has them.
+/// Limits as the kernel has them, without those of a cgroup.
 pub(super) fn own_limits(wanted: &crate::config::Limits) -> Limits {
     const REALTIME: u8 = 1;
     const BEST_EFFORT: u8 = 2;

@@ -34,6 +34,8 @@ pub struct LogFile {
     max_age: Option<Duration>,
     /// When it is; `None` = not known yet.
     old_at: Option<Duration>,
+    /// How old it was when it was opened.
+    age: Duration,
     /// Compressed backups are ours, too.
     packed: bool,
     /// Rotations since they were asked for.
@@ -71,16 +73,17 @@ impl LogFile {
             lost: 0,
             max_age: None,
             old_at: None,
+            age: Duration::ZERO,
             packed: false,
             rotations: 0,
         };
         (log, trouble)
     }
 
-    /// From now on the file is also rotated before a write when it is older than `max_age`, and with `packed` the names of
-    /// compressed backups are taken for backups.
-    pub fn keep(&mut self, max_age: Option<Duration>, packed: bool) {
-        (self.max_age, self.packed, self.old_at) = (max_age, packed, None);
+    /// From now on the file, which is of this age now, is also rotated before a write when it is older than `max_age`, and with
+    /// `packed` the names of compressed backups are taken for backups.
+    pub fn keep(&mut self, max_age: Option<Duration>, packed: bool, age: Duration) {
+        (self.max_age, self.packed, self.old_at, self.age) = (max_age, packed, None, age);
     }
 
     /// Sizes as in [`LogFile::open`], from the next write on.
@@ -195,7 +198,7 @@ impl LogFile {
 
     /// Opens the path anew. `news` is what to say when that works and nothing was wrong before.
     fn reopen_saying(&mut self, news: Option<Trouble>) -> Option<Trouble> {
-        self.old_at = None;
+        (self.old_at, self.age) = (None, Duration::ZERO);
         let fresh = match Opened::open(&self.path, self.mode, false) {
             Ok(fresh) => fresh,
             Err(error) => return self.give_up_path(&error),
@@ -310,14 +313,14 @@ impl LogFile {
         self.maxbytes > 0 && self.size() >= self.maxbytes
     }
 
-    /// The age of a file that was empty counts from now on, that of another one from its making, if that is known.
+    /// The age of a file that was empty counts from now on.
     fn is_old(&mut self, now: Duration) -> bool {
         let Some(max_age) = self.max_age else { return false };
         let State::Open(opened) = &self.state else { return false };
         let age = match opened.kind {
             Kind::Stream { .. } => return false,
             Kind::Regular { size: 0, .. } => Some(Duration::ZERO),
-            Kind::Regular { .. } if self.old_at.is_none() => Some(opened.age()),
+            Kind::Regular { .. } if self.old_at.is_none() => Some(self.age),
             Kind::Regular { .. } => None,
         };
         if let Some(age) = age {

@@ -131,7 +131,7 @@ fn an_old_file_is_rotated_before_the_next_write_and_a_silent_one_stays() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let mut log = open(&path, 0, 2);
-    log.keep(Some(Duration::from_secs(10)), false);
+    log.keep(Some(Duration::from_secs(10)), false, Duration::ZERO);
     // An empty file gets older only from its first bytes on.
     for (now, text) in [(50_000, "a"), (59_999, "b"), (60_000, "c"), (60_001, "d"), (200_000, "e")] {
         assert_eq!(log.write(text.as_bytes(), at(now)), None);
@@ -149,11 +149,13 @@ fn a_file_that_was_there_has_the_age_of_its_making() {
     let path = dir.path().join("log");
     fs::write(&path, "before").unwrap();
     let mut log = open(&path, 0, 1);
-    log.keep(Some(Duration::from_secs(3600)), false);
+    log.keep(Some(Duration::from_secs(3600)), false, Duration::from_secs(3000));
     log.write(b" and after", at(0));
     assert_eq!(read(&path), "before and after");
-    log.write(b"later", at(3_600_000));
-    assert_eq!((read(&path).as_str(), read(dir.path().join("log.1")).as_str()), ("later", "before and after"));
+    log.write(b" and more", at(599_999));
+    assert_eq!(read(&path), "before and after and more");
+    log.write(b"later", at(600_000));
+    assert_eq!((read(&path).as_str(), read(dir.path().join("log.1")).as_str()), ("later", "before and after and more"));
 }
 
 #[test]
@@ -161,7 +163,7 @@ fn a_file_with_an_age_and_a_size_keeps_to_both_and_no_backups_means_to_begin_ane
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let mut log = open(&path, 4, 0);
-    log.keep(Some(Duration::from_secs(1)), true);
+    log.keep(Some(Duration::from_secs(1)), true, Duration::ZERO);
     log.write(b"123", at(0));
     log.write(b"4", at(1));
     assert_eq!(read(&path), "");

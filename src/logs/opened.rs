@@ -134,12 +134,6 @@ impl Opened {
         matches!(self.kind, Kind::Regular { .. }) && self.file.metadata().is_ok_and(|facts| facts.nlink() > 0)
     }
 
-    /// How long ago the file was made; nothing where that is not known.
-    pub(super) fn age(&self) -> Duration {
-        let made = self.file.metadata().and_then(|facts| facts.created());
-        made.ok().and_then(|made| made.elapsed().ok()).unwrap_or_default()
-    }
-
     /// Throws the content of a plain file away.
     pub(super) fn truncate(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;

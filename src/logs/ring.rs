@@ -38,6 +38,16 @@ impl Ring {
         }
     }
 
+    /// Another size; the end of what is here stays.
+    pub fn resize(&mut self, limit: usize) {
+        if limit != self.limit {
+            let (kept, total) = (self.tail(0), self.total);
+            *self = Ring::new(limit);
+            self.push(&kept);
+            self.total = total;
+        }
+    }
+
     /// Forgets everything, and gives the memory back.
     pub fn clear(&mut self) {
         *self = Ring::new(self.limit);
@@ -101,6 +111,19 @@ mod tests {
         assert_eq!(ring.part(0, 5), b"");
         assert_eq!(ring.part(10, 1), b"");
         assert_eq!(ring.part(u64::MAX, u64::MAX), b"");
+    }
+
+    #[test]
+    fn another_size_keeps_the_end() {
+        let mut ring = Ring::new(5);
+        ring.push(b"01234567");
+        ring.resize(3);
+        assert_eq!((ring.tail(0), ring.total()), (b"567".to_vec(), 8));
+        ring.resize(6);
+        ring.push(b"89");
+        assert_eq!((ring.tail(0), ring.part(6, 9)), (b"56789".to_vec(), b"6789".to_vec()));
+        ring.resize(0);
+        assert!(ring.is_empty());
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub fn why(policy: &Process, life: &Life, now: Now) -> String {
         State::Spawning { .. } | State::Launching { .. } => "being started: its command is not yet running".to_string(),
         State::Failing { error, .. } => format!("its start failed: {error}"),
         State::Waiting { .. } => "waiting for what must happen before it starts".to_string(),
-        State::Preparing { .. } => "being started: `pre_start` runs".to_string(),
+        State::Preparing { .. } => "being started".to_string(),
         State::Abandoning { kill_at, error, .. } => {
             format!("not ready ({error}): it is being stopped; KILL follows in {} s", in_seconds(*kill_at))
         }

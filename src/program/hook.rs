@@ -28,6 +28,32 @@ impl Hook {
     }
 }
 
+/// Why a child has ended, as its `post_stop` is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By itself.
+    Exited,
+    /// It was asked to.
+    Stopped,
+    /// It was not well.
+    Unhealthy,
+    /// Its start failed.
+    Failed,
+}
+
+impl End {
+    /// In small letters.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            End::Exited => "exited",
+            End::Stopped => "stopped",
+            End::Unhealthy => "unhealthy",
+            End::Failed => "failed",
+        }
+    }
+}
+
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.key())

@@ -20,6 +20,8 @@ pub enum Input {
     Proceed,
     /// What had to happen before its start will not happen.
     CannotStart(String),
+    /// Its program is asked to read its own configuration again.
+    Reload,
     /// A hook has ended: well, or why not.
     HookEnded(Hook, Result<(), String>),
     /// Its `ready` check says so.
@@ -84,7 +86,7 @@ pub enum SpawnFailureKind {
 pub enum Action {
     /// Fork and execute; answer with [`Input::Spawned`] or [`Input::SpawnFailed`].
     Spawn,
-    /// Run a hook; answer with [`Input::HookEnded`].
+    /// Run a hook, or send `reload_signal`; answer with [`Input::HookEnded`].
     Hook(Hook),
     /// Kill a hook; it is answered all the same.
     EndHook(Hook),

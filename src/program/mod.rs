@@ -7,6 +7,7 @@ mod check;
 mod describe;
 mod exit;
 mod hook;
+mod hooked;
 mod input;
 mod readiness;
 mod report;
@@ -17,13 +18,15 @@ mod time;
 pub use check::{Due, Purpose, Schedule, Verdict};
 pub use describe::{describe, uptime, why};
 pub use exit::Exit;
-pub use hook::Hook;
+pub use hook::{End, Hook};
 pub use input::{Action, Actions, Input, SpawnFailure, SpawnFailureKind};
 pub use report::Report;
 pub use state::{Health, Life, Name, State, Wanted};
 pub use step::step;
 pub use time::Now;
 
+#[cfg(test)]
+mod hooked_tests;
 #[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]

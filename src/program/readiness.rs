@@ -1,10 +1,10 @@
-//! Before a child is there, and until it counts as started: conditions, `pre_start`, `ready`; and what its health leads to.
+//! Before a child is there, and until it counts as started: conditions and `ready`; and what its health leads to.
 
 use std::time::Duration;
 
 use super::state::{Health, seconds};
 use super::step::Step;
-use super::{Action, Hook, Report, SpawnFailureKind, State, Wanted};
+use super::{Action, End, Report, SpawnFailureKind, State, Wanted};
 use crate::config::OnUnhealthy;
 
 impl Step<'_> {
@@ -13,6 +13,7 @@ impl Step<'_> {
         self.life.exit = None;
         self.life.error = None;
         self.life.health = None;
+        self.life.hook_error = None;
         if self.policy.is_gated() {
             self.enter(State::Waiting { tries }, tries);
         } else {
@@ -20,16 +21,7 @@ impl Step<'_> {
         }
     }
 
-    fn prepare(&mut self, tries: u32) {
-        if self.policy.hooks.as_ref().is_some_and(|hooks| hooks.pre_start.is_some()) {
-            self.enter(State::Preparing { tries, stop: false }, tries);
-            self.out.push(Action::Hook(Hook::PreStart));
-        } else {
-            self.fork(tries);
-        }
-    }
-
-    fn fork(&mut self, tries: u32) {
+    pub(super) fn fork(&mut self, tries: u32) {
         self.enter(State::Spawning { tries, stop: false }, tries);
         self.out.push(Action::Spawn);
     }
@@ -46,37 +38,6 @@ impl Step<'_> {
             self.out.push(Action::Failed(SpawnFailureKind::Other));
             self.life.error = Some(reason);
             self.enter(State::Fatal, 0);
-        }
-    }
-
-    pub(super) fn hook_ended(&mut self, hook: Hook, result: Result<(), String>) {
-        if let Err(error) = &result {
-            self.report(Report::HookFailed { hook, error: error.clone() });
-        }
-        match (hook, result) {
-            (Hook::PreStart, result) => self.prepared(result),
-            // The child has not been told to stop: it is now.
-            (Hook::Stop, Err(_)) => {
-                if let State::Stopping { pid, .. } | State::Abandoning { pid, .. } = self.life.state {
-                    self.signal_stop(pid);
-                }
-            }
-            (Hook::Stop | Hook::PostStop | Hook::Reload, _) => {}
-        }
-    }
-
-    fn prepared(&mut self, result: Result<(), String>) {
-        let State::Preparing { tries, stop } = self.life.state else { return };
-        if stop || self.life.wanted == Wanted::Down {
-            self.stopped(0);
-            return;
-        }
-        match result {
-            Ok(()) => self.fork(tries),
-            Err(error) => {
-                self.out.push(Action::Failed(SpawnFailureKind::Other));
-                self.back_off(tries, format!("{}: {error}", Hook::PreStart), false);
-            }
         }
     }
 
@@ -148,13 +109,12 @@ impl Step<'_> {
         }
         match self.policy.checks.as_ref().map_or(OnUnhealthy::Ignore, |checks| checks.on_unhealthy) {
             // It is wanted, so that it starts again once it is gone.
-            OnUnhealthy::Restart => self.send_stop(pid),
-            OnUnhealthy::Stop => {
-                self.life.wanted = Wanted::Down;
-                self.send_stop(pid);
-            }
-            OnUnhealthy::Ignore => {}
+            OnUnhealthy::Restart => {}
+            OnUnhealthy::Stop => self.life.wanted = Wanted::Down,
+            OnUnhealthy::Ignore => return,
         }
+        self.send_stop(pid);
+        self.life.end = End::Unhealthy;
     }
 
     fn health_is(&mut self, health: Health) {
@@ -168,12 +128,5 @@ impl Step<'_> {
     /// A child that has ended by itself, or was given up, while it was to get ready.
     pub(super) fn is_too_quick(&self, since: Duration) -> bool {
         self.policy.waits_for_ready() || self.now.mono < since + seconds(self.policy.startsecs)
-    }
-
-    /// Asks for what follows every end of a child.
-    pub(super) fn after(&mut self) {
-        if self.policy.hooks.as_ref().is_some_and(|hooks| hooks.post_stop.is_some()) {
-            self.out.push(Action::Hook(Hook::PostStop));
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Exit, Now};
+use super::{End, Exit, Hook, Now};
 use crate::config::Process;
 
 /// Where a process is in its life. Several of these share one public [`Name`].
@@ -339,6 +339,10 @@ pub struct Life {
     pub error: Option<String>,
     /// How its last child ended, a failed start's included; `None` = there was none.
     pub last: Option<Exit>,
+    /// Why its last child ended, or is about to.
+    pub end: End,
+    /// Which hook failed last, and how; forgotten by a new start.
+    pub hook_error: Option<(Hook, String)>,
     /// What its `health` check said last; `None` = nothing since it runs.
     pub health: Option<Health>,
     /// Starts after a pause in a row, none of which was a good run.
@@ -357,6 +361,8 @@ impl Life {
             exit: None,
             error: None,
             last: None,
+            end: End::Exited,
+            hook_error: None,
             health: None,
             restarts: 0,
         }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::state::seconds;
-use super::{Action, Actions, Exit, Hook, Input, Life, Now, Report, SpawnFailure, State, Wanted};
+use super::{Action, Actions, End, Exit, Hook, Input, Life, Now, Report, SpawnFailure, State, Wanted};
 use crate::config::{AutoRestart, Process, Restart, Signal};
 use crate::scatter;
 
@@ -42,6 +42,7 @@ impl Step<'_> {
             Input::NoMoreStarts => self.no_more_starts(),
             Input::Proceed => self.proceed(),
             Input::CannotStart(reason) => self.cannot_start(reason),
+            Input::Reload => self.reload(),
             Input::HookEnded(hook, result) => self.hook_ended(hook, result),
             Input::Ready => self.ready(),
             Input::NotReady(error) => self.not_ready(error),
@@ -99,7 +100,10 @@ impl Step<'_> {
                 self.out.push(Action::EndHook(Hook::PreStart));
             }
             // It was sent the signal already, and KILL is due when it was.
-            State::Abandoning { pid, kill_at, .. } => self.enter(State::Stopping { pid, kill_at }, 0),
+            State::Abandoning { pid, kill_at, .. } => {
+                self.life.end = End::Stopped;
+                self.enter(State::Stopping { pid, kill_at }, 0);
+            }
             State::Spawning { tries, .. } => self.life.state = State::Spawning { tries, stop: true },
             State::Stopped
             | State::Stopping { .. }
@@ -264,12 +268,12 @@ impl Step<'_> {
                 let (pid, since, tries) = (*pid, *since, *tries);
                 self.ended(exit);
                 if self.is_too_quick(since) {
-                    self.after();
+                    self.after(End::Failed);
                     self.report(Report::Exited { exit, expected: false });
                     self.life.exit = None;
                     self.back_off(tries, "Exited too quickly (process log may have details)".to_string(), false);
                 } else {
-                    self.after();
+                    self.after(End::Exited);
                     self.life.state = State::Starting { pid, since, tries };
                     self.enter(State::Running { pid, since }, 0);
                     self.ended_by_itself(pid, exit);
@@ -278,7 +282,7 @@ impl Step<'_> {
             State::Failing { tries, error, .. } | State::Abandoning { tries, error, .. } => {
                 let (tries, error) = (*tries, error.clone());
                 self.ended(exit);
-                self.after();
+                self.after(End::Failed);
                 self.report(Report::Exited { exit, expected: false });
                 self.life.exit = None;
                 self.back_off(tries, error, false);
@@ -286,7 +290,7 @@ impl Step<'_> {
             State::Running { pid, .. } => {
                 let pid = *pid;
                 self.ended(exit);
-                self.after();
+                self.after(End::Exited);
                 self.ended_by_itself(pid, exit);
             }
             State::Stopping { pid, kill_at } => {
@@ -392,16 +396,14 @@ impl Step<'_> {
             }
             State::Stopping { pid, kill_at } => {
                 if now >= kill_at {
-                    self.report(Report::Killing { pid });
-                    self.signal(pid, self.policy.killasgroup, SIGKILL);
+                    self.kill(pid);
                     self.life.state = State::Stopping { pid, kill_at: now + self.kill_pause() };
                 }
             }
             State::Abandoning { pid, ref mut kill_at, .. } => {
                 if now >= *kill_at {
                     *kill_at = now + seconds(self.policy.stopwaitsecs).max(MIN_KILL_PAUSE);
-                    self.report(Report::Killing { pid });
-                    self.signal(pid, self.policy.killasgroup, SIGKILL);
+                    self.kill(pid);
                 }
             }
             State::Emptying { group, kill_at, look_at, kills } => self.look(group, kill_at, look_at, kills),
@@ -440,7 +442,17 @@ impl Step<'_> {
         self.report(Report::Success { startsecs: self.policy.startsecs });
     }
 
+    /// Patience with a child is over, and with the command that was to stop it.
+    fn kill(&mut self, pid: i32) {
+        self.report(Report::Killing { pid });
+        self.signal(pid, self.policy.killasgroup, SIGKILL);
+        if self.has_stop_command() {
+            self.out.push(Action::EndHook(Hook::Stop));
+        }
+    }
+
     pub(super) fn send_stop(&mut self, pid: i32) {
+        self.life.end = End::Stopped;
         let kill_at = self.now.mono + seconds(self.policy.stopwaitsecs);
         self.enter(State::Stopping { pid, kill_at }, 0);
         self.ask_to_stop(pid);
@@ -448,7 +460,7 @@ impl Step<'_> {
 
     /// By `stop_command`, or by the stop signal.
     pub(super) fn ask_to_stop(&mut self, pid: i32) {
-        if self.policy.hooks.as_ref().is_some_and(|hooks| hooks.stop.is_some()) {
+        if self.has_stop_command() {
             self.out.push(Action::Hook(Hook::Stop));
         } else {
             self.signal_stop(pid);
@@ -519,7 +531,7 @@ impl Step<'_> {
     /// → STOPPED, and on from there when a start was asked for meanwhile.
     pub(super) fn stopped(&mut self, pid: i32) {
         if pid != 0 {
-            self.after();
+            self.after(self.life.end);
         }
         self.change(State::Stopped, 0, pid, true);
         if self.life.wanted == Wanted::Up {

@@ -36,11 +36,11 @@
 //! | `clear` | `NAME…` | `result=cleared` | as `start` |
 //! | `send` | `NAME DATA` | | `ok`; `error not-running`, `no-file` (no stdin), `busy` (its pipe is full) |
 //! | `event` | `TYPE [DATA]` | | `ok`: a `REMOTE_COMMUNICATION` event is on its way |
-//! | `watch` | `[--type TYPE]… [NAME…]` | `event=PROCESS_STATE_RUNNING name=g:p from=STARTING to=… pid=… tries=… expected=… time=…`, other events with `group=`, `type=`, `when=`, `stream=`, `data=` as they have them, for ever; `missed=N` when the watcher was slow. TYPE is a type or family; without any: all but output and ticks (which exist only while a listener wants them) | never |
+//! | `watch` | `[--type TYPE]… [NAME…]` | `event=PROCESS_STATE_RUNNING name=g:p from=STARTING to=… pid=… tries=… expected=… time=…`, other events with `group=`, `type=`, `when=`, `stream=`, `data=` as they have them (`event=PROCESS_HEALTH_UNHEALTHY name=g:p pid=… text=…`), for ever; `missed=N` when the watcher was slow. TYPE is a type or family; without any: all but output and ticks (which exist only while a listener wants them) | never |
 //! | `config` | | per configured process `name=… group=… process=… inuse=yes autostart=yes group_priority=999 priority=999 command=…` and its other options | `ok` |
 //! | `config` | `NAME` | the files are read again: per option `name=g:p section=program:p key=… value=… file=… line=… from=SECTION` (the last three: none when it is the default), `running=…` when what runs has another value; nothing of variables but their names | `ok` / `error bad-name`, `cannot-reread TEXT` |
 //! | `why` | `NAME` | `name=… state=… text=…` one sentence | `ok` |
-//! | `ready` | `[NAME…]` | per process that should run and does not, `name=… state=…` | `ok` or `error not-running TEXT` |
+//! | `ready` | `[NAME…]` | per process that should run and does not, or is unhealthy, `name=… state=… health=unhealthy` (the last only for the latter) | `ok` or `error not-running TEXT` |
 //! | `poweroff`, `reboot`, `halt` | | | as `shutdown`, then the machine does it; `error failed` when visor is not the init of a machine |
 //! | `metrics` | | of visor `pid=… started=EPOCH clients=… events_lost=… gateways=…` (how often its gateway was started), then per process `name=… group=… process=… starts=… stdout_bytes=… stderr_bytes=… lost_bytes=…`, all since it is known | `ok` |
 //! | `reopen` | | | `ok`: visor's log and the processes' logs are open anew |

@@ -37,6 +37,7 @@ fn parse_arguments(arguments: &mut Arguments<'_>) -> Result<Request, RequestErro
         "stop" => Request::Stop { wait: !arguments.flag(NO_WAIT), names: arguments.names()? },
         "restart" => Request::Restart(arguments.names()?),
         "signal" => Request::Signal { signal: arguments.one("a signal")?, names: arguments.names()? },
+        "reload-program" => Request::ReloadProgram(arguments.names()?),
         "reread" => Request::Reread,
         "update" => {
             let make = if arguments.flag(DRY_RUN) { Request::Preview } else { Request::Update };

@@ -49,6 +49,8 @@ pub enum Request {
         /// At least one.
         names: Vec<String>,
     },
+    /// Have programs read their own configuration again.
+    ReloadProgram(Vec<String>),
     /// Read the configuration again and say what differs.
     Reread,
     /// Make what runs match the configuration; empty = every group.
@@ -231,6 +233,7 @@ impl Request {
             Request::Stop { .. } => "stop",
             Request::Restart(_) => "restart",
             Request::Signal { .. } => "signal",
+            Request::ReloadProgram(_) => "reload-program",
             Request::Reread => "reread",
             Request::Update(_) | Request::Preview(_) => "update",
             Request::Scale { .. } => "scale",
@@ -317,7 +320,7 @@ mod tests {
                 requests.push(Request::Stop { names: some.clone(), wait });
             }
             requests.push(Request::Signal { signal: "--no-wait".to_owned(), names: some.clone() });
-            for make in [Request::Restart, Request::Add, Request::Remove, Request::Clear] {
+            for make in [Request::Restart, Request::ReloadProgram, Request::Add, Request::Remove, Request::Clear] {
                 requests.push(make(some.clone()));
             }
             for make in [Request::Pid, Request::Status, Request::Update, Request::Preview, Request::Ready] {
@@ -357,14 +360,14 @@ mod tests {
         let needing = |right| verbs(|request| request.needs() == right);
         let looking = "config follow hello mainread maintail metrics pid read ready state status tail watch why";
         assert_eq!(needing(Right::Observe), looking);
-        assert_eq!(needing(Right::Operate), "clear event restart send signal start stop");
+        assert_eq!(needing(Right::Operate), "clear event reload-program restart send signal start stop");
         let rest = "add config halt mainclear poweroff reboot reload remove reopen reread scale shutdown update";
         assert_eq!(needing(Right::Admin), rest);
     }
 
     #[test]
     fn requests_about_processes_alone_are_those_that_name_some() {
-        let about = "clear follow pid read ready restart send signal start status stop tail why";
+        let about = "clear follow pid read ready reload-program restart send signal start status stop tail why";
         assert_eq!(verbs(|request| request.names().is_some()), about);
         assert_eq!(Request::Status(Vec::new()).names(), None, "it is about all");
         assert_eq!(Request::Why("a".to_owned()).names(), Some(&["a".to_owned()][..]));
@@ -423,6 +426,7 @@ mod tests {
             (b"start --no-wait", Code::BadArguments),
             (b"stop", Code::BadArguments),
             (b"restart", Code::BadArguments),
+            (b"reload-program", Code::BadArguments),
             (b"scale", Code::BadArguments),
             (b"scale web", Code::BadArguments),
             (b"scale web -1", Code::BadArguments),

@@ -50,6 +50,7 @@ impl Request {
             | Request::Stop { .. }
             | Request::Restart(_)
             | Request::Signal { .. }
+            | Request::ReloadProgram(_)
             | Request::Clear(_)
             | Request::Send { .. }
             | Request::Event { .. } => Right::Operate,
@@ -86,6 +87,7 @@ impl Request {
             | Request::Stop { names, .. }
             | Request::Restart(names)
             | Request::Signal { names, .. }
+            | Request::ReloadProgram(names)
             | Request::Clear(names) => names.as_slice(),
             Request::Tail { name, .. }
             | Request::Follow { name, .. }

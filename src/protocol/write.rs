@@ -42,7 +42,11 @@ impl Request {
                 }
                 line.names(names)?;
             }
-            Request::Restart(names) | Request::Add(names) | Request::Remove(names) | Request::Clear(names) => {
+            Request::Restart(names)
+            | Request::ReloadProgram(names)
+            | Request::Add(names)
+            | Request::Remove(names)
+            | Request::Clear(names) => {
                 line.names(names)?;
             }
             Request::Signal { signal, names } => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Action, Entry, Phase, ProcessId, Supervisor};
 use crate::config::{GroupKind, LogLevel};
 use crate::program::{Exit, Now, State};
+use crate::sorted::Map;
 
 /// Added to a signal's number to make an exit code, as shells do.
 const SIGNAL_BASE: i32 = 128;
@@ -20,11 +21,20 @@ pub(super) struct Limited {
     limit: Duration,
     /// Who was asked to stop, and when.
     asked: Vec<(ProcessId, Duration)>,
+    /// Whose last hook ended, and when.
+    cleaned: Map<ProcessId, Duration>,
+    /// How long the wave that is stopped now may take.
+    pub(super) until: Duration,
 }
 
 impl Limited {
     pub(super) fn new(limit: Duration, now: Now) -> Limited {
-        Limited { began: now.mono, limit, asked: Vec::new() }
+        Limited { began: now.mono, limit, asked: Vec::new(), cleaned: Map::new(), until: now.mono }
+    }
+
+    /// The last hook of a process ended.
+    pub(super) fn rests(&mut self, id: ProcessId, now: Now) {
+        self.cleaned.insert(id, now.mono);
     }
 
     /// Until when a wave may take, so that the `later` ones after it have as much as it: what one does not use is the others'.
@@ -122,7 +132,8 @@ impl Supervisor {
     pub(super) fn stop_by(&mut self, id: ProcessId, later: usize, now: Now) -> Option<Duration> {
         let limited = self.limited.as_mut()?;
         limited.asked.push((id, now.mono));
-        Some(limited.share(later, now))
+        limited.until = limited.share(later, now);
+        Some(limited.until)
     }
 
     /// Who took how much of a shutdown that had a limit.
@@ -130,7 +141,8 @@ impl Supervisor {
         let Some(limited) = &self.limited else { return };
         let took = |id: &ProcessId, asked: &Duration| {
             let entry = self.table.entry(*id)?;
-            let took = entry.life.ended?.mono.saturating_sub(*asked);
+            let ended = entry.life.ended?.mono;
+            let took = limited.cleaned.get(id).copied().unwrap_or(ended).max(ended).saturating_sub(*asked);
             let killed = matches!(entry.life.last, Some(Exit::Signal { signal, .. }) if signal.0 == KILL);
             let how = if killed { " (killed)" } else { "" };
             (took >= WORTH_TELLING).then(|| format!("{} {}{how}", entry.display_name(), seconds(took)))

@@ -5,16 +5,14 @@
 use super::table::Entry;
 use super::{Action, Phase, ProcessId, Supervisor};
 use crate::config::{LogLevel, Need, NeedState, OnFailure, Reached};
-use crate::program::{Exit, Health, Hook, Input, Name, Now, State, Wanted};
+use crate::program::{Exit, Health, Input, Name, Now, State, Wanted};
 use crate::sorted::{Map, Set};
 
-/// Processes that wait, and what may hold them up besides other processes.
+/// Processes that wait.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     /// In state `Waiting`, and whether that was told.
     waiting: Map<ProcessId, bool>,
-    /// Their `post_stop` runs.
-    cleaning: Set<ProcessId>,
 }
 
 impl Gate {
@@ -28,29 +26,9 @@ impl Gate {
         };
     }
 
-    /// A hook is asked for.
-    pub(super) fn hook_begins(&mut self, id: ProcessId, hook: Hook) {
-        if hook == Hook::PostStop {
-            self.cleaning.insert(id);
-        }
-    }
-
-    /// A hook has ended.
-    pub(super) fn hook_ended(&mut self, id: ProcessId, hook: Hook) {
-        if hook == Hook::PostStop {
-            self.cleaning.remove(&id);
-        }
-    }
-
-    /// Whether the `post_stop` of a process runs.
-    pub(super) fn is_cleaning(&self, id: ProcessId) -> bool {
-        self.cleaning.contains(&id)
-    }
-
     /// A process is forgotten.
     pub(super) fn forget(&mut self, id: ProcessId) {
         self.waiting.remove(&id);
-        self.cleaning.remove(&id);
     }
 }
 
@@ -101,7 +79,7 @@ impl Supervisor {
         self.gate.waiting.insert(id, true);
         if let Some(entry) = self.table.entry(id) {
             let needs: Vec<String> = self.lacks(id).map(|(need, _)| need.to_string()).collect();
-            let what = if needs.is_empty() { "its post_stop".to_string() } else { needs.join(", ") };
+            let what = if needs.is_empty() { "what its last run left to do".to_string() } else { needs.join(", ") };
             out.push(Action::Log(LogLevel::Info, format!("waiting: {} for {what}", entry.config.name)));
         }
         self.not_awaited(id, out);
@@ -109,7 +87,8 @@ impl Supervisor {
 
     /// What one that waits is told; `None` = nothing yet.
     fn answer(&self, id: ProcessId) -> Option<Input> {
-        if self.gate.is_cleaning(id) {
+        // What follows its last end, or was to end it, is not done.
+        if self.hooks.any(id) {
             return None;
         }
         let on_failure = self.table.entry(id)?.config.conditions.as_ref().map_or(OnFailure::Fail, |c| c.on_failure);
@@ -143,11 +122,9 @@ impl Supervisor {
             Some(entry) => entry.life.state.name().word(),
             None => "not there",
         };
-        let mut needs: Vec<String> = self.lacks(id).map(|(need, lack)| format!("{need} ({})", state(&lack))).collect();
-        if self.gate.is_cleaning(id) {
-            needs.push("its post_stop".to_string());
-        }
-        Some(format!("waiting for {}", needs.join(", ")))
+        let needs: Vec<String> = self.lacks(id).map(|(need, lack)| format!("{need} ({})", state(&lack))).collect();
+        // Its own hooks are told with those of every process.
+        Some(if needs.is_empty() { "waiting".to_string() } else { format!("waiting for {}", needs.join(", ")) })
     }
 
     /// The needs of a process that are not met.

@@ -36,6 +36,8 @@ pub(super) struct Job {
 pub(super) enum Stage {
     Stop(StopStage),
     Start(StartStage),
+    /// Programs that read their own configuration again.
+    Reload(Set<ProcessId>),
     /// The configuration is being read.
     Read(super::reload::Purpose),
     /// Groups become as configured.
@@ -95,8 +97,7 @@ impl Supervisor {
     fn stop_stage(&mut self, job: JobId, names: &[String], wait: bool, out: &mut Vec<Action>) -> Stage {
         let mut ids = Vec::new();
         for (id, named) in self.targets(job, names, out) {
-            let down = self.table.entry(id).is_some_and(|entry| entry.life.state.name().is_down());
-            match (down, named) {
+            match (self.rests(id), named) {
                 (false, _) => ids.push(id),
                 (true, Named::Itself) => self.tell_failure(job, id, Code::NotRunning, "not running", out),
                 (true, Named::WithOthers) => {}
@@ -146,6 +147,13 @@ impl Supervisor {
                 true
             }
             Some(Stage::Read(_)) => false,
+            Some(Stage::Reload(awaited)) => {
+                let done = awaited.is_empty();
+                if done {
+                    job.stages.pop_front();
+                }
+                done
+            }
             Some(Stage::Stop(stage)) if !stage.awaited.is_empty() => false,
             Some(Stage::Stop(stage)) => {
                 match stage.waves.pop() {
@@ -191,9 +199,9 @@ impl Supervisor {
         let mut up = Vec::new();
         for id in wave {
             match self.table.entry(id).map(|entry| entry.life.state.name()) {
+                Some(_) if !self.rests(id) => up.push(id),
                 // It went down by itself while others were awaited.
-                Some(name) if name.is_down() && told => self.tell_stopped(job, id, name, out),
-                Some(name) if !name.is_down() => up.push(id),
+                Some(name) if told => self.tell_stopped(job, id, name, out),
                 Some(_) | None => {}
             }
         }
@@ -218,7 +226,7 @@ impl Supervisor {
     fn take_stop(&mut self, job: JobId, id: ProcessId) -> bool {
         match self.jobs.get_mut(&job).and_then(|job| job.stages.front_mut()) {
             Some(Stage::Stop(stage)) => stage.awaited.remove(&id),
-            Some(Stage::Start(_) | Stage::Read(_) | Stage::Swap(_) | Stage::Leave) | None => false,
+            Some(Stage::Start(_) | Stage::Reload(_) | Stage::Read(_) | Stage::Swap(_) | Stage::Leave) | None => false,
         }
     }
 
@@ -229,8 +237,23 @@ impl Supervisor {
         }
     }
 
+    /// Nothing is left of a process: who waits for that hears of it.
+    pub(super) fn stopped(&mut self, id: ProcessId, name: Name, out: &mut Vec<Action>) {
+        let waits = |job: &mut Job| match job.stages.front_mut() {
+            Some(Stage::Stop(stage)) => stage.awaited.remove(&id) && stage.told,
+            _ => false,
+        };
+        let jobs: Vec<JobId> = self.jobs.iter_mut().filter_map(|(job, it)| waits(it).then_some(*job)).collect();
+        for job in jobs {
+            self.tell_stopped(job, id, name, out);
+        }
+    }
+
     /// A process changed its state: who waits for that hears of it.
     pub(super) fn state_changed(&mut self, id: ProcessId, to: Name, out: &mut Vec<Action>) {
+        if to.is_down() && !self.hooks.any(id) {
+            self.stopped(id, to, out);
+        }
         let Some(entry) = self.table.entry(id) else { return };
         let wanted = entry.life.wanted;
         // A oneshot is started when it has done what it is for.
@@ -242,11 +265,6 @@ impl Supervisor {
         let mut results = Vec::new();
         for (job_id, job) in self.jobs.iter_mut() {
             match job.stages.front_mut() {
-                Some(Stage::Stop(stage)) => {
-                    if to.is_down() && stage.awaited.remove(&id) && stage.told {
-                        results.push((*job_id, stop_result(to)));
-                    }
-                }
                 Some(Stage::Start(stage)) => {
                     if stage.awaited.contains(&id)
                         && let Some(result) = start_result(to, wanted, done)
@@ -255,7 +273,7 @@ impl Supervisor {
                         results.push((*job_id, result));
                     }
                 }
-                Some(Stage::Read(_) | Stage::Swap(_) | Stage::Leave) | None => {}
+                Some(Stage::Stop(_) | Stage::Reload(_) | Stage::Read(_) | Stage::Swap(_) | Stage::Leave) | None => {}
             }
         }
         for (job, result) in results {
@@ -304,7 +322,7 @@ impl Supervisor {
 
     fn remind_of(&self, id: ProcessId, out: &mut Vec<Action>) {
         if let Some(entry) = self.table.entry(id)
-            && entry.life.state.name() == Name::Stopping
+            && (entry.life.state.name() == Name::Stopping || self.hooks.any(id))
             && self.phase == Phase::Running
         {
             out.push(Action::Log(LogLevel::Info, format!("waiting for {} to stop", entry.config.name)));
@@ -345,6 +363,10 @@ impl Supervisor {
 }
 
 impl Job {
+    pub(super) fn awaits_stop_of(&self, id: ProcessId) -> bool {
+        matches!(self.stages.front(), Some(Stage::Stop(stage)) if stage.awaited.contains(&id))
+    }
+
     fn awaits_stop(&self) -> bool {
         matches!(self.stages.front(), Some(Stage::Stop(stage)) if !stage.awaited.is_empty())
     }
@@ -352,7 +374,9 @@ impl Job {
     fn awaited_stops(&self) -> Vec<ProcessId> {
         match self.stages.front() {
             Some(Stage::Stop(stage)) => stage.awaited.iter().copied().collect(),
-            Some(Stage::Start(_) | Stage::Read(_) | Stage::Swap(_) | Stage::Leave) | None => Vec::new(),
+            Some(Stage::Start(_) | Stage::Reload(_) | Stage::Read(_) | Stage::Swap(_) | Stage::Leave) | None => {
+                Vec::new()
+            }
         }
     }
 }

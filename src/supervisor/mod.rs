@@ -5,6 +5,7 @@
 
 mod ending;
 mod gate;
+mod hooks;
 mod jobs;
 mod listeners;
 mod relations;
@@ -18,6 +19,8 @@ mod view;
 
 #[cfg(test)]
 mod gate_tests;
+#[cfg(test)]
+mod hooks_tests;
 #[cfg(test)]
 mod reload_tests;
 #[cfg(test)]
@@ -65,6 +68,8 @@ pub enum Ask {
     },
     /// Stop, then start.
     Restart(Vec<String>),
+    /// Have programs read their own configuration again.
+    ReloadProgram(Vec<String>),
     /// Read the configuration, say what differs.
     Reread,
     /// Read the configuration and make it so; empty = every group.
@@ -95,6 +100,11 @@ pub enum Input {
     Boot,
     /// Something happened to one process.
     Process(ProcessId, program::Input),
+    /// A child that is no process was forked, and leads a process group.
+    NumberTaken {
+        /// It.
+        pid: i32,
+    },
     /// A child of ours, known or not, was reaped.
     Died {
         /// Which.
@@ -135,7 +145,7 @@ pub enum Input {
 pub enum Action {
     /// Start a process; answer with `Spawned` or `SpawnFailed`.
     Spawn(ProcessId),
-    /// Run a hook of a process; answer with `HookEnded`.
+    /// Run a hook of a process, or send its `reload_signal`; answer with `HookEnded`.
     Hook(ProcessId, Hook),
     /// Kill a hook of a process; it is answered all the same.
     EndHook(ProcessId, Hook),
@@ -227,6 +237,7 @@ pub struct Supervisor {
     /// The code to leave with.
     exit_code: u8,
     gate: gate::Gate,
+    hooks: hooks::Hooks,
     /// A shutdown under way that may take no longer than `shutdown_timeout`.
     limited: Option<ending::Limited>,
     schedules: schedules::Schedules,
@@ -265,6 +276,7 @@ impl Supervisor {
             scratch: Vec::new(),
             exit_code: 0,
             gate: gate::Gate::default(),
+            hooks: hooks::Hooks::default(),
             limited: None,
             schedules: schedules::Schedules::default(),
         }
@@ -274,6 +286,9 @@ impl Supervisor {
     pub fn handle(&mut self, input: Input, now: Now, out: &mut Vec<Action>) {
         match input {
             Input::Boot => self.boot(now, out),
+            Input::Process(id, program::Input::HookEnded(hook, result)) => {
+                self.hook_ended(id, (hook, result), now, out);
+            }
             Input::Process(id, input) => {
                 if let program::Input::Spawned { pid } = input {
                     self.number_used_again(pid, now, out);
@@ -282,11 +297,9 @@ impl Supervisor {
                         entry.notes = Notes::default();
                     }
                 }
-                if let program::Input::HookEnded(hook, _) = &input {
-                    self.gate.hook_ended(id, *hook);
-                }
                 self.step(id, input, now, out);
             }
+            Input::NumberTaken { pid } => self.number_used_again(pid, now, out),
             Input::Died { pid, exit } => self.died(pid, exit, now, out),
             Input::Ask(client, ask) => self.ask(client, ask, now, out),
             Input::ClientGone(client) => self.client_gone(client),
@@ -324,7 +337,8 @@ impl Supervisor {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         let process = self.deadlines.first().map(|(at, _)| *at);
-        [process, self.remind_at, self.listeners.deadline(), self.schedules.deadline()].into_iter().flatten().min()
+        let others = [self.remind_at, self.listeners.deadline(), self.schedules.deadline(), self.hooks_deadline()];
+        others.into_iter().chain([process]).flatten().min()
     }
 
     /// Where visor is in its life.
@@ -441,6 +455,7 @@ impl Supervisor {
         if self.schedules.deadline().is_some_and(|at| at <= now.mono) {
             self.run_due(now, out);
         }
+        self.end_late_hooks(now, out);
         self.remind(now, out);
         self.tick_if_due(now, out);
     }
@@ -462,7 +477,7 @@ impl Supervisor {
             self.gate.note(id, Some(&entry.life.state));
             self.table.reindex(id);
             for action in actions.drain(..) {
-                self.translate(id, action, out);
+                self.translate(id, action, now, out);
             }
             self.forked(id, out);
             if !was_over && self.table.entry(id).is_some_and(|entry| is_over(&entry.life.state)) {
@@ -474,15 +489,15 @@ impl Supervisor {
         self.scratch = actions;
     }
 
-    fn translate(&mut self, id: ProcessId, action: program::Action, out: &mut Vec<Action>) {
+    fn translate(&mut self, id: ProcessId, action: program::Action, now: Now, out: &mut Vec<Action>) {
         let Some(entry) = self.table.entry(id) else { return };
         match action {
             program::Action::Spawn => out.push(Action::Spawn(id)),
             program::Action::Hook(hook) => {
-                self.gate.hook_begins(id, hook);
+                self.hooks.begins(id, hook, now);
                 out.push(Action::Hook(id, hook));
             }
-            program::Action::EndHook(hook) => out.push(Action::EndHook(id, hook)),
+            program::Action::EndHook(hook) => self.end_hook(id, hook, out),
             program::Action::HealthChanged => {
                 if let Some(health) = entry.life.health.clone() {
                     let (process, group) = (entry.config.name.clone(), entry.group.clone());
@@ -519,6 +534,7 @@ impl Supervisor {
             Ask::Start { names, wait } => self.ask_start(client, &names, wait, out),
             Ask::Stop { names, wait } => self.ask_stop(client, &names, wait, out),
             Ask::Restart(names) => self.ask_restart(client, &names, out),
+            Ask::ReloadProgram(names) => self.ask_reload_program(client, &names, now, out),
             Ask::Reread => self.ask_reread(client, out),
             Ask::Update(groups) => self.ask_update(client, groups, out),
             Ask::Preview(groups) => self.ask_preview(client, groups, out),

@@ -175,6 +175,8 @@ impl Supervisor {
                     swap.restart.insert((entry.group.clone(), entry.config.name.clone()));
                 }
                 up.push(*process);
+            } else if self.hooks.any(*process) {
+                up.push(*process);
             }
         }
         if up.is_empty() {
@@ -207,7 +209,7 @@ impl Supervisor {
             }
             let Replaced { forgotten, added, tuned } = self.table.replace_group(group, &|name| change.keeps(name));
             self.replace_listeners(group, change.settings, &forgotten, &added);
-            forgotten.iter().for_each(|id| self.gate.forget(*id));
+            forgotten.iter().for_each(|id| self.forget(*id));
             out.extend(forgotten.into_iter().map(Action::Removed));
             out.extend(added.iter().copied().map(Action::Added));
             started.extend(added);
@@ -239,6 +241,12 @@ impl Supervisor {
             self.listeners.identifier.clone_from(&self.configured.daemon.identifier);
             out.push(Action::Adopt(Arc::clone(&self.configured)));
         }
+    }
+
+    /// What is remembered of a process beside its life.
+    fn forget(&mut self, id: ProcessId) {
+        self.gate.forget(id);
+        self.hooks.forget(id);
     }
 
     /// The deadline of a process that has other settings from now on.
@@ -276,7 +284,7 @@ impl Supervisor {
         let forgotten = self.table.remove_group(group);
         for id in &forgotten {
             self.listeners.remove(*id);
-            self.gate.forget(*id);
+            self.forget(*id);
         }
         self.listeners.remove_pool(group);
         out.extend(forgotten.into_iter().map(Action::Removed));
@@ -318,11 +326,7 @@ impl Supervisor {
     pub(super) fn ask_remove(&mut self, client: ClientId, groups: &[String], now: Now, out: &mut Vec<Action>) {
         let id = self.add_job(Some(client), VecDeque::new());
         for name in &spelled_out(groups, self.table.active()) {
-            let up = self
-                .table
-                .members(name)
-                .iter()
-                .any(|process| self.table.entry(*process).is_some_and(|entry| !entry.life.state.name().is_down()));
+            let up = self.table.members(name).iter().any(|process| !self.rests(*process));
             if self.table.group(name).is_none() {
                 self.tell_item(id, "group", name.clone(), Code::BadName, "no such process/group", out);
             } else if up {

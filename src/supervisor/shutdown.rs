@@ -62,8 +62,8 @@ impl Supervisor {
             .table
             .in_start_order()
             .into_iter()
+            .filter(|id| !self.rests(*id))
             .filter_map(|id| self.table.entry(id))
-            .filter(|entry| !entry.life.state.name().is_down())
             .map(|entry| entry.config.name.as_str())
             .collect();
         if !names.is_empty() {

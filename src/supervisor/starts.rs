@@ -61,7 +61,7 @@ impl Supervisor {
     fn start_stage_of(&mut self, job: JobId) -> Option<&mut StartStage> {
         match self.jobs.get_mut(&job)?.stages.front_mut()? {
             Stage::Start(stage) => Some(stage),
-            Stage::Stop(_) | Stage::Read(_) | Stage::Swap(_) | Stage::Leave => None,
+            Stage::Stop(_) | Stage::Reload(_) | Stage::Read(_) | Stage::Swap(_) | Stage::Leave => None,
         }
     }
 

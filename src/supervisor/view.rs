@@ -7,7 +7,7 @@ use super::table::{ProcessId, Target};
 use super::{Entry, ListenerFacts, Phase, Supervisor};
 use crate::config::{AutoRestart, Group, Logfile, Process};
 use crate::order;
-use crate::program::{self, Health, Now, State, Wanted};
+use crate::program::{self, Health, Hook, Now, State, Wanted};
 use crate::protocol::{Code, DataLine, Line, display_name};
 
 /// Where the logs of a process are, for its status line.
@@ -119,6 +119,13 @@ impl Supervisor {
                 description.push_str(&format!("{comma}{} events lost", facts.lost));
             }
         }
+        // The words of a running program are the original's.
+        if life.state.name() != program::Name::Running
+            && let Some(words) = self.hooks.words(id, now)
+        {
+            let comma = if description.is_empty() { "" } else { ", " };
+            description.push_str(&format!("{comma}{words}"));
+        }
         if let Some(health) = health_word(entry) {
             line = line.key("health", health);
         }
@@ -185,6 +192,13 @@ impl Supervisor {
             let wait = program::uptime(next.saturating_sub(now.wall));
             text.push_str(&format!("; by its schedule `{}` it is due in {wait}", schedule.text));
         }
+        if let Some(words) = self.hooks.words(id, now) {
+            text.push_str(&format!("; {words}"));
+        }
+        // That of a start is its cause already.
+        if let Some((hook @ (Hook::PostStop | Hook::Stop | Hook::Reload), error)) = &entry.life.hook_error {
+            text.push_str(&format!("; {hook} failed: {error}"));
+        }
         let state = entry.life.state.name().word();
         data(&[("name", &entry.display_name()), ("state", state), ("text", &text)])
     }
@@ -199,8 +213,10 @@ impl Supervisor {
             let down = entry.life.wanted == Wanted::Down;
             if entry.life.is_missing(&entry.config) || (named && down) {
                 missing = missing.saturating_add(1);
-                let state = entry.life.state.name().word();
-                lines.push(data(&[("name", &entry.display_name()), ("state", state)]));
+                let name = entry.display_name();
+                let mut pairs = vec![("name", name.as_str()), ("state", entry.life.state.name().word())];
+                pairs.extend(health_word(entry).filter(|word| *word == "unhealthy").map(|word| ("health", word)));
+                lines.push(data(&pairs));
             }
         };
         if names.is_empty() {

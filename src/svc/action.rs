@@ -33,6 +33,8 @@ pub enum Action {
     Pid,
     /// Update everything.
     Reload,
+    /// Have programs read their own configuration again.
+    ReloadProgram,
     /// Forget groups.
     Remove,
     /// Open log files anew.
@@ -93,6 +95,7 @@ const NAMES: &[(&str, Action)] = &[
     ("quit", Action::Quit),
     ("reboot", Action::End(Ending::Reboot)),
     ("reload", Action::Reload),
+    ("reload-program", Action::ReloadProgram),
     ("remove", Action::Remove),
     ("reopen", Action::Reopen),
     ("reread", Action::Reread),
@@ -128,6 +131,7 @@ impl Action {
             | Action::Start
             | Action::Stop
             | Action::Restart
+            | Action::ReloadProgram
             | Action::Signal
             | Action::Pid
             | Action::Clear
@@ -184,7 +188,7 @@ pub enum Command<'a> {
     Unknown(&'a str),
 }
 
-/// Takes a line apart: the leading letters, digits and `_` name the action, the rest are its arguments; `?` is `help`.
+/// Takes a line apart: the leading letters, digits and `_`, or words joined by `-`, name the action, the rest are its arguments; `?` is `help`.
 #[must_use]
 pub fn parse(line: &str) -> Command<'_> {
     let whole = line.trim_start();
@@ -196,7 +200,11 @@ pub fn parse(line: &str) -> Command<'_> {
         return Command::Act { action: Action::Help, name: "help", arguments: rest.split_whitespace().collect() };
     }
     let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    let name = line.split(|letter| !is_name(letter)).next().unwrap_or_default();
+    let upto = |ends: &dyn Fn(char) -> bool| line.split(ends).next().unwrap_or_default();
+    // A name of two words is one when it stands whole; else what is in front of a `-` is the name, as with the original.
+    let name = Some(upto(&|letter| !is_name(letter) && letter != '-'))
+        .filter(|name| Action::from_name(name).is_some())
+        .unwrap_or_else(|| upto(&|letter| !is_name(letter)));
     let rest = line.get(name.len()..).unwrap_or_default();
     match Action::from_name(name) {
         Some(Action::Event) => {
@@ -223,6 +231,8 @@ mod tests {
     #[test]
     fn line_splits_into_action_and_arguments() {
         assert_eq!(parse(" stop  a g:* \n"), act(Action::Stop, "stop", &["a", "g:*"]));
+        assert_eq!(parse("reload-program a"), act(Action::ReloadProgram, "reload-program", &["a"]));
+        assert_eq!(parse("reload-x a"), act(Action::Reload, "reload", &["-x", "a"]));
         assert_eq!(parse("status;avail"), act(Action::Status, "status", &[";avail"]));
         assert_eq!(parse("?start"), act(Action::Help, "help", &["start"]));
         assert_eq!(parse("?"), act(Action::Help, "help", &[]));

@@ -12,7 +12,7 @@ const NO_WAIT: &str = "--no-wait";
 const ALL: &str = "all";
 
 impl Session {
-    /// `start`, `stop`, `restart`, `clear`
+    /// `start`, `stop`, `restart`, `reload-program`, `clear`
     pub(super) fn control(&mut self, action: Action, name: &str, arguments: &[&str]) -> Answer {
         let can_wait = matches!(action, Action::Start | Action::Stop);
         let (wait, words) = match arguments.split_first() {
@@ -28,6 +28,7 @@ impl Session {
             Action::Start => Request::Start { names, wait },
             Action::Stop => Request::Stop { names, wait },
             Action::Restart => Request::Restart(names),
+            Action::ReloadProgram => Request::ReloadProgram(names),
             _ => Request::Clear(names),
         };
         self.each_result(&request, &|line| words::process_result(action, line))
@@ -111,7 +112,12 @@ impl Session {
             let text = match words::failure(&line) {
                 Some(_) => words::process_result(Action::Healthy, &line).text,
                 None => {
-                    format!("{}: {}", line.get("name").unwrap_or_default(), line.get("state").unwrap_or_default())
+                    let health = line.get("health").map(|health| format!(", {health}")).unwrap_or_default();
+                    format!(
+                        "{}: {}{health}",
+                        line.get("name").unwrap_or_default(),
+                        line.get("state").unwrap_or_default()
+                    )
                 }
             };
             screen.line(&text);

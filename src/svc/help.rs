@@ -52,6 +52,11 @@ pub fn of(action: Action) -> &'static [&'static str] {
             "pid all\t\t\tThose of all processes, one per line",
         ],
         Action::Reload => &["reload\t\tRead the configuration and apply all of it"],
+        Action::ReloadProgram => &[
+            "reload-program <name>\t\tHave a program read its own configuration again",
+            "reload-program <gname>:*\tThe same for those of a group that know how",
+            "How is told by reload_command or reload_signal",
+        ],
         Action::Remove => &["remove <name> [...]\tForget the stopped group <name>"],
         Action::Reopen => &["reopen\t\t\tOpen all log files anew, after they were moved away"],
         Action::Reread => &["reread\t\t\tRead the configuration and say what differs, changing nothing"],

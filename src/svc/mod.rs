@@ -126,7 +126,9 @@ impl Session {
             {
                 self.misuse(action, &format!("Error: {name} accepts no arguments"), ExitCode::Failure)
             }
-            Action::Start | Action::Stop | Action::Restart | Action::Clear => self.control(action, name, arguments),
+            Action::Start | Action::Stop | Action::Restart | Action::ReloadProgram | Action::Clear => {
+                self.control(action, name, arguments)
+            }
             Action::Add | Action::Remove | Action::Update => self.groups(action, arguments),
             Action::Scale => self.scale(arguments),
             Action::Status => self.status(arguments),

@@ -86,7 +86,7 @@ fn reason(code: Code, is_group: bool, text: &str) -> String {
     known.to_owned()
 }
 
-/// A line of the replies to `start`, `stop`, `restart`, `signal` and `clear`.
+/// A line of the replies to `start`, `stop`, `restart`, `reload-program`, `signal` and `clear`.
 #[must_use]
 pub fn process_result(action: Action, line: &Line) -> Said {
     let (name, is_group) = subject(line);

@@ -36,6 +36,7 @@ pub mod descent;
 pub mod descriptors;
 // Descriptors: pipes, flags, limits, plain reads and writes.
 pub mod fds;
+pub mod files;
 // Files by pattern.
 pub mod glob;
 // Execute ourselves anew rather than die of a fault.

@@ -275,6 +275,7 @@ fn unhealthy_program_that_is_ignored_is_told_and_recovers() {
     assert!(shown.contains(", unhealthy (file:") && shown.contains("No such file or directory"), "{shown}");
     assert_eq!((status(&daemon, "health"), status(&daemon, "state")), ("unhealthy".to_owned(), "RUNNING".to_owned()));
     assert_eq!(daemon.request("ready x").error_code(), "not-running");
+    assert_eq!(String::from_utf8_lossy(&daemon.svc(&["healthy", "x"]).stdout), "x: RUNNING, unhealthy\n");
     assert!(why(&daemon, "x").contains("unhealthy (file:"), "{}", why(&daemon, "x"));
     std::fs::write(daemon.file("well"), "").expect("the file");
     let event = watcher.event().expect("an event");

@@ -416,7 +416,7 @@ fn nonsense_is_told_with_its_key_and_nothing_starts() {
 }
 
 #[test]
-fn settings_are_shown_and_a_change_starts_the_program_anew() {
+fn settings_are_shown_and_a_change_is_applied_while_the_program_runs() {
     let conf = |keys: &str| format!("[program:x]\ncommand=cat\nstartsecs=0\nstdout_logfile=$DIR/out\n{keys}");
     let daemon = Daemon::with(&conf("log_prefix={name}:\nlog_rate=5/1m\nstdout_logfile_max_age=1d\n"));
     daemon.wait_for_state("x", "RUNNING");
@@ -425,11 +425,20 @@ fn settings_are_shown_and_a_change_starts_the_program_anew() {
     {
         assert!(shown.contains(part), "{part}: {shown}");
     }
-    daemon.request_ok("send x one%0A");
+    let pid = daemon.pid_of("x");
+    daemon.request_ok("send x one%0Atwo");
     daemon.wait_for_file("out", |text| text == "x: one\n");
-    daemon.rewrite_conf(&conf("log_format=raw\n"));
-    daemon.request_ok("update");
-    daemon.wait_for_state("x", "RUNNING");
-    daemon.request_ok("send x two%0A");
-    daemon.wait_for_file("out", |text| text == "x: one\ntwo\n");
+    for (keys, log) in [
+        ("log_format=json\nlog_prefix=x", "\"msg\":\"twothree\"}\n"),
+        ("log_prefix={pid}", "\n$PID three\n"),
+        ("log_format=raw", "\nthree\n"),
+        ("log_prefix=>", "\n> three\n"),
+    ] {
+        daemon.rewrite_conf(&conf(keys));
+        daemon.request_ok("update");
+        daemon.request_ok("send x three%0A");
+        let log = log.replace("$PID", &pid.to_string());
+        daemon.wait_for_file("out", |text| text.ends_with(&log));
+    }
+    assert_eq!(daemon.pid_of("x"), pid);
 }

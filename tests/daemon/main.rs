@@ -12,6 +12,7 @@ mod fake_gateway;
 mod gateway;
 mod gateway_life;
 mod gateway_trouble;
+mod hooks;
 mod kernel;
 mod limits;
 mod listening;

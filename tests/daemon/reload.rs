@@ -116,6 +116,8 @@ fn log_level_is_taken_at_reload_and_what_needs_a_start_is_named() {
     let conf = daemon.read("visor.conf").replace("loglevel=debug", "loglevel=error\nminfds=500");
     std::fs::write(daemon.file("visor.conf"), conf).expect("the file");
     daemon.request_ok("reload");
+    // Who asked is told while the old level holds.
+    daemon.wait_for_log(": reload");
     let mark = daemon.process().mark();
     daemon.request_ok("restart x");
     daemon.signal(Signal::SIGTERM);

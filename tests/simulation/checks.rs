@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use visor::config::{Group, Process, Restart};
 use visor::event::Event;
-use visor::program::{Name, State};
+use visor::program::{Hook, Name, State};
 use visor::protocol::{Code, Line, display_name};
 use visor::supervisor::{Action, Ask, ClientId, Phase, ProcessId, Supervisor, Target};
 
@@ -56,6 +56,7 @@ impl Open {
             Ask::Start { names, .. } => (names, Name::is_up),
             Ask::Stop { names, .. } => (names, Name::is_down),
             Ask::Restart(_)
+            | Ask::ReloadProgram(_)
             | Ask::Reread
             | Ask::Update(_)
             | Ask::Preview(_)
@@ -92,6 +93,14 @@ pub struct Watch {
     unknown: BTreeSet<(String, String)>,
     /// Dead children that are reaped and not yet told of.
     pub untold: BTreeSet<ProcessId>,
+    /// Hooks that run.
+    hooks: BTreeSet<(ProcessId, Hook)>,
+    /// Whose `pre_start` went well since the last fork.
+    prepared: BTreeSet<ProcessId>,
+    /// Whose `post_stop` is due once its child has ended.
+    uncleaned: BTreeSet<ProcessId>,
+    /// Which got other settings since the last fork.
+    rehooked: BTreeSet<ProcessId>,
     /// Whose `ready` check has just succeeded.
     pub expected_ready: Option<ProcessId>,
     /// A `remove` is being answered.
@@ -116,6 +125,8 @@ fn is_allowed(from: Name, to: Name) -> bool {
             | (Running, Stopping | Exited)
             | (Stopping, Stopped | Unknown)
             | (Unknown, Stopped)
+            // It had not begun to.
+            | (Starting, Stopped)
     )
 }
 
@@ -124,12 +135,67 @@ fn is_allowed_waiting(from: Name, to: Name) -> bool {
     matches!((from, to), (Name::Starting, Name::Stopped | Name::Fatal))
 }
 
+/// What is waited for, but for runs that are due again and again.
+pub fn waits(sup: &Supervisor) -> Option<Duration> {
+    if sup.entries().any(|(_, entry)| entry.config.schedule.is_some()) {
+        return sup.entries().filter_map(|(_, entry)| entry.life.state.deadline(&entry.config)).min();
+    }
+    sup.next_deadline()
+}
+
 impl Watch {
     /// A child was forked.
     pub fn forked(&mut self, id: ProcessId, now: Duration) {
         if let Some(known) = self.known.get_mut(&id) {
             known.born = now;
+            if known.config.hooks.as_ref().is_some_and(|hooks| hooks.post_stop.is_some()) {
+                self.uncleaned.insert(id);
+            }
         }
+        self.prepared.remove(&id);
+        self.rehooked.remove(&id);
+    }
+
+    /// A hook has ended, well or not.
+    pub fn hook_ended(&mut self, id: ProcessId, hook: Hook, well: bool) {
+        self.hooks.remove(&(id, hook));
+        if hook == Hook::PreStart && well {
+            self.prepared.insert(id);
+        }
+    }
+
+    /// Whether any hook of a process runs.
+    fn is_hooked(&self, id: ProcessId) -> bool {
+        self.hooks.iter().any(|(of, _)| *of == id)
+    }
+
+    fn hook_begins(&mut self, kernel: &Kernel, id: ProcessId, hook: Hook) -> Broken {
+        let Some(known) = self.known.get(&id) else { return Err(format!("{hook} of {id:?}, which is not known")) };
+        let Some(hooks) = &known.config.hooks else { return Err(format!("{hook} of {id:?}, which has none")) };
+        let is_set = match hook {
+            Hook::PreStart => hooks.pre_start.is_some(),
+            Hook::PostStop => hooks.post_stop.is_some(),
+            Hook::Stop => hooks.stop.is_some(),
+            Hook::Reload => hooks.reload.is_some(),
+        };
+        hold!(is_set, "{hook} of {id:?}, which has none");
+        let lives = kernel.leader(id).is_some();
+        match hook {
+            Hook::PreStart => {
+                hold!(known.state == Name::Starting && !lives, "{hook} of {id:?}, which is {}", known.state);
+                hold!(!self.is_hooked(id), "{hook} of {id:?} before {:?} have ended", self.hooks);
+                let cleaned = self.rehooked.contains(&id) || !self.uncleaned.contains(&id);
+                hold!(cleaned, "{hook} of {id:?} without a post_stop before it");
+                self.prepared.remove(&id);
+            }
+            Hook::PostStop => {
+                let due = self.uncleaned.remove(&id) || self.rehooked.contains(&id);
+                hold!(!lives && due, "{hook} of {id:?}, which did not end");
+            }
+            Hook::Stop | Hook::Reload => {}
+        }
+        hold!(self.hooks.insert((id, hook)), "a second {hook} of {id:?}");
+        Ok(())
     }
 
     /// Judges what the supervisor just decided.
@@ -174,13 +240,16 @@ impl Watch {
                     self.spawning(kernel, *id)?;
                     conditions::may_start(&self.known, sup, *id)?;
                 }
+                Action::Hook(id, hook) => self.hook_begins(kernel, *id, *hook)?,
+                Action::EndHook(id, hook) => {
+                    hold!(self.hooks.contains(&(*id, *hook)), "{hook} of {id:?} is ended and does not run");
+                }
                 Action::Leave => {
+                    hold!(self.hooks.is_empty(), "it leaves while {:?} run", self.hooks);
                     hold!(!self.left, "it leaves twice");
                     self.left = true;
                 }
                 Action::Signal { .. }
-                | Action::Hook(..)
-                | Action::EndHook(..)
                 | Action::LookForGroup { .. }
                 | Action::LookUp { .. }
                 | Action::Log(..)
@@ -232,12 +301,14 @@ impl Watch {
         hold!(same, "{id:?} was tuned and needs a new process");
         known.config = Arc::clone(&entry.config);
         known.tuned = true;
+        self.rehooked.insert(id);
         Ok(())
     }
 
     fn removed(&mut self, sup: &Supervisor, kernel: &Kernel, id: ProcessId) -> Broken {
         let Some(known) = self.known.remove(&id) else { return Err(format!("{id:?} was removed and never added")) };
         hold!(known.state.is_down(), "{id:?} was removed while {}", known.state);
+        hold!(!self.hooks.iter().any(|(of, _)| *of == id), "{id:?} was removed and {:?} run", self.hooks);
         hold!(known.state == Name::Unknown || kernel.leader(id).is_none(), "{id:?} was removed and its child lives");
         let same = |group: &Group| group.name == known.group && group.processes.contains(&known.config);
         hold!(
@@ -310,7 +381,8 @@ impl Watch {
         let own = graph.wave(sup, id);
         for (other, known) in &self.known {
             let due_before = graph.wave(sup, *other) > own || graph.below(*other).contains(&id);
-            hold!(!due_before || known.state.is_down(), "{id:?} is stopped while {other:?} is {}", known.state);
+            let rests = known.state.is_down() && !self.is_hooked(*other);
+            hold!(!due_before || rests, "{id:?} is stopped while {other:?} is {}", known.state);
         }
         Ok(())
     }
@@ -330,6 +402,12 @@ impl Watch {
         hold!(!self.going_down, "{id:?} is spawned while all goes down");
         let Some(known) = self.known.get(&id) else { return Err(format!("{id:?} is spawned and not known")) };
         hold!(known.state == Name::Starting, "{id:?} is spawned while {}", known.state);
+        hold!(!self.is_hooked(id), "{id:?} is spawned while {:?} run", self.hooks);
+        let cleaned = self.rehooked.contains(&id) || !self.uncleaned.contains(&id);
+        hold!(cleaned, "{id:?} is spawned and its post_stop did not run");
+        let prepares =
+            !self.rehooked.contains(&id) && known.config.hooks.as_ref().is_some_and(|hooks| hooks.pre_start.is_some());
+        hold!(!prepares || self.prepared.contains(&id), "{id:?} is spawned without its pre_start");
         let key = (known.group.clone(), known.config.name.clone());
         let live = kernel.procs.values().find(|proc| proc.leader && proc.family == Some(id));
         hold!(live.is_none() || self.unknown.contains(&key), "a second {key:?} beside {live:?}");
@@ -365,11 +443,10 @@ impl Watch {
                 match value("result") {
                     Some("stopped") if waits && !unknown => {
                         hold!(kernel.leader(*id).is_none(), "{name} is told stopped and lives");
+                        hold!(!self.hooks.iter().any(|(of, _)| of == id), "{name} is told stopped: {:?}", self.hooks);
                     }
                     Some("started") if waits => {
                         // A oneshot is started when it is over.
-                        let over = known.config.policy.oneshot && known.state == Name::Exited;
-                        hold!(over || running.contains(id), "{name} is told started and is {}", known.state);
                         let done = known.config.policy.oneshot && known.state == Name::Exited && known.expected;
                         hold!(done || running.contains(id), "{name} is told started and is {}", known.state);
                     }
@@ -432,7 +509,9 @@ impl Watch {
         let at_work = self.known.values().any(|known| known.config.policy.oneshot && known.state == Name::Running);
         let one_waits = self.known.keys().any(|id| conditions::waits(sup, *id));
         hold!(at_work || one_waits || self.open.is_empty(), "never answered: {:?}", self.open);
+        hold!(self.hooks.is_empty(), "at rest {:?} run", self.hooks);
         hold!(sup.next_deadline().is_none(), "it waits for {:?} though all is at rest", sup.next_deadline());
+        hold!(waits(sup).is_none(), "it waits for {:?} though all is at rest", waits(sup));
         for (id, known) in &self.known {
             let rests = known.state == Name::Running || known.state.is_down() || conditions::waits(sup, *id);
             hold!(rests, "{id:?} rests in {}", known.state);

@@ -104,7 +104,7 @@ impl Kernel {
     }
 
     /// A number that names neither a process nor a group; any, for real ones wrap around too.
-    fn free_pid(&self, rng: &mut Rng) -> i32 {
+    pub fn free_pid(&self, rng: &mut Rng) -> i32 {
         loop {
             let pid = FIRST_PID + i32::try_from(rng.below(PIDS)).unwrap();
             if !self.procs.contains_key(&pid) && self.procs.values().all(|proc| proc.pgid != pid) {

@@ -48,7 +48,15 @@ impl Bench {
         let listener = |rng: &mut Rng, number: usize| {
             let any = settings::process(rng, "pool", format!("l_{number}"));
             let (startsecs, autorestart) = (0, AutoRestart::Always);
-            Arc::new(Process { autostart: true, checks: None, startsecs, autorestart, startretries: 1000, ..any })
+            Arc::new(Process {
+                autostart: true,
+                checks: None,
+                hooks: None,
+                startsecs,
+                autorestart,
+                startretries: 1000,
+                ..any
+            })
         };
         let processes = (0..count).map(|number| listener(&mut rng, number)).collect();
         let events = vec!["REMOTE_COMMUNICATION".to_owned()];

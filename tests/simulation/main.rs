@@ -5,6 +5,7 @@
 
 mod checks;
 mod conditions;
+mod hooks;
 mod kernel;
 mod listeners;
 mod outside;

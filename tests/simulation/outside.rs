@@ -43,7 +43,8 @@ impl World {
                 self.kernel.orphan(&mut self.rng, self.mono);
                 Ok(())
             }
-            85..=90 => self.feed(Input::Deadline),
+            85..=88 => self.feed(Input::Deadline),
+            89..=90 => self.feed(Input::ClockLookedAt),
             91..=98 => {
                 self.look();
                 Ok(())
@@ -96,6 +97,7 @@ impl World {
             18 => Ask::Reload,
             19 => Ask::Preview(groups),
             20 if self.scales => Ask::Scale { program: self.rng.pick(&GROUPS).to_string(), count: 2 },
+            21..=22 => Ask::ReloadProgram(names),
             _ => Ask::Update(vec!["all".to_string()]),
         };
         self.ask_as(ask)

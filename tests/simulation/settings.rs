@@ -7,6 +7,7 @@ use visor::config::{
     AutoRestart, Channel, Check, Checks, Config, Daemon, ExitOn, Group, GroupKind, Limits, LogLevel, Logfile,
     MainLogfile, OnUnhealthy, Policy, Probe, Process, Restart, Signal, Visor,
 };
+use visor::schedule::{Cron, Overlap, Schedule, When, Zone};
 use visor::sorted::Map;
 
 use crate::conditions;
@@ -97,6 +98,23 @@ fn checks(rng: &mut Rng) -> Option<Box<Checks>> {
     rng.chance(30).then(|| Box::new(checks))
 }
 
+/// Runs at short pauses, or at each minute of the wall clock.
+fn schedule(rng: &mut Rng) -> Option<Arc<Schedule>> {
+    let when = match rng.pick(&[true, false]) {
+        true => When::Every(Duration::from_secs(rng.pick(&[1, 2, 5, 60]))),
+        false => When::Cron(Cron::parse("* * * * *").expect("good fields"), Zone::utc()),
+    };
+    let schedule = Schedule {
+        text: "often".to_string(),
+        when,
+        timezone: "UTC".to_string(),
+        jitter: Duration::from_millis(rng.pick(&[0, 0, 900])),
+        overlap: rng.pick(&[Overlap::Skip, Overlap::Queue, Overlap::Replace]),
+        make_up: rng.chance(50),
+    };
+    rng.chance(20).then(|| Arc::new(schedule))
+}
+
 /// Any process.
 pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
     let stopasgroup = rng.chance(25);
@@ -106,7 +124,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
     Process {
         conditions: None,
         checks,
-        hooks: None,
+        hooks: crate::hooks::any(rng),
         section: format!("program:{group}"),
         command: format!("/bin/{name}{}", if rng.chance(25) { "-other" } else { "" }),
         argv: Ok(vec![format!("/bin/{name}")]),
@@ -132,7 +150,7 @@ pub fn process(rng: &mut Rng, group: &str, name: String) -> Process {
         sources: None,
         tty: None,
         policy,
-        schedule: None,
+        schedule: schedule(rng),
         listen: Vec::new(),
         operate: Vec::new(),
         limits: Limits { kill_tree: rng.chance(25), ..Limits::default() },

@@ -8,7 +8,8 @@ use visor::config::{Group, Signal};
 use visor::program::{Input as Happened, Now, State};
 use visor::supervisor::{Action, Ask, Input, JobId, Phase, ProcessId, Supervisor};
 
-use crate::checks::{Broken, Watch};
+use crate::checks::{self, Broken, Watch};
+use crate::hooks::Hooks;
 use crate::kernel::Kernel;
 use crate::rng::Rng;
 use crate::settings;
@@ -24,6 +25,7 @@ pub struct World {
     pub(crate) mono: Duration,
     wall: Duration,
     pub(crate) kernel: Kernel,
+    pub(crate) hooks: Hooks,
     pub(crate) sup: Supervisor,
     pub(crate) watch: Watch,
     queue: VecDeque<Action>,
@@ -48,6 +50,7 @@ impl World {
             mono: Duration::from_secs(1000),
             wall: Duration::from_secs(1_700_000_000),
             kernel: Kernel::default(),
+            hooks: Hooks::default(),
             sup,
             watch: Watch::default(),
             queue: out.into(),
@@ -137,7 +140,10 @@ impl World {
         } else {
             self.carry_out_all()?;
         }
-        let next = [self.kernel.next(), self.sup.next_deadline()].into_iter().flatten().min();
+        // When the wall clock gets there, if nobody sets it.
+        let rings = self.sup.next_wall_deadline().map(|at| self.mono + at.saturating_sub(self.wall));
+        let deadlines = [self.kernel.next(), self.hooks.next(), self.sup.next_deadline(), rings];
+        let next = deadlines.into_iter().flatten().min();
         let to = match (next, self.rng.below(10)) {
             (Some(next), 0..=6) => next,
             (Some(next), 7) => next + self.rng.millis(0, 1500),
@@ -145,15 +151,35 @@ impl World {
         };
         let passed = to.saturating_sub(self.mono);
         self.mono += passed;
-        self.wall = if self.rng.chance(1) { Duration::from_secs(5) } else { self.wall + passed };
+        let set = match self.rng.below(200) {
+            0..=1 => Some(Duration::from_secs(5)),
+            2 => Some(self.wall + self.rng.millis(0, 400_000_000)),
+            3 => Some(self.wall.saturating_sub(self.rng.millis(0, 20_000_000))),
+            _ => None,
+        };
+        self.wall = set.unwrap_or(self.wall + passed);
         self.kernel.run_until(&mut self.rng, self.mono);
         self.read_words()?;
         self.hear_checks()?;
         self.reap()?;
+        self.end_hooks()?;
         if self.rng.chance(50) {
             self.answer_read()?;
         }
+        self.hear_wall_clock(set.is_some())?;
         self.meet_deadlines()
+    }
+
+    /// The clock got to where it was awaited, or was set.
+    fn hear_wall_clock(&mut self, was_set: bool) -> Broken {
+        if self.sup.next_wall_deadline().is_none_or(|at| at > self.wall && !was_set) {
+            return Ok(());
+        }
+        self.feed(Input::ClockLookedAt)?;
+        match self.sup.next_wall_deadline() {
+            Some(at) if at <= self.wall => Err("a run in the past is left after its turn".to_string()),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn meet_deadlines(&mut self) -> Broken {
@@ -282,14 +308,14 @@ impl World {
                     self.feed(Input::LookedUp(job, failures))?;
                 }
                 Action::ReadConfig(job) | Action::ReadScaled { job, .. } => self.reads.push(job),
-                Action::Hook(..)
-                | Action::EndHook(..)
-                | Action::Log(..)
+                Action::Hook(id, hook) => self.run_hook(id, hook)?,
+                Action::EndHook(id, hook) => self.hooks.end(&mut self.rng, id, Some(hook), self.mono),
+                Action::Removed(id) => self.hooks.end(&mut self.rng, id, None, self.mono),
+                Action::Log(..)
                 | Action::Event(_)
                 | Action::Deliver(..)
                 | Action::Reply(..)
                 | Action::Added(_)
-                | Action::Removed(_)
                 | Action::Tuned(..)
                 | Action::Adopt(_)
                 | Action::Leave => {}
@@ -341,7 +367,8 @@ impl World {
                 .entries()
                 .any(|(_, entry)| entry.config.waits_for_ready() && matches!(entry.life.state, State::Starting { .. }));
             let busy = !self.watch.open.is_empty() || !self.reads.is_empty() || unread || unready;
-            if self.kernel.next().is_none() && self.sup.next_deadline().is_none() && !busy {
+            let none_due = self.kernel.next().is_none() && self.hooks.next().is_none();
+            if none_due && checks::waits(&self.sup).is_none() && !busy {
                 break;
             }
             if self.mono > patience {

@@ -73,6 +73,9 @@ async fn carry_out(server: &Server, request: Request, out: &mut Out) -> Result<L
             Ok(Line::Error(Code::Failed, "a supervisord does not say where its options stand".to_owned()))
         }
         Request::Preview(_) => Ok(Line::Error(Code::Failed, "a supervisord does not say what would change".to_owned())),
+        Request::ReloadProgram(_) => {
+            Ok(Line::Error(Code::Failed, "a supervisord does not know how to reload programs".to_owned()))
+        }
         Request::Scale { .. } => {
             Ok(Line::Error(Code::Failed, "a supervisord has as many processes as its file says".to_owned()))
         }

@@ -1,0 +1,44 @@
+//! When a file was made, which the standard library does not tell for every C library.
+
+use std::path::Path;
+use std::time::Duration;
+
+/// How long ago the file at a path was made; `None` when there is none or its file system does not know. Never waits for a FIFO.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn age(path: &Path) -> Option<Duration> {
+    let path = super::call::c_string(path.as_os_str().as_encoded_bytes()).ok()?;
+    // SAFETY: plain numbers, of which all zeros is a valid value.
+    let mut facts: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a C string, and `facts` a valid place for the answer.
+    let done = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, libc::STATX_BTIME, &raw mut facts) };
+    super::call::check(done).ok()?;
+    if facts.stx_mask & libc::STATX_BTIME == 0 {
+        return None;
+    }
+    let made = Duration::new(u64::try_from(facts.stx_btime.tv_sec).ok()?, facts.stx_btime.tv_nsec);
+    super::clock::wall().checked_sub(made)
+}
+
+/// How long ago the file at a path was made; `None` when there is none or its file system does not know.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn age(path: &Path) -> Option<Duration> {
+    std::fs::metadata(path).ok()?.created().ok()?.elapsed().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_file_is_young_and_a_missing_one_has_no_age() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        assert_eq!(age(&path), None);
+        std::fs::write(&path, "").unwrap();
+        // Not every file system knows.
+        assert!(age(&path).is_none_or(|age| age < Duration::from_secs(60)));
+        assert!(age(Path::new("/\0")).is_none());
+    }
+}
