@@ -59,6 +59,8 @@ fn distance(goal: Goal, line: &Line) -> Distance {
         (Goal::Exited, "EXITED") if ended_well(line) => Distance::There,
         (Goal::Ready | Goal::Running, "RUNNING") | (Goal::Stopped, "STOPPED" | "EXITED" | "FATAL") => Distance::There,
         (_, "UNKNOWN") => never(),
+        // Its schedule starts it again.
+        (_, "FATAL" | "EXITED") if line.get("next").is_some() => Distance::OnItsWay,
         (Goal::Ready | Goal::Running | Goal::Exited | Goal::Healthy, "FATAL" | "EXITED") => never(),
         (Goal::Healthy, _) => match line.get("health") {
             Some("healthy") => Distance::There,
@@ -271,6 +273,8 @@ mod tests {
             ("exited", "state=RUNNING"),
             ("exited", "state=STOPPED"),
             ("ready", "state=OF ANOTHER TIME"),
+            ("ready", "state=EXITED;exit=0;next=7"),
+            ("exited", "state=EXITED;exit=3;next=7"),
         ] {
             assert_eq!(far(goal, line), Distance::OnItsWay, "{goal} {line}");
         }
