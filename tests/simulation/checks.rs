@@ -126,8 +126,8 @@ fn is_allowed(from: Name, to: Name) -> bool {
             | (Running, Stopping | Exited)
             | (Stopping, Stopped | Unknown)
             | (Unknown, Stopped)
-            // It had not begun to; it did not get ready, and could not be signalled.
-            | (Starting, Stopped | Unknown)
+            // It had not begun to.
+            | (Starting, Stopped)
     )
 }
 
