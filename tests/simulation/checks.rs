@@ -101,6 +101,8 @@ pub struct Watch {
     uncleaned: BTreeSet<ProcessId>,
     /// Which got other settings since the last fork.
     rehooked: BTreeSet<ProcessId>,
+    /// Which got other settings since its first try to start, and may have been tried more often than they allow.
+    recounted: BTreeSet<ProcessId>,
     /// Whose `ready` check has just succeeded.
     pub expected_ready: Option<ProcessId>,
     /// A `remove` is being answered.
@@ -312,6 +314,7 @@ impl Watch {
         // What an exit code means may be another thing now.
         known.expected = entry.life.exit.is_some_and(|exit| exit.is_expected(&entry.config.exitcodes));
         self.rehooked.insert(id);
+        self.recounted.insert(id);
         Ok(())
     }
 
@@ -344,6 +347,9 @@ impl Watch {
         hold!(waits || is_allowed(from, to), "{id:?} changes from {from} to {to}");
         known.state = to;
         known.tuned = false;
+        if !matches!(to, Name::Starting | Name::Backoff) {
+            self.recounted.remove(&id);
+        }
         let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
         match (from, to) {
             (_, Name::Starting) => {
@@ -363,7 +369,8 @@ impl Watch {
             (_, Name::Backoff) => {
                 let rests = from == Name::Exited;
                 let most = if known.config.startretries < 0 { i64::MAX } else { known.config.startretries + 1 };
-                hold!(rests || i64::from(tries) <= most, "{id:?} was tried {tries} times");
+                let counted = rests || self.recounted.contains(&id);
+                hold!(counted || i64::from(tries) <= most, "{id:?} was tried {tries} times");
                 hold!(!rests || known.config.policy.restart.is_some(), "{id:?} rests though nothing says so");
                 let pause = match known.config.policy.restart {
                     None => Duration::from_secs(u64::from(tries)),
