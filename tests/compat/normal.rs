@@ -28,7 +28,10 @@ impl Places<'_> {
 
     /// The lines of a screen.
     pub fn screen(&self, screen: &str) -> Vec<String> {
-        self.text(screen).lines().map(|line| stamp(&date(&uptime(&numbers(line))))).collect()
+        let lines = self.text(screen);
+        let lines = lines.lines().map(|line| stamp(&date(&uptime(&numbers(line)))));
+        // visor's own log may be what is shown.
+        lines.filter(|line| !line.strip_prefix("TIME ").is_some_and(tells_who_asked)).collect()
     }
 
     /// A log line without its time; `None` for one that has none (a child's output), and for what visor says besides of who asked.
