@@ -27,8 +27,6 @@ use crate::sys::syslog::Syslog;
 const LOG_MODE: u32 = 0o666;
 /// Tries to find a free AUTO name.
 const AUTO_TRIES: u32 = 8;
-/// Bytes of a stream kept in memory when it has no file, unless told otherwise.
-const RING_BYTES: u32 = 8 * 1024;
 /// Bytes read at a time from a stream whose lines are shaped: short ones become many times as long.
 const SHAPED_BYTES: usize = 8 * 1024;
 
@@ -411,7 +409,7 @@ impl Outlet {
 
 /// Bytes of a stream to keep in memory.
 pub(super) fn ring_bytes(process: &Process) -> usize {
-    usize::try_from(process.log_lines.ring.unwrap_or(RING_BYTES)).unwrap_or(0)
+    usize::try_from(process.log_lines.ring.unwrap_or(0)).unwrap_or(0)
 }
 
 /// Has a file kept in this way.

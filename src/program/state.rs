@@ -374,3 +374,13 @@ impl Default for Life {
         Life::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Name;
+
+    #[test]
+    fn states_are_those_of_the_protocol() {
+        assert_eq!(Name::ALL.map(Name::word), crate::protocol::STATES);
+    }
+}

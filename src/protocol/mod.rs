@@ -110,6 +110,9 @@ pub const STATUS_KEYS: &[&str] = &[
     "description",
 ];
 
+/// Every word that `state=` may have, in the order of Supervisor's numbers.
+pub const STATES: [&str; 8] = ["STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"];
+
 /// As people write a process: `name` when it has its group's name, else `group:name`.
 #[must_use]
 pub fn display_name(group: &str, name: &str) -> String {

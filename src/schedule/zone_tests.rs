@@ -18,7 +18,7 @@ fn file(changes: &[(i64, u8)], kinds: &[i32], rule: &str) -> Vec<u8> {
         bytes.extend(kind.to_be_bytes());
         bytes.extend([0, 0]);
     }
-    bytes.extend(b"XXX\0");
+    bytes.extend(b"ABC\0");
     bytes.extend([0; 12]);
     bytes.extend([0, 0]);
     bytes.extend(format!("\n{rule}\n").into_bytes());
@@ -60,7 +60,7 @@ fn old_file_of_four_bytes_is_read() {
     bytes.extend((-5_i32).to_be_bytes());
     bytes.push(1);
     bytes.extend([0, 0, 0, 9, 0, 0, 0xff, 0xff, 0xff, 0xf7, 0, 0]);
-    bytes.extend(b"XXX\0");
+    bytes.extend(b"ABC\0");
     let zone = Zone::compiled(&bytes).unwrap();
     assert_eq!((offset(&zone, -6), offset(&zone, -5)), (9, -9));
 }
@@ -105,7 +105,7 @@ fn rules_have_their_offsets_by_season() {
         ("EST5EDT", -18_000, -14_400),
         ("AAA-1BBB-3,J60,J300", 3600, 10_800),
         ("AAA-1BBB,59,299/23:59:59", 3600, 7200),
-        ("XXX3EDT4,0/0,J365/23", -14_400, -14_400),
+        ("ABC3EDT4,0/0,J365/23", -14_400, -14_400),
     ] {
         let zone = Zone::rule(rule).unwrap_or_else(|| panic!("{rule}"));
         assert_eq!((offset(&zone, 1_894_665_600), offset(&zone, 1_910_304_000)), (winter, summer), "{rule}");
@@ -114,7 +114,7 @@ fn rules_have_their_offsets_by_season() {
 
 #[test]
 fn summer_time_all_year_never_changes() {
-    let zone = Zone::rule("XXX3EDT4,0/0,J365/23").unwrap();
+    let zone = Zone::rule("ABC3EDT4,0/0,J365/23").unwrap();
     let mut at = 1_700_000_000;
     for _ in 0..10 {
         let span = zone.span(at);

@@ -7,8 +7,7 @@ use super::words::failure;
 use super::{Answer, Session, options};
 use crate::cli::ExitCode;
 use crate::order;
-use crate::program::Name;
-use crate::protocol::{Code, Line, Request};
+use crate::protocol::{Code, Line, Request, STATES};
 
 /// Narrowest column of names.
 const NAME_WIDTH: usize = 30;
@@ -120,9 +119,9 @@ impl Session {
 
 /// Names of states separated by commas, in any case.
 fn states(list: &str) -> Result<Vec<&'static str>, String> {
-    let known = |word: &str| match Name::from_word(&word.to_ascii_uppercase()) {
-        Some(name) => Ok(name.word()),
-        None => Err(format!("Error: --state: `{word}` is no state: {}", Name::ALL.map(Name::word).join(", "))),
+    let known = |word: &str| match STATES.into_iter().find(|state| state.eq_ignore_ascii_case(word)) {
+        Some(state) => Ok(state),
+        None => Err(format!("Error: --state: `{word}` is no state: {}", STATES.join(", "))),
     };
     list.split(',').map(known).collect()
 }

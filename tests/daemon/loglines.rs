@@ -349,10 +349,10 @@ fn missing_gzip_is_a_remark_of_check() {
 #[test]
 fn output_without_a_file_is_tailed_from_memory() {
     let daemon = Daemon::with(
-        "[program:none]\ncommand=cat\nstartsecs=0\nstdout_logfile=NONE\n\
+        "[program:none]\ncommand=cat\nstartsecs=0\nstdout_logfile=NONE\nlog_ring=8KB\n\
          [program:small]\ncommand=cat\nstartsecs=0\nstdout_logfile=NONE\nlog_ring=4\n\
-         [program:off]\ncommand=cat\nstartsecs=0\nstdout_logfile=NONE\nlog_ring=0\n\
-         [program:shaped]\ncommand=cat\nstartsecs=0\nstdout_logfile=NONE\nlog_format=prefix\n",
+         [program:off]\ncommand=cat\nstartsecs=0\nstdout_logfile=NONE\n\
+         [program:shaped]\ncommand=cat\nstartsecs=0\nstdout_logfile=NONE\nlog_format=prefix\nlog_ring=8KB\n",
     );
     assert_eq!(daemon.request("tail none").error_code(), "no-file");
     for name in ["none", "small", "off", "shaped"] {
@@ -382,7 +382,7 @@ fn output_without_a_file_is_tailed_from_memory() {
 fn log_that_cannot_be_opened_is_tailed_from_memory_until_it_can() {
     let daemon = Daemon::builder()
         .under("mkdir $DIR/sub")
-        .conf("[program:x]\ncommand=cat\nstartsecs=0\nautostart=false\nstdout_logfile=$DIR/sub/out\n")
+        .conf("[program:x]\ncommand=cat\nstartsecs=0\nautostart=false\nstdout_logfile=$DIR/sub/out\nlog_ring=8KB\n")
         .start();
     assert_eq!(daemon.request("tail x").error_code(), "no-file");
     std::fs::remove_dir(daemon.file("sub")).expect("the directory");
