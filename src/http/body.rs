@@ -11,6 +11,8 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use tokio::sync::mpsc;
 
+use super::control::AskError;
+
 /// Blocks that wait in a stream until the peer has room; who sends then waits.
 const STREAM_BLOCKS: usize = 4;
 
@@ -59,6 +61,11 @@ pub fn answer(status: StatusCode, media_type: &'static str, body: impl Into<Byte
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
+}
+
+/// A page that says why visor could not be asked.
+pub fn unavailable(error: &AskError) -> Response<Body> {
+    failure(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
 }
 
 /// A page that says what went wrong, in the original's form.

@@ -7,7 +7,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::body::{self, Body};
 use super::context::Context;
-use super::control::{AskError, Stream as Reply};
+use super::control::Stream as Reply;
 use crate::protocol::{Code, Line, Request, Stream};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/plain;charset=utf-8");
@@ -43,14 +43,10 @@ impl Log {
 
 /// Answers `/logtail/…`: the end of a log and what is added to it, until the peer goes.
 pub async fn logtail(cx: &Context, method: &Method, path: &str, query: &str) -> Response<Body> {
-    if method != Method::GET {
-        return body::failure(StatusCode::BAD_REQUEST, "");
-    }
-    let Some(log) = Log::of_path(path) else { return body::failure(StatusCode::NOT_FOUND, "") };
-    if let Some(refusal) = lacks(cx, &log).await {
-        return refusal;
-    }
-    let Log { name, stream } = log;
+    let Log { name, stream } = match asked_for(cx, method, path).await {
+        Ok(log) => log,
+        Err(refusal) => return *refusal,
+    };
     let mut response = follow(cx, Request::Follow { name, stream, bytes: start_bytes(query, START_BYTES) }).await;
     response.headers_mut().insert(UNBUFFERED, HeaderValue::from_static("no"));
     response
@@ -62,7 +58,7 @@ pub async fn mainlogtail(cx: &Context, method: &Method, query: &str) -> Response
         return body::failure(StatusCode::BAD_REQUEST, "");
     }
     match cx.ask(&Request::Mainread { offset: 0, length: 0 }).await {
-        Err(error) => unavailable(&error),
+        Err(error) => body::unavailable(&error),
         Ok(answer) => match answer.failure() {
             Some((_, text)) => body::failure(StatusCode::NOT_FOUND, text),
             None => follow(cx, Request::Maintail { follow: true, bytes: start_bytes(query, START_BYTES) }).await,
@@ -72,18 +68,14 @@ pub async fn mainlogtail(cx: &Context, method: &Method, query: &str) -> Response
 
 /// Answers `/log/…`: the last `bytes=` bytes.
 pub async fn last(cx: &Context, method: &Method, path: &str, query: &str) -> Response<Body> {
-    if method != Method::GET {
-        return body::failure(StatusCode::BAD_REQUEST, "");
-    }
-    let Some(log) = Log::of_path(path) else { return body::failure(StatusCode::NOT_FOUND, "") };
-    if let Some(refusal) = lacks(cx, &log).await {
-        return refusal;
-    }
-    let Log { name, stream } = log;
+    let Log { name, stream } = match asked_for(cx, method, path).await {
+        Ok(log) => log,
+        Err(refusal) => return *refusal,
+    };
     // 0 would mean the whole log.
     let bytes = start_bytes(query, START_BYTES).max(1);
     match cx.ask(&Request::Tail { name, stream, bytes }).await {
-        Err(error) => unavailable(&error),
+        Err(error) => body::unavailable(&error),
         Ok(answer) => match answer.failure() {
             Some((Code::NoFile | Code::BadName, text)) => body::failure(StatusCode::NOT_FOUND, text),
             Some((_, text)) => body::failure(StatusCode::INTERNAL_SERVER_ERROR, text),
@@ -103,11 +95,23 @@ fn whole_lines(text: Vec<u8>, asked: u64) -> Vec<u8> {
     }
 }
 
+/// The log that a request is about, or the answer that it gets instead.
+async fn asked_for(cx: &Context, method: &Method, path: &str) -> Result<Log, Box<Response<Body>>> {
+    if method != Method::GET {
+        return Err(Box::new(body::failure(StatusCode::BAD_REQUEST, "")));
+    }
+    let Some(log) = Log::of_path(path) else { return Err(Box::new(body::failure(StatusCode::NOT_FOUND, ""))) };
+    match lacks(cx, &log).await {
+        Some(refusal) => Err(Box::new(refusal)),
+        None => Ok(log),
+    }
+}
+
 /// The answer that says that there is no such log, if there is none.
 async fn lacks(cx: &Context, log: &Log) -> Option<Response<Body>> {
     let request = Request::Read { name: log.name.clone(), stream: log.stream, offset: 0, length: 0 };
     let answer = match cx.ask(&request).await {
-        Err(error) => return Some(unavailable(&error)),
+        Err(error) => return Some(body::unavailable(&error)),
         Ok(answer) => answer,
     };
     let (code, text) = answer.failure()?;
@@ -123,7 +127,7 @@ async fn lacks(cx: &Context, log: &Log) -> Option<Response<Body>> {
 async fn follow(cx: &Context, request: Request) -> Response<Body> {
     let mut reply: Reply = match cx.open(&request).await {
         Ok(reply) => reply,
-        Err(error) => return unavailable(&error),
+        Err(error) => return body::unavailable(&error),
     };
     let (sender, body) = body::channel();
     tokio::task::spawn_local(async move {
@@ -150,10 +154,6 @@ fn plain(body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, MEDIA_TYPE);
     response
-}
-
-fn unavailable(error: &AskError) -> Response<Body> {
-    body::failure(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
 }
 
 /// The number of `bytes=` in a query, within its limit.

@@ -112,7 +112,7 @@ async fn look(request: &Request<Bytes>, cx: &Context, query: &str) -> Response<B
 async fn page(request: &Request<Bytes>, cx: &Context, status: StatusCode, said: Option<Outcome>) -> Response<Body> {
     let rows = match cx.ask(&Ask::Status(Vec::new())).await {
         Ok(answer) => Row::all(&answer.lines),
-        Err(error) => return unavailable(&error),
+        Err(error) => return body::unavailable(&error),
     };
     let pids: Vec<u32> = rows.iter().map(|row| row.pid).filter(|pid| *pid != 0).collect();
     let usage = tokio::task::spawn_blocking(move || proc::sample(&pids)).await.unwrap_or_default();
@@ -237,7 +237,7 @@ async fn tail(cx: &Context, query: &str) -> Response<Body> {
     let text = match &name {
         None => "No process name found".to_owned(),
         Some(name) => match cx.ask(&Ask::Tail { name: name.clone(), stream: Stream::Stdout, bytes: limit }).await {
-            Err(error) => return unavailable(&error),
+            Err(error) => return body::unavailable(&error),
             Ok(answer) => match answer.failure() {
                 None => String::from_utf8_lossy(&answer.bytes()).into_owned(),
                 Some((Code::BadName, _)) => format!("ERROR: unexpected rpc fault [10] BAD_NAME: {name}"),
@@ -248,10 +248,6 @@ async fn tail(cx: &Context, query: &str) -> Response<Body> {
     };
     let name = name.unwrap_or_default();
     document(StatusCode::OK, &format!("Supervisor tail of process {name}"), &render::tail(&name, &text, limit))
-}
-
-fn unavailable(error: &AskError) -> Response<Body> {
-    body::failure(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
 }
 
 /// The value of a field of a form or query; the first, if it is there more than once.
