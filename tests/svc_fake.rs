@@ -514,11 +514,12 @@ fn wait_for_health_looks_again_when_that_changes() {
     let fake = Fake::new(&[("watch web", ""), ("status web", "")]);
     let svc = Running::start(fake.command(&["wait", "--for=healthy", "web"]));
     let mut watcher = fake.wait_for("watch web");
-    for health in ["unknown", "unhealthy", "healthy"] {
+    for health in ["unknown", "unhealthy"] {
         let line = format!(" name=web state=RUNNING health={health}\nok\n");
         fake.wait_for("status web").write_all(line.as_bytes()).unwrap();
         watcher.write_all(b" event=PROCESS_HEALTH_HEALTHY name=web pid=1 time=1\n").unwrap();
     }
+    fake.wait_for("status web").write_all(b" name=web state=RUNNING health=healthy\nok\n").unwrap();
     svc.expect_end("web: healthy\n", 0);
 }
 

@@ -216,6 +216,27 @@ fn rolling_restarts_one_after_the_other_each_when_the_one_before_runs() {
 }
 
 #[test]
+fn rolling_waits_until_the_one_before_is_ready() {
+    let daemon = Daemon::builder()
+        .given("well", 0o644, "")
+        .conf(
+            "[program:web]\ncommand=sleep 1000\nnumprocs=2\nprocess_name=web_%(process_num)d\n\
+             ready=file:$DIR/well\nready_interval=50ms\n",
+        )
+        .start();
+    daemon.svc_ok(&["wait", "web:*"]);
+    std::fs::remove_file(daemon.file("well")).expect("the sign");
+    let roller = begin(&daemon, &["rolling", "web:*"]);
+    daemon.process().wait_for_log_count("spawned: 'web_0'", 2);
+    assert_eq!(daemon.state_of("web:web_1"), "RUNNING");
+    std::fs::write(daemon.file("well"), "").expect("the sign");
+    assert_eq!(roller.wait_exit(TIMEOUT).code(), Some(0));
+    let log = daemon.process().log();
+    let place = |phrase: &str| log.iter().rposition(|line| line.contains(phrase));
+    assert!(place("success: web_0 entered") < place("waiting for web_1 to stop"), "{log:?}");
+}
+
+#[test]
 fn rolling_stops_at_the_first_that_fails_and_names_the_rest() {
     let daemon = Daemon::with(
         "[program:web]\ncommand=sh -c 'test ! -e $DIR/bad || exit 4; exec sleep 1000'\nnumprocs=3\nprocess_name=%(process_num)d\n\

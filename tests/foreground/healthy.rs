@@ -35,6 +35,7 @@ fn healthy(daemon: &Daemon, names: &[&str]) -> (Option<i32>, String) {
 fn healthy_is_silent_while_all_that_should_run_runs() {
     let daemon = Daemon::with(PROGRAMS);
     daemon.wait_for_state("done", "EXITED");
+    daemon.wait_for_state("crew:one", "RUNNING");
     daemon.wait_for_state("crew:two", "RUNNING");
     for names in [&[][..], &["good"], &["crew:*"], &["all"], &["good", "crew:one"]] {
         assert_eq!(healthy(&daemon, names), (Some(0), String::new()), "{names:?}");
@@ -49,6 +50,7 @@ fn healthy_names_what_does_not_run_and_only_what_was_asked_for() {
     let daemon = Daemon::builder().conf(PROGRAMS).conf("[program:bad]\ncommand=false\nstartretries=0\n").start();
     daemon.wait_for_state("bad", "FATAL");
     daemon.wait_for_state("good", "RUNNING");
+    daemon.wait_for_state("crew:one", "RUNNING");
     daemon.wait_for_state("crew:two", "RUNNING");
     assert_eq!(healthy(&daemon, &[]), (Some(1), "bad: FATAL\n".to_owned()));
     assert_eq!(healthy(&daemon, &["bad", "good"]), (Some(1), "bad: FATAL\n".to_owned()));
@@ -78,6 +80,7 @@ fn healthy_takes_milliseconds() {
     /// A millisecond on an idle machine; this one may be busy, and the build is for debugging.
     const ENOUGH: Duration = Duration::from_millis(50);
     let daemon = Daemon::with(PROGRAMS);
+    daemon.wait_for_state("crew:one", "RUNNING");
     daemon.wait_for_state("crew:two", "RUNNING");
     let best = (0..20).map(|_| {
         let begin = Instant::now();
