@@ -126,8 +126,8 @@ fn is_allowed(from: Name, to: Name) -> bool {
             | (Running, Stopping | Exited)
             | (Stopping, Stopped | Unknown)
             | (Unknown, Stopped)
-            // It had not begun to; it did not get ready, and could not be signalled.
-            | (Starting, Stopped | Unknown)
+            // It had not begun to.
+            | (Starting, Stopped)
     )
 }
 
@@ -343,7 +343,7 @@ impl Watch {
         let waits = known.config.is_gated() && is_allowed_waiting(from, to);
         hold!(waits || is_allowed(from, to), "{id:?} changes from {from} to {to}");
         known.state = to;
-        known.tuned = false;
+        let tuned = std::mem::take(&mut known.tuned);
         let seconds = |n: i64| Duration::from_secs(u64::try_from(n).unwrap_or(0));
         match (from, to) {
             (_, Name::Starting) => {
@@ -363,7 +363,7 @@ impl Watch {
             (_, Name::Backoff) => {
                 let rests = from == Name::Exited;
                 let most = if known.config.startretries < 0 { i64::MAX } else { known.config.startretries + 1 };
-                hold!(rests || i64::from(tries) <= most, "{id:?} was tried {tries} times");
+                hold!(rests || tuned || i64::from(tries) <= most, "{id:?} was tried {tries} times");
                 hold!(!rests || known.config.policy.restart.is_some(), "{id:?} rests though nothing says so");
                 let pause = match known.config.policy.restart {
                     None => Duration::from_secs(u64::from(tries)),
