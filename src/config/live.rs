@@ -7,7 +7,6 @@ use super::diff::needs_new_processes;
 use super::dump;
 use super::limits::{Limits, ResourceLimit};
 use super::origin::shown;
-use super::policy::Policy;
 use super::types::{Channel, Group, Process};
 
 /// One option that differs between two configurations.
@@ -37,8 +36,7 @@ fn tuned(old: &Process, new: &Process) -> Process {
         stopwaitsecs: new.stopwaitsecs,
         stopasgroup: new.stopasgroup,
         killasgroup: new.killasgroup,
-        // Who waits for a start waits for another thing then.
-        policy: Policy { oneshot: old.policy.oneshot, ..new.policy },
+        policy: new.policy,
         schedule: new.schedule.clone(),
         conditions: new.conditions.clone(),
         checks: tuned_checks(old, new).clone(),
@@ -159,7 +157,6 @@ mod tests {
         let others = [
             Process { command: "/bin/other".to_owned(), ..old.clone() },
             Process { umask: Some(0o77), stopwaitsecs: 77, ..old.clone() },
-            Process { policy: Policy { oneshot: true, ..old.policy }, ..old.clone() },
             Process { stdout: Channel { capture_maxbytes: 5, ..old.stdout.clone() }, ..old.clone() },
             Process { limits: Limits { nice: Some(5), ..Limits::default() }, ..old.clone() },
             Process { limits: Limits { memory_max: Some(5), ..Limits::default() }, ..old.clone() },

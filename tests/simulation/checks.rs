@@ -479,7 +479,9 @@ impl Watch {
                     Some("started") if waits => {
                         // A oneshot is started when it is over.
                         let done = known.config.policy.oneshot && known.state == Name::Exited && known.expected;
-                        hold!(done || running.contains(id), "{name} is told started and is {}", known.state);
+                        // A oneshot that is none any more need not end.
+                        let service = known.tuned && known.state == Name::Running;
+                        hold!(done || service || running.contains(id), "{name} is told started and is {}", known.state);
                     }
                     Some("started") => {
                         let waits = conditions::waits(sup, *id);
