@@ -14,7 +14,7 @@ impl Step<'_> {
         self.life.error = None;
         self.life.health = None;
         self.life.hook_error = None;
-        if self.policy.is_gated() {
+        if self.policy.is_gated() || self.life.hooked {
             self.enter(State::Waiting { tries }, tries);
         } else {
             self.prepare(tries);

@@ -345,6 +345,8 @@ pub struct Life {
     pub hook_error: Option<(Hook, String)>,
     /// What its `health` check said last; `None` = nothing since it runs.
     pub health: Option<Health>,
+    /// A hook of it runs, told before each input: its next start waits for that, whatever its settings are by then.
+    pub hooked: bool,
     /// Starts after a pause in a row, none of which was a good run.
     pub restarts: u32,
 }
@@ -364,6 +366,7 @@ impl Life {
             end: End::Exited,
             hook_error: None,
             health: None,
+            hooked: false,
             restarts: 0,
         }
     }

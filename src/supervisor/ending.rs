@@ -293,6 +293,20 @@ mod tests {
     }
 
     #[test]
+    fn start_of_a_oneshot_that_an_update_makes_a_service_is_answered() {
+        let job = |oneshot| {
+            let policy = Policy { oneshot, ..Policy::default() };
+            group("job", 1, vec![Process { policy, autostart: false, autorestart: AutoRestart::Never, ..quick("job") }])
+        };
+        let mut bench = Bench::running(vec![job(true)]);
+        bench.start(&["job"]);
+        assert!(bench.spawn_all().is_empty(), "it runs, and is not done");
+        bench.ask(crate::supervisor::Ask::Update(Vec::new()));
+        let said = bench.reads(vec![job(false)]);
+        assert!(said.contains(&"1: job started".to_owned()) && said.contains(&"1: ok".to_owned()), "{said:?}");
+    }
+
+    #[test]
     fn a_step_without_any_policy_is_as_ever() {
         let mut bench = Bench::running(vec![program("web", 1)]);
         assert_eq!(bench.dies("web", 3), ["spawn web"]);

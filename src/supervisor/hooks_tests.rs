@@ -128,3 +128,25 @@ fn hooks_that_run_are_told_in_words() {
     let why = format!("{:?}", bench.sup.why("db", now));
     assert!(why.contains("; post_stop failed: exit status 3"), "{why}");
 }
+
+#[test]
+fn start_waits_for_the_post_stop_of_settings_that_an_update_took_away() {
+    let pause = crate::config::Restart {
+        delay: Duration::from_secs(1),
+        factor: 100,
+        max_delay: Duration::from_secs(1),
+        jitter: 0,
+        reset_after: Duration::from_secs(60),
+    };
+    let policy = crate::config::Policy { restart: Some(pause), ..crate::config::Policy::default() };
+    let plain = Process { policy, autorestart: AutoRestart::Always, ..quick("db") };
+    let hooked = Process { hooks: Some(Box::new(Hooks { post_stop: command(), ..hooks() })), ..plain.clone() };
+    let mut bench = Bench::running(vec![group("db", 1, vec![hooked])]);
+    assert_eq!(bench.dies("db", 0), ["post_stop db"]);
+    bench.ask(Ask::Update(Vec::new()));
+    bench.reads(vec![group("db", 1, vec![plain])]);
+    bench.millis += 1000;
+    assert!(bench.feed(Input::Deadline).is_empty());
+    assert_eq!(bench.state("db"), "STARTING");
+    assert_eq!(bench.ends("db", Hook::PostStop, Ok(())), ["spawn db"]);
+}

@@ -284,6 +284,13 @@ impl Supervisor {
         }
     }
 
+    /// A process has new settings: a start that was to wait for the end of a oneshot is done when it is none any more.
+    pub(super) fn started_by_settings(&mut self, id: ProcessId, out: &mut Vec<Action>) {
+        if self.table.entry(id).is_some_and(|entry| entry.life.state.name() == Name::Running) {
+            self.state_changed(id, Name::Running, out);
+        }
+    }
+
     pub(super) fn client_gone(&mut self, client: ClientId) {
         for job in self.jobs.values_mut() {
             if job.client == Some(client) {

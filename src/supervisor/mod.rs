@@ -464,6 +464,7 @@ impl Supervisor {
     fn step(&mut self, id: ProcessId, input: program::Input, now: Now, out: &mut Vec<Action>) {
         let mut actions = std::mem::take(&mut self.scratch);
         if let Some(entry) = self.table.entry_mut(id) {
+            entry.life.hooked = self.hooks.any(id);
             let before = entry.life.state.deadline(&entry.config);
             let was_over = is_over(&entry.life.state);
             program::step(&entry.config, &mut entry.life, input, now, &mut actions);

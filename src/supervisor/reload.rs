@@ -219,6 +219,7 @@ impl Supervisor {
             for (process, before) in tuned {
                 self.retime(process, &before);
                 out.push(Action::Tuned(process, before));
+                self.started_by_settings(process, out);
             }
             if tells_groups {
                 self.tell_group(id, &group.name, "updated", out);

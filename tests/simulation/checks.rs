@@ -138,6 +138,15 @@ fn is_allowed_waiting(from: Name, to: Name) -> bool {
     matches!((from, to), (Name::Starting, Name::Stopped | Name::Fatal))
 }
 
+/// The settings of a process before `rest` happens: those that it is tuned from next, or those it has in the end.
+fn config_after(sup: &Supervisor, rest: &[Action], id: ProcessId) -> Option<Arc<Process>> {
+    let next = rest.iter().find_map(|action| match action {
+        Action::Tuned(other, before) if *other == id => Some(before),
+        _ => None,
+    });
+    next.or(sup.entry(id).map(|entry| &entry.config)).cloned()
+}
+
 impl Watch {
     /// A child was forked.
     pub fn forked(&mut self, id: ProcessId, now: Duration) {
@@ -203,11 +212,12 @@ impl Watch {
     pub fn observe(&mut self, sup: &Supervisor, kernel: &Kernel, actions: &[Action], now: Duration) -> Broken {
         let mut became_running = BTreeSet::new();
         let mut left_over = Vec::new();
-        for action in actions {
+        for (place, action) in actions.iter().enumerate() {
+            let rest = &actions[place + 1..];
             match action {
-                Action::Added(id) => self.added(sup, *id)?,
+                Action::Added(id) => self.added(sup, *id, config_after(sup, rest, *id))?,
                 Action::Removed(id) => self.removed(sup, kernel, *id)?,
-                Action::Tuned(id, before) => self.tuned(sup, *id, before)?,
+                Action::Tuned(id, before) => self.tuned(sup, *id, before, config_after(sup, rest, *id))?,
                 Action::Event(Event::ProcessState { process, group, from, to, tries, expected, .. }) => {
                     let id = self.find(group, process)?;
                     self.known.get_mut(&id).into_iter().for_each(|known| known.expected = *expected);
@@ -285,12 +295,14 @@ impl Watch {
         found.next().map(|(id, _)| *id).ok_or(format!("an event about {group}:{process}, which is not known"))
     }
 
-    fn added(&mut self, sup: &Supervisor, id: ProcessId) -> Broken {
+    fn added(&mut self, sup: &Supervisor, id: ProcessId, config: Option<Arc<Process>>) -> Broken {
         hold!(self.ever.insert(id), "{id:?} is used twice");
-        let Some(entry) = sup.entry(id) else { return Err(format!("{id:?} was added and is not there")) };
+        let Some((entry, config)) = sup.entry(id).zip(config) else {
+            return Err(format!("{id:?} was added and is not there"));
+        };
         let known = Known {
             group: entry.group.clone(),
-            config: Arc::clone(&entry.config),
+            config,
             state: Name::Stopped,
             expected: false,
             born: Duration::ZERO,
@@ -302,17 +314,19 @@ impl Watch {
     }
 
     /// What cannot be changed under a child did not change, and something did.
-    fn tuned(&mut self, sup: &Supervisor, id: ProcessId, before: &Arc<Process>) -> Broken {
-        let Some(entry) = sup.entry(id) else { return Err(format!("{id:?} was tuned and is not there")) };
+    fn tuned(&mut self, sup: &Supervisor, id: ProcessId, before: &Arc<Process>, after: Option<Arc<Process>>) -> Broken {
+        let Some((entry, after)) = sup.entry(id).zip(after) else {
+            return Err(format!("{id:?} was tuned and is not there"));
+        };
         let Some(known) = self.known.get_mut(&id) else { return Err(format!("{id:?} was tuned and never added")) };
-        hold!(known.config == *before && entry.config != *before, "{id:?} was tuned to what it was");
-        let same = before.command == entry.config.command && before.limits == entry.config.limits;
+        hold!(known.config == *before && after != *before, "{id:?} was tuned to what it was");
+        let same = before.command == after.command && before.limits == after.limits;
         hold!(same, "{id:?} was tuned and needs a new process");
         hold!(!known.state.is_down(), "{id:?} was tuned while {}", known.state);
-        known.config = Arc::clone(&entry.config);
-        known.tuned = true;
         // What an exit code means may be another thing now.
-        known.expected = entry.life.exit.is_some_and(|exit| exit.is_expected(&entry.config.exitcodes));
+        known.expected = entry.life.exit.is_some_and(|exit| exit.is_expected(&after.exitcodes));
+        known.config = after;
+        known.tuned = true;
         self.rehooked.insert(id);
         self.recounted.insert(id);
         Ok(())
@@ -343,7 +357,8 @@ impl Watch {
     ) -> Broken {
         let Some(known) = self.known.get_mut(&id) else { return Ok(()) };
         hold!(known.state == from, "{id:?} changes from {from} to {to}, but was {}", known.state);
-        let waits = known.config.is_gated() && is_allowed_waiting(from, to);
+        // Who is tuned may wait for a hook that it has no more.
+        let waits = (known.config.is_gated() || known.tuned) && is_allowed_waiting(from, to);
         hold!(waits || is_allowed(from, to), "{id:?} changes from {from} to {to}");
         known.state = to;
         known.tuned = false;
@@ -464,7 +479,9 @@ impl Watch {
                     Some("started") if waits => {
                         // A oneshot is started when it is over.
                         let done = known.config.policy.oneshot && known.state == Name::Exited && known.expected;
-                        hold!(done || running.contains(id), "{name} is told started and is {}", known.state);
+                        // A oneshot that is none any more need not end.
+                        let service = known.tuned && known.state == Name::Running;
+                        hold!(done || service || running.contains(id), "{name} is told started and is {}", known.state);
                     }
                     Some("started") => {
                         let waits = conditions::waits(sup, *id);

@@ -82,7 +82,8 @@ impl World {
         if self.sup.phase() == Phase::Running && self.rng.chance(70) {
             self.come_to_rest(false)?;
             if self.sup.phase() == Phase::Running {
-                self.ask_as(Ask::Start { names: vec!["all".to_string()], wait: true })?;
+                let names = self.everything();
+                self.ask_as(Ask::Start { names, wait: true })?;
                 self.come_to_rest(true)?;
             }
         }
@@ -100,6 +101,15 @@ impl World {
         self.carry_out_all()?;
         self.watch.after_leave(&self.sup, &self.kernel)?;
         self.ask_in_vain()
+    }
+
+    /// What leads to everything that anybody needs: all, or those who need something.
+    fn everything(&mut self) -> Vec<String> {
+        if self.rng.chance(50) {
+            return vec!["all".to_string()];
+        }
+        let needing = self.sup.entries().filter(|(_, entry)| entry.config.is_conditional());
+        needing.map(|(_, entry)| entry.display_name()).collect()
     }
 
     pub(crate) fn now(&self) -> Now {
