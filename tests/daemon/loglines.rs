@@ -400,7 +400,7 @@ fn log_that_cannot_be_opened_is_tailed_from_memory_until_it_can() {
 #[test]
 fn console_is_tailed_from_memory() {
     let (daemon, _fifo) = with_fifo(
-        "[program:x]\ncommand=sh -c \"echo hello; exec sleep 1000\"\nstartsecs=0\nstdout_logfile=/dev/stdout\n",
+        "[program:x]\ncommand=sh -c \"echo hello; exec sleep 1000\"\nstartsecs=0\nstdout_logfile=/dev/stdout\nlog_ring=4KB\n",
     );
     eventually("it is in memory", || (daemon.request("tail x").bytes == b"hello\n").then_some(()));
 }
