@@ -335,7 +335,7 @@ for method in ['stopAllProcesses', 'startAllProcesses']:
     results = getattr(server.supervisor, method)()
     for result in sorted(results, key=lambda result: (result['group'], result['name'])):
         if method == 'startAllProcesses' and result['name'] in GONE_AT_ONCE:
-            result = {'name': result['name']}
+            result = {key: result[key] for key in ['group', 'name']}
         tell('%s %s:%s' % (method, result['group'], result['name']), repr(plain(result)))
 do('supervisor.stopAllProcesses', False)
 do('supervisor.restart', 1)
