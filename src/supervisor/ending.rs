@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Action, Entry, Phase, ProcessId, Supervisor};
 use crate::config::{GroupKind, LogLevel};
-use crate::program::{Exit, Now, State};
+use crate::program::{self, Exit, Now, State};
 use crate::sorted::Map;
 
 /// Added to a signal's number to make an exit code, as shells do.
@@ -136,6 +136,15 @@ impl Supervisor {
         Some(limited.until)
     }
 
+    /// A child that came when its wave was being stopped already has no more time than the others of it.
+    pub(super) fn hurry(&mut self, id: ProcessId, now: Now, out: &mut Vec<Action>) {
+        if let Some(until) = self.limited.as_ref().map(|limited| limited.until)
+            && self.jobs.values().any(|job| job.awaits_stop_of(id))
+        {
+            self.step(id, program::Input::StopBy(until), now, out);
+        }
+    }
+
     /// Who took how much of a shutdown that had a limit.
     pub(super) fn report_shutdown(&self, now: Now, out: &mut Vec<Action>) {
         let Some(limited) = &self.limited else { return };
@@ -183,7 +192,6 @@ mod tests {
 
     use super::*;
     use crate::config::{AutoRestart, ExitOn, Policy, Process, Signal};
-    use crate::program;
     use crate::supervisor::Input;
     use crate::supervisor::sample::{Bench, config, group, program, quick};
 
@@ -273,6 +281,20 @@ mod tests {
         let pid = bench.pid("first");
         bench.feed(Input::Died { pid, exit: Exit::Signal { signal: Signal(9), core: false } });
         assert_eq!(bench.logged().last().unwrap(), "shutdown took 4.0 s of 4.0 s: last 1.0 s, first 3.0 s (killed)");
+    }
+
+    #[test]
+    fn child_that_comes_when_its_wave_is_stopped_already_has_no_more_time_than_the_wave() {
+        let mut bench = Bench::new(vec![]);
+        let mut config = config(vec![program("late", 1)]);
+        config.visor.shutdown_timeout = Some(Duration::from_secs(4));
+        bench.sup = Supervisor::new(Arc::new(config), &mut bench.out);
+        bench.feed(Input::Boot);
+        let now = crate::program::sample::at(bench.millis);
+        bench.sup.handle(Input::StopSignal(Signal(15)), now, &mut bench.out);
+        bench.spawn_all();
+        let deadline = bench.sup.entry(bench.id("late")).unwrap().life.state.deadline(&quick("late"));
+        assert_eq!(deadline, Some(Duration::from_millis(bench.millis + 4000)));
     }
 
     #[test]

@@ -290,6 +290,7 @@ impl Supervisor {
                 self.hook_ended(id, (hook, result), now, out);
             }
             Input::Process(id, input) => {
+                let spawned = matches!(input, program::Input::Spawned { .. });
                 if let program::Input::Spawned { pid } = input {
                     self.number_used_again(pid, now, out);
                     if let Some(entry) = self.table.entry_mut(id) {
@@ -298,6 +299,9 @@ impl Supervisor {
                     }
                 }
                 self.step(id, input, now, out);
+                if spawned {
+                    self.hurry(id, now, out);
+                }
             }
             Input::NumberTaken { pid } => self.number_used_again(pid, now, out),
             Input::Died { pid, exit } => self.died(pid, exit, now, out),
