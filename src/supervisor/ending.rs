@@ -80,7 +80,7 @@ impl Supervisor {
         };
         let (code, text) = if wanted {
             (code_of(entry), format!("{} has ended, and visor with it (exit_on)", entry.display_name()))
-        } else if self.configured.visor.exit_when_all_done && self.is_all_done() {
+        } else if self.adopted.visor.exit_when_all_done && self.is_all_done() {
             (self.first_failure(), "all programs are done (exit_when=all-done)".to_owned())
         } else {
             return;
@@ -192,8 +192,8 @@ mod tests {
 
     use super::*;
     use crate::config::{AutoRestart, ExitOn, Policy, Process, Signal};
-    use crate::supervisor::Input;
     use crate::supervisor::sample::{Bench, config, group, program, quick};
+    use crate::supervisor::{Ask, Input};
 
     fn with(name: &str, exit_on: ExitOn) -> crate::config::Group {
         let policy = Policy { exit_on, ..Policy::default() };
@@ -264,6 +264,23 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_visor_hold_when_they_are_adopted_and_not_when_they_are_read() {
+        let groups = || vec![with("a", ExitOn::default()), program("b", 999)];
+        for (ask, leaves) in [(Ask::Reread, false), (Ask::Update(Vec::new()), false), (Ask::Reload, true)] {
+            let mut bench = Bench::running(groups());
+            bench.ask(ask);
+            let mut new = config(groups());
+            new.visor.exit_when_all_done = true;
+            let job = bench.reading();
+            bench.feed(Input::ConfigRead(job, Ok(Box::new(new))));
+            bench.stop(&["b"]);
+            bench.dies("b", 0);
+            bench.dies("a", 0);
+            assert_eq!(bench.sup.phase() == Phase::Gone, leaves);
+        }
+    }
+
+    #[test]
     fn shutdown_timeout_is_shared_by_the_waves_and_what_is_not_used_is_the_others() {
         let mut bench = with_settings(vec![program("first", 1), program("last", 2)], |visor| {
             visor.shutdown_timeout = Some(Duration::from_secs(4));
@@ -323,7 +340,7 @@ mod tests {
         let mut bench = Bench::running(vec![job(true)]);
         bench.start(&["job"]);
         assert!(bench.spawn_all().is_empty(), "it runs, and is not done");
-        bench.ask(crate::supervisor::Ask::Update(Vec::new()));
+        bench.ask(Ask::Update(Vec::new()));
         let said = bench.reads(vec![job(false)]);
         assert!(said.contains(&"1: job started".to_owned()) && said.contains(&"1: ok".to_owned()), "{said:?}");
     }

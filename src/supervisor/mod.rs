@@ -224,6 +224,8 @@ pub struct Supervisor {
     phase: Phase,
     /// The configuration as read last: what `add` and `update` take from.
     configured: Arc<Config>,
+    /// The one whose settings of visor itself hold.
+    adopted: Arc<Config>,
     table: Table,
     /// Timers of processes. Each process has at most one entry.
     deadlines: Set<(Duration, ProcessId)>,
@@ -266,6 +268,7 @@ impl Supervisor {
         table.relate();
         Supervisor {
             phase: Phase::Starting,
+            adopted: Arc::clone(&config),
             configured: config,
             table,
             deadlines: Set::new(),
