@@ -127,7 +127,7 @@ fn dry_run_tells_per_key_what_would_happen_and_does_nothing() {
         "old                     removed",
         "web  command            needs restart  \"sleep 1000\" -> \"sleep 1001\"",
         "web  stopwaitsecs       applied live   10 -> 7",
-        "web  environment.TOKEN  needs restart  none -> (not shown)",
+        "web  environment.TOKEN  needs restart  unset -> (not shown)",
         "",
     ];
     assert_eq!(daemon.svc_ok(&["update", "--dry-run"]), expected.join("\n"));
