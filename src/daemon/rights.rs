@@ -138,6 +138,7 @@ impl Daemon {
     /// What who asked is told.
     pub(super) fn judge(&mut self, id: ClientId, request: Request, now: Now) -> Result<Request, String> {
         let needed = request.needs();
+        let behalf = self.clients.all.get_mut(&id).and_then(|client| client.behalf.take());
         let Some(client) = self.clients.all.get(&id) else { return Ok(request) };
         let (request, verdict) = match client.asker {
             Asker::Gateway(_, Rights::All) => (request, Ok(())),
@@ -148,7 +149,7 @@ impl Daemon {
             }
             Asker::Peer(peer) => self.judge_peer(&Caller::new(peer, &client.fd), request),
         };
-        let who = self.name_of(client.asker);
+        let who = self.name_of(client.asker) + &behalf.map(|who| format!(" for {who}")).unwrap_or_default();
         match &verdict {
             Ok(()) if needed > Right::Observe => {
                 self.log(LogLevel::Info, &format!("{} by {who}: {}", needed.word(), request.shown()));
