@@ -20,6 +20,8 @@ use crate::sys::users;
 const REFUSALS: u32 = 10;
 const REFUSALS_PAUSE: Duration = Duration::from_secs(10);
 const ROOT: u32 = 0;
+/// What who may only see some programs watches of them.
+const OF_PROCESSES: [&str; 3] = ["PROCESS_STATE", "PROCESS_HEALTH", "PROCESS_GROUP"];
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -169,6 +171,9 @@ impl Daemon {
         let request = match request {
             // Who may only see some sees those.
             Request::Status(names) if reach == Reach::Some && names.is_empty() => Request::Status(self.theirs(caller)),
+            Request::Watch { kinds, names } if reach == Reach::Some && kinds.is_empty() => {
+                Request::Watch { kinds: OF_PROCESSES.map(str::to_owned).to_vec(), names }
+            }
             request => request,
         };
         let may = match reach {
