@@ -15,6 +15,7 @@ use nix::fcntl::OFlag;
 use super::dotenv;
 use crate::config::{Account, Process, Source, Sources};
 use crate::sorted::Map;
+use crate::sys::failure::failure;
 
 /// Where commands are looked for when PATH is not set.
 pub(super) const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
@@ -164,13 +165,13 @@ fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
     let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+        return Err(failure(io::ErrorKind::Other, "it is not a regular file"));
     }
     let mut bytes = Vec::new();
     // One byte more tells a file that is too long, also one that still grows.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
-        return Err(io::Error::other(format!("it is longer than {} KB", limit >> 10)));
+        return Err(failure(io::ErrorKind::Other, format!("it is longer than {} KB", limit >> 10)));
     }
     Ok(bytes)
 }
