@@ -12,6 +12,7 @@ use super::{Daemon, Poll, Token};
 use crate::config::{Check, Process};
 use crate::program::{self, Due, Now, Purpose, Schedule, State, Verdict};
 use crate::sorted::{Map, Set};
+use crate::span;
 use crate::supervisor::{Input, Notes, ProcessId};
 
 /// All checks.
@@ -125,12 +126,6 @@ impl Checks {
     }
 }
 
-/// Seconds, with as many places as are needed. No float is printed anywhere else: that would bring kilobytes of their arithmetic.
-fn seconds(time: Duration) -> String {
-    let all = format!("{}.{:03}", time.as_secs(), time.subsec_millis());
-    all.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 /// Which check a process in this state is to stand; nothing of a child that is not its own.
 fn wanted(state: &State, watched: &Watched) -> Option<Purpose> {
     let checks = watched.config.checks.as_ref()?;
@@ -228,7 +223,7 @@ impl Daemon {
                 Due::Nothing => {}
                 Due::Attempt => self.attempt(id, &check, now),
                 Due::Timeout => {
-                    let within = seconds(check.timeout);
+                    let within = span::in_seconds(check.timeout);
                     let verb = if check.probe.is_word() { "nothing came" } else { "no answer" };
                     self.check_ended(id, Err(format!("{verb} within {within} s")), now);
                 }
@@ -273,16 +268,5 @@ impl Daemon {
             let notes = watched.notes.clone();
             self.input(Input::Noted(id, notes), now);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seconds_have_no_more_places_than_needed() {
-        let shown = [200, 1000, 1500, 60_000, 1001].map(|millis| seconds(Duration::from_millis(millis)));
-        assert_eq!(shown, ["0.2", "1", "1.5", "60", "1.001"]);
     }
 }
