@@ -44,6 +44,8 @@ pub mod scatter;
 pub mod schedule;
 // Maps and sets as sorted lists.
 pub mod sorted;
+// Spans of time as numbers and words.
+pub mod span;
 // All programs together: every decision of the daemon.
 pub mod supervisor;
 // The companion's actions and the words it prints.

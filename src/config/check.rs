@@ -12,6 +12,7 @@ use super::path::{absolute, expand_home, join};
 use super::reader::{Names, Reader};
 use super::types::{Logfile, Process};
 use super::{command, value};
+use crate::span::in_millis;
 
 /// Every key of this page.
 pub(super) const KEYS: [&str; 11] = [
@@ -171,12 +172,12 @@ impl Checks {
             put("", check.probe.to_string());
             let (once, watchdog) = (check.probe.is_word() && key == "ready", check.probe == Probe::Notify);
             if once || !watchdog {
-                put("_timeout", milliseconds(check.timeout));
+                put("_timeout", in_millis(check.timeout));
             }
             if !once {
-                put("_interval", milliseconds(check.interval));
+                put("_interval", in_millis(check.interval));
                 put("_retries", check.retries.to_string());
-                put("_delay", milliseconds(check.delay));
+                put("_delay", in_millis(check.delay));
             }
         }
         if self.health.is_some() {
@@ -184,10 +185,6 @@ impl Checks {
         }
         lines
     }
-}
-
-fn milliseconds(time: Duration) -> String {
-    format!("{}ms", time.as_millis())
 }
 
 /// Which of the two uses a check has.

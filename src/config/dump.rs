@@ -2,7 +2,6 @@
 //! always gives the same lines. Texts are quoted, absent values are `none`.
 
 use std::fmt::{self, Display, Write as _};
-use std::time::Duration;
 
 use super::conditions::{AtBoot, Conditions, OnFailure};
 use super::people::{Access, Person};
@@ -14,6 +13,7 @@ use super::types::{
 };
 
 use crate::sorted::Map;
+use crate::span::in_millis;
 
 /// Everything understood, one line per option, groups and processes in start order.
 #[must_use]
@@ -33,7 +33,7 @@ pub fn dump(config: &Config) -> String {
         out.put("exit_when", "all-done");
     }
     if let Some(timeout) = config.visor.shutdown_timeout {
-        out.put("shutdown_timeout", milliseconds(timeout));
+        out.put("shutdown_timeout", in_millis(timeout));
     }
     let Access { observe, operate, admin } = &config.visor.access;
     people(&mut out, "observe", observe);
@@ -378,16 +378,12 @@ fn policy(out: &mut Lines, policy: &Policy) {
         out.put("exit_on", on.join(","));
     }
     if let Some(restart) = &policy.restart {
-        out.put("restart_delay", milliseconds(restart.delay));
+        out.put("restart_delay", in_millis(restart.delay));
         out.put("restart_factor", format!("{}%", restart.factor));
-        out.put("restart_max_delay", milliseconds(restart.max_delay));
+        out.put("restart_max_delay", in_millis(restart.max_delay));
         out.put("restart_jitter", format!("{}%", restart.jitter));
-        out.put("restart_reset_after", milliseconds(restart.reset_after));
+        out.put("restart_reset_after", in_millis(restart.reset_after));
     }
-}
-
-pub(super) fn milliseconds(time: Duration) -> String {
-    format!("{}ms", time.as_millis())
 }
 
 fn channel(out: &mut Lines, stream: &str, channel: &Channel) {
@@ -404,7 +400,7 @@ fn channel(out: &mut Lines, stream: &str, channel: &Channel) {
     out.put(&key("events_enabled"), channel.events_enabled);
     out.put(&key("syslog"), channel.syslog);
     if let Some(age) = channel.upkeep.max_age {
-        out.put(&key("logfile_max_age"), milliseconds(age));
+        out.put(&key("logfile_max_age"), in_millis(age));
     }
     if channel.upkeep.compress {
         out.put(&key("logfile_compress"), true);

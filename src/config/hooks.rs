@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::document::Section;
 use super::reader::{Names, Reader};
 use super::{Signal, command, value};
+use crate::span;
 
 /// Every key.
 pub(super) const KEYS: [&str; 6] =
@@ -50,7 +51,7 @@ impl Hooks {
             Some(Reload::Signal(signal)) => lines.push(("reload_signal", signal.name())),
             None => {}
         }
-        lines.push(("hook_timeout", format!("{}ms", self.timeout.as_millis())));
+        lines.push(("hook_timeout", span::in_millis(self.timeout)));
         lines
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::document::Section;
 use super::reader::{Names, Reader};
 use super::value;
+use crate::span;
 
 /// Every key of this page.
 pub(super) const KEYS: [&str; 9] = [
@@ -234,7 +235,7 @@ impl LogLines {
             LogFormat::Logfmt => lines.push(("log_format", "logfmt".to_owned())),
             LogFormat::Json => lines.push(("log_format", "json".to_owned())),
         }
-        lines.extend(self.rate.map(|rate| ("log_rate", format!("{}/{}ms", rate.lines, rate.per.as_millis()))));
+        lines.extend(self.rate.map(|rate| ("log_rate", format!("{}/{}", rate.lines, span::in_millis(rate.per)))));
         match self.overflow {
             Overflow::Block => {}
             Overflow::DropOldest => lines.push(("log_overflow", "drop-oldest".to_owned())),

@@ -11,6 +11,7 @@ use super::host::{Host, ReadError};
 use super::reader::{Names, Reader};
 use super::value;
 use crate::schedule::{Cron, Overlap, Schedule, When, Zone};
+use crate::span;
 
 const SCHEDULE: &str = "schedule";
 const TIMEZONE: &str = "schedule_timezone";
@@ -174,7 +175,7 @@ pub(super) fn lines(schedule: &Schedule) -> Vec<(&'static str, String)> {
         lines.push((TIMEZONE, schedule.timezone.clone()));
     }
     if !schedule.jitter.is_zero() {
-        lines.push((JITTER, super::dump::milliseconds(schedule.jitter)));
+        lines.push((JITTER, span::in_millis(schedule.jitter)));
     }
     if schedule.overlap != Overlap::Skip {
         lines.push((OVERLAP, schedule.overlap.word().to_owned()));

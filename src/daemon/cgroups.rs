@@ -205,7 +205,8 @@ fn find_home() -> Result<Home, String> {
     if !cgroup::is_root_of_namespace() && !cgroup::is_left_to_us(&home) {
         return Err(format!("cgroup `{place}` is not delegated to visor: its unit does not say Delegate=yes"));
     }
-    let ours = format!("@{}.{:x}", process::pid(), clock::now().mono.as_nanos());
+    let since_boot = u64::try_from(clock::now().mono.as_nanos()).unwrap_or(u64::MAX);
+    let ours = format!("@{}.{since_boot:x}", process::pid());
     let probe = home.below(&format!("{PREFIX}{ours}"));
     let probe = probe.map_err(|error| format!("cannot make a cgroup in `{place}`: {error}"))?;
     let _ = probe.remove();

@@ -12,6 +12,7 @@ use super::{Daemon, Poll, Token};
 use crate::config::{Check, Process};
 use crate::program::{self, Due, Now, Purpose, Schedule, State, Verdict};
 use crate::sorted::{Map, Set};
+use crate::span;
 use crate::supervisor::{Input, Notes, ProcessId};
 
 /// All checks.
@@ -222,7 +223,7 @@ impl Daemon {
                 Due::Nothing => {}
                 Due::Attempt => self.attempt(id, &check, now),
                 Due::Timeout => {
-                    let within = check.timeout.as_secs_f32();
+                    let within = span::in_seconds(check.timeout);
                     let verb = if check.probe.is_word() { "nothing came" } else { "no answer" };
                     self.check_ended(id, Err(format!("{verb} within {within} s")), now);
                 }

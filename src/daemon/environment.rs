@@ -12,6 +12,7 @@ use std::path::Path;
 use super::dotenv;
 use crate::config::{Account, Process, Source, Sources};
 use crate::sorted::Map;
+use crate::sys::failure::failure;
 use crate::sys::files;
 
 /// Where commands are looked for when PATH is not set.
@@ -161,13 +162,13 @@ fn is_missing(error: &io::Error) -> bool {
 fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = files::open(path)?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+        return Err(failure(io::ErrorKind::Other, "it is not a regular file"));
     }
     let mut bytes = Vec::new();
     // One byte more tells a file that is too long, also one that still grows.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
-        return Err(io::Error::other(format!("it is longer than {} KB", limit >> 10)));
+        return Err(failure(io::ErrorKind::Other, format!("it is longer than {} KB", limit >> 10)));
     }
     Ok(bytes)
 }

@@ -17,6 +17,7 @@ use crate::config::{Hooks as Commands, LogLevel, Process, Reload, split};
 use crate::program::{self, Exit, Hook, Now};
 use crate::protocol::Stream;
 use crate::sorted::Map;
+use crate::span;
 use crate::supervisor::{Entry, Input, ProcessId};
 use crate::sys::reap;
 use crate::sys::spawn::{self, ExecStatus, Output};
@@ -144,7 +145,7 @@ impl Daemon {
             let timeout = running.process.hooks.as_ref().map_or(Duration::ZERO, |hooks| hooks.timeout);
             let words = match timeout.subsec_millis() {
                 0 => format!("{}s", timeout.as_secs()),
-                _ => format!("{}ms", timeout.as_millis()),
+                _ => span::in_millis(timeout),
             };
             running.kill(format!("timed out after {words}"));
         }

@@ -10,6 +10,7 @@ use crate::cli::ExitCode;
 use crate::config::{Config, LogLevel, Owner, Server, ServerAddress};
 use crate::protocol::handover::{self, Login};
 use crate::sorted::Map;
+use crate::sys::failure::failure;
 use crate::sys::poll::Interest;
 use crate::sys::socket::{BindError, Listener};
 use crate::sys::{host, users};
@@ -108,7 +109,7 @@ fn number(host: &str) -> Result<std::net::IpAddr, BindError> {
     if host.is_empty() {
         return Ok(std::net::Ipv4Addr::UNSPECIFIED.into());
     }
-    let unknown = || std::io::Error::new(std::io::ErrorKind::NotFound, "no such host (name servers are not asked)");
+    let unknown = || failure(std::io::ErrorKind::NotFound, "no such host (name servers are not asked)");
     host::address_of(host).ok_or_else(|| BindError::Io(unknown()))
 }
 

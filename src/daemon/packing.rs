@@ -17,6 +17,7 @@ use super::outputs::Key;
 use crate::config::LogLevel;
 use crate::logs::rotate::{Backup, packing_path};
 use crate::program::{Exit, Now};
+use crate::sys::failure::failure;
 use crate::sys::spawn::{self, ExecStatus, Lead, Output, Signals, Spec, Stdin};
 use crate::sys::{command, reap};
 
@@ -96,7 +97,7 @@ impl Daemon {
     fn start_packing(&self, log: &Path, number: u64) -> io::Result<spawn::Child> {
         let path = self.environment.iter().find(|(key, _)| key == "PATH").and_then(|(_, value)| value.to_str());
         let program = command::find(PACKER, path.unwrap_or(DEFAULT_PATH))
-            .map_err(|_| io::Error::other(format!("no command `{PACKER}` is found")))?;
+            .map_err(|_| failure(io::ErrorKind::Other, format!("no command `{PACKER}` is found")))?;
         let plain = File::open(Backup { number, packed: false }.path(log))?;
         let packed = packing_path(log);
         // What is left of an earlier time is in the way; a new file follows no link that somebody has put there.
@@ -122,7 +123,7 @@ impl Daemon {
             extra: None,
             confined: false,
         };
-        spawn::spawn(&spec).map_err(|error| io::Error::other(error.to_string()))
+        spawn::spawn(&spec).map_err(|error| failure(io::ErrorKind::Other, error.to_string()))
     }
 
     /// If the child that died was compressing.

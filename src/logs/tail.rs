@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::sys::failure::failure;
+
 /// The most that [`TailReader::next_block`] yields at a time, in bytes.
 pub const BLOCK: usize = 64 * 1024;
 
@@ -84,7 +86,7 @@ fn open_plain(path: &Path) -> io::Result<(File, u64)> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let facts = file.metadata()?;
     if !facts.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file"));
+        return Err(failure(io::ErrorKind::InvalidInput, "not a plain file"));
     }
     Ok((file, facts.len()))
 }

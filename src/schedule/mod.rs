@@ -13,6 +13,7 @@ pub use cron::Cron;
 pub use zone::Zone;
 
 use crate::scatter::scatter;
+use crate::span::millis;
 
 /// When a program runs, and what else is said of that.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,10 +129,6 @@ impl Schedule {
         let choices = millis(self.jitter).saturating_add(1);
         Duration::from_millis(scatter(salt ^ due.as_secs()) % choices)
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    time.as_secs().saturating_mul(1000).saturating_add(u64::from(time.subsec_millis()))
 }
 
 #[cfg(test)]

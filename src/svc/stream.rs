@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::input::Input;
 use crate::client::{Client, ClientError};
 use crate::protocol::Line;
+use crate::span;
 use crate::sys::signals::SelfPipe;
 
 /// What happened next.
@@ -84,7 +85,7 @@ impl Streams {
                 return Wake::TimedOut;
             }
             // Rounded up: a poll that ends too early would be repeated for nothing.
-            let millis = left.as_millis().saturating_add(1);
+            let millis = span::millis(left).saturating_add(1);
             let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
             if let Some(wake) = self.wait(None, timeout) {
                 return wake;

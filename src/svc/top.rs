@@ -10,6 +10,7 @@ use super::{Answer, Session, names, options, words};
 use crate::cli::ExitCode;
 use crate::order;
 use crate::protocol::{Line, Request};
+use crate::span;
 use crate::sys::proc::{self, Usage};
 use crate::sys::terminal;
 
@@ -52,7 +53,7 @@ struct Row {
 
 /// Tenths of a percent that so many ticks are of that time.
 fn share(ticks: u64, ticks_a_second: u64, time: Duration) -> u64 {
-    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+    let millis = span::millis(time).max(1);
     ticks.saturating_mul(1_000_000) / ticks_a_second.saturating_mul(millis).max(1)
 }
 

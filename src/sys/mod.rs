@@ -34,6 +34,8 @@ pub mod descent;
 // Packets with descriptors beside them.
 #[cfg(feature = "http")]
 pub mod descriptors;
+// Errors with words of ours.
+pub(crate) mod failure;
 // Descriptors: pipes, flags, limits, plain reads and writes.
 pub mod fds;
 pub mod files;

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use super::failure::failure;
 use super::socket::with_mode;
 
 /// A TCP socket that listens on `host:port`, for a program: blocking, closed on exec. The host is a number or `localhost`:
@@ -15,7 +16,7 @@ use super::socket::with_mode;
 pub fn listen_tcp(address: &str, backlog: Option<i32>) -> io::Result<OwnedFd> {
     let number = address.replacen("localhost:", "127.0.0.1:", 1);
     let number: std::net::SocketAddr = number.parse().map_err(|_| {
-        io::Error::new(io::ErrorKind::Unsupported, "names of hosts are not looked up, use a number or `localhost`")
+        failure(io::ErrorKind::Unsupported, "names of hosts are not looked up, use a number or `localhost`")
     })?;
     let socket = std::net::TcpListener::bind(number)?;
     listen_again(&socket, backlog)?;
@@ -35,7 +36,7 @@ pub fn listen_unix(
 ) -> io::Result<OwnedFd> {
     match std::fs::symlink_metadata(path) {
         Ok(there) if there.file_type().is_socket() => std::fs::remove_file(path)?,
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket is there")),
+        Ok(_) => return Err(failure(io::ErrorKind::AlreadyExists, "something that is no socket is there")),
         Err(_) => {}
     }
     let bind = || std::os::unix::net::UnixListener::bind(path);

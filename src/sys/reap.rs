@@ -6,6 +6,7 @@ use libc::c_int;
 use nix::errno::Errno;
 
 use super::call::check;
+use super::failure::failure;
 
 /// How a child ended. The signal is a plain number, since real-time signals have no name everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +121,7 @@ pub fn kill_group(group: i32, signal: i32) -> io::Result<()> {
 }
 
 fn refuse_special(pid: i32) -> io::Result<()> {
-    if pid > 1 { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "not the id of a child")) }
+    if pid > 1 { Ok(()) } else { Err(failure(io::ErrorKind::InvalidInput, "not the id of a child")) }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use libc::{c_int, c_void};
 use nix::errno::Errno;
 
 use super::call::check;
+use super::failure::failure;
 use super::fds;
 
 /// The highest signal number there is.
@@ -112,7 +113,7 @@ impl SelfPipe {
         fds::set_nonblocking(&reader, true)?;
         fds::set_nonblocking(&writer, true)?;
         if WAKE.compare_exchange(-1, writer.as_raw_fd(), Ordering::SeqCst, Ordering::SeqCst).is_err() {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "signals are caught already"));
+            return Err(failure(io::ErrorKind::AlreadyExists, "signals are caught already"));
         }
         // From here on a failure drops `pipe`, which undoes what was done.
         let mut pipe = SelfPipe { reader, _writer: writer, handled: SignalSet::default() };
