@@ -140,9 +140,12 @@ fn stopped_by(policy: &Process, life: &Life) -> String {
 }
 
 fn exited_how(life: &Life) -> String {
-    match life.exit {
-        Some(exit) => format!("ended by itself ({exit})"),
-        None => "ended by itself".to_string(),
+    match (life.exit, &life.health) {
+        (_, Some(Health::Unhealthy(reason))) if life.end == End::Unhealthy => {
+            format!("stopped because it was unhealthy ({reason})")
+        }
+        (Some(exit), _) => format!("ended by itself ({exit})"),
+        (None, _) => "ended by itself".to_string(),
     }
 }
 

@@ -507,7 +507,7 @@ impl Step<'_> {
         }
     }
 
-    /// EXITED → BACKOFF, for as long as the starts before this one make it.
+    /// EXITED or STOPPED → BACKOFF, for as long as the starts before this one make it.
     fn rest(&mut self, restart: Restart, pid: i32, exit: Exit) {
         let started = self.life.started.map_or(self.now.mono, |started| started.mono);
         if self.now.mono.saturating_sub(started) >= restart.reset_after {
@@ -524,14 +524,17 @@ impl Step<'_> {
         scatter::of_name(&self.policy.name) ^ u64::from(self.now.mono.subsec_nanos())
     }
 
-    /// → STOPPED, and on from there when a start was asked for meanwhile.
+    /// → STOPPED, and on from there when a start was asked for meanwhile, or it was stopped because it was unhealthy.
     pub(super) fn stopped(&mut self, pid: i32) {
         if pid != 0 {
             self.after(self.life.end);
         }
         self.change(State::Stopped, 0, pid, true);
         if self.life.wanted == Wanted::Up {
-            self.spawn(0);
+            match (self.life.end, self.policy.policy.restart, self.life.exit) {
+                (End::Unhealthy, Some(restart), Some(exit)) if pid != 0 => self.rest(restart, pid, exit),
+                _ => self.spawn(0),
+            }
         }
     }
 

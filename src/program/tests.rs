@@ -169,6 +169,24 @@ fn exited_with_restart_delay_rests_longer_each_time_until_a_good_run() {
 }
 
 #[test]
+fn unhealthy_with_restart_delay_rests_before_it_starts_again() {
+    let mut driven = Driven::started(Process { checks: Some(Box::default()), ..resting(500, 300) });
+    driven.take(Input::Unhealthy("no".to_string()), 1);
+    assert_eq!(driven.take(Input::Exited(Exit::Code(0)), 2), ["STOPPED", "BACKOFF"]);
+    assert_eq!(driven.deadline(), Some(ms(502)));
+    let why = crate::program::why(&driven.policy, &driven.life, at(2));
+    assert_eq!(why, "stopped because it was unhealthy (no); starts again in 0.5 s (restart 1)");
+    assert_eq!(driven.take(Input::Deadline, 502), ["STARTING", "spawn"]);
+    // Who asks for a restart waits for no pause.
+    driven.take(Input::Spawned { pid: PID }, 502);
+    driven.take(Input::Execed, 502);
+    driven.take(Input::Unhealthy("no".to_string()), 503);
+    driven.take(Input::Stop, 504);
+    driven.take(Input::Start, 505);
+    assert_eq!(driven.take(Input::Exited(Exit::Code(0)), 506), ["STOPPED", "STARTING", "spawn"]);
+}
+
+#[test]
 fn resting_stopped_is_stopped_and_goes_down_with_visor() {
     for input in [Input::Stop, Input::NoMoreStarts, Input::StopBy(ms(1))] {
         let mut driven = Driven::started(resting(500, 100));

@@ -2,11 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use libc::c_int;
-use nix::sys::socket::{SockaddrIn, SockaddrIn6, SockaddrLike};
+use nix::sys::socket::{SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage, getpeername, getsockname};
 
 use super::call::check;
 use super::socket::{stream_socket, with_address};
@@ -72,7 +72,17 @@ pub fn outcome(connection: impl AsFd) -> io::Result<()> {
     let fd = connection.as_fd().as_raw_fd();
     // SAFETY: `error` has room for `length` bytes.
     check(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, (&raw mut error).cast(), &raw mut length) })?;
+    if error == 0 && is_with_itself(fd) {
+        error = libc::ECONNREFUSED;
+    }
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// Whether a connection has the same address at both ends: nobody listens on a port of this machine, and the system happened to choose
+/// that one for us.
+fn is_with_itself(fd: RawFd) -> bool {
+    let own = getsockname::<SockaddrStorage>(fd);
+    own.is_ok() && own == getpeername::<SockaddrStorage>(fd)
 }
 
 #[cfg(test)]
@@ -102,6 +112,16 @@ mod tests {
             let error = tcp(address).and_then(finished).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED));
         }
+    }
+
+    #[test]
+    fn connection_with_itself_is_none() {
+        use nix::sys::socket::{bind, connect};
+        let socket = stream_socket(libc::AF_INET).unwrap();
+        bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+        let own = getsockname::<SockaddrIn>(socket.as_raw_fd()).unwrap();
+        let _ = connect(socket.as_raw_fd(), &own);
+        assert_eq!(finished((socket, Begun::UnderWay)).unwrap_err().raw_os_error(), Some(libc::ECONNREFUSED));
     }
 
     #[test]
