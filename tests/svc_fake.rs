@@ -259,7 +259,7 @@ fn actions_on_groups_and_visor_have_supervisors_words_and_exit_codes() {
             " group=new change=added\n group=web change=changed\n group=web key=priority effect=live from=1 to=2\n \
              name=web:b change=removed\n name=web:a key=command effect=restart from=%22x%20y%22 to=%22z%22\nok\n",
             "new              added\n\
-             web    priority  applied live   1 -> 2\n\
+             web:*  priority  applied live   1 -> 2\n\
              web:b            removed\n\
              web:a  command   needs restart  \"x y\" -> \"z\"\n",
             0,

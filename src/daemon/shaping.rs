@@ -136,11 +136,13 @@ impl Outputs {
     /// What is in memory of a stream, when no file has it.
     pub fn ring(&self, id: ProcessId, stream: Stream) -> Option<&Ring> {
         let outlet = self.outlets.get(&(id, stream))?;
-        let readable = match &outlet.sink {
-            Sink::File(file) => file.is_readable(),
-            Sink::None | Sink::Closed { .. } | Sink::Console(_) => false,
+        let elsewhere = match &outlet.sink {
+            Sink::File(file) => file.is_readable() || outlet.ring.is_empty(),
+            // What its file says, why it cannot be opened, is more than nothing.
+            Sink::Closed { .. } => outlet.ring.is_empty(),
+            Sink::None | Sink::Console(_) => false,
         };
-        Some(&outlet.ring).filter(|ring| !readable && !ring.is_empty())
+        Some(&outlet.ring).filter(|ring| !elsewhere && ring.keeps())
     }
 
     /// The log of a stream and the number of its newest backup that is to be compressed, if there is one.

@@ -53,6 +53,11 @@ impl Ring {
         *self = Ring::new(self.limit);
     }
 
+    /// Whether anything would be kept.
+    pub fn keeps(&self) -> bool {
+        self.limit > 0
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()

@@ -90,7 +90,7 @@ pub const DEFAULT_FOLLOW_BYTES: u64 = 1024;
 ///
 /// `name` (as people write it) `group` `process` `state` `pid` (0 = none) `start` `stop` (epoch seconds, 0 = never) `now` `exit`
 /// (exit code, `-1` = by signal, absent = none yet) `error` (last spawn error; absent when there is none) `uptime` (seconds, only RUNNING)
-/// `health` (`healthy`, `unhealthy` or `unknown`; only with a `health` check) `listener` (its state), `waiting`, `lost` (events of its pool; only event listeners), `wanted` (`up` or `down`) `stdout` `stderr` (paths of the log files, absent when none) `next` (epoch seconds of the next run by its schedule; absent when there is none) `description` (Supervisor's text).
+/// `health` (`healthy`, `unhealthy` or `unknown`; only with a `health` check) `listener` (its state), `waiting`, `lost` (events of its pool; only event listeners), `wanted` (`up` or `down`) `type` (`oneshot`; absent for others) `stdout` `stderr` (paths of the log files, absent when none) `next` (epoch seconds of the next run by its schedule; absent when there is none) `description` (Supervisor's text).
 pub const STATUS_KEYS: &[&str] = &[
     "name",
     "group",

@@ -110,6 +110,7 @@ impl Supervisor {
             self.waits_for(id).unwrap_or_else(|| program::describe(life, now, &|wall| around.stamp(wall)));
         line = line
             .key("wanted", if life.wanted == Wanted::Up { "up" } else { "down" })
+            .maybe("type", entry.config.policy.oneshot.then_some("oneshot"))
             .maybe("stdout", paths.stdout)
             .maybe("stderr", paths.stderr);
         if let Some(facts) = self.listener(id) {

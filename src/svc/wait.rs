@@ -55,8 +55,12 @@ enum Distance {
 fn distance(goal: Goal, line: &Line) -> Distance {
     let get = |key| line.get(key).unwrap_or_default();
     let never = || Distance::Never(described(line));
+    let oneshot = line.get("type") == Some("oneshot");
     match (goal, get("state")) {
         (Goal::Exited, "EXITED") if ended_well(line) => Distance::There,
+        // As where others depend on it: it is done when it has succeeded.
+        (Goal::Ready | Goal::Running, "EXITED") if oneshot && ended_well(line) => Distance::There,
+        (Goal::Ready, "RUNNING") if oneshot => Distance::OnItsWay,
         (Goal::Ready | Goal::Running, "RUNNING") | (Goal::Stopped, "STOPPED" | "EXITED" | "FATAL") => Distance::There,
         (_, "UNKNOWN") => never(),
         // Its schedule starts it again.
@@ -255,6 +259,9 @@ mod tests {
             ("stopped", "state=FATAL"),
             ("exited", "state=EXITED;exit=0"),
             ("exited", "state=EXITED;exit=7;expected=yes"),
+            ("ready", "state=EXITED;exit=7;expected=yes;type=oneshot"),
+            ("running", "state=EXITED;exit=0;type=oneshot"),
+            ("running", "state=RUNNING;type=oneshot"),
         ] {
             assert_eq!(far(goal, line), Distance::There, "{goal} {line}");
         }
@@ -274,6 +281,7 @@ mod tests {
             ("exited", "state=STOPPED"),
             ("ready", "state=OF ANOTHER TIME"),
             ("ready", "state=EXITED;exit=0;next=7"),
+            ("ready", "state=RUNNING;type=oneshot"),
             ("exited", "state=EXITED;exit=3;next=7"),
         ] {
             assert_eq!(far(goal, line), Distance::OnItsWay, "{goal} {line}");
@@ -286,6 +294,7 @@ mod tests {
             assert_eq!(far(goal, "state=FATAL;description=no such command"), never("FATAL: no such command"));
         }
         assert_eq!(far("ready", "state=EXITED;exit=0;description=Nov 23"), never("EXITED with 0"));
+        assert_eq!(far("ready", "state=EXITED;exit=3;expected=no;type=oneshot"), never("EXITED with 3"));
         assert_eq!(far("exited", "state=EXITED;exit=0;expected=no"), never("EXITED with 0"));
         assert_eq!(far("exited", "state=EXITED;exit=3"), never("EXITED with 3"));
         assert_eq!(far("stopped", "state=UNKNOWN"), never("UNKNOWN"));

@@ -116,7 +116,8 @@ fn status_shows_only_the_states_asked_for() {
 fn wait_ends_when_all_are_as_wanted() {
     let daemon = Daemon::with(
         "[program:slow]\ncommand=sleep 1000\nstartsecs=0\nautostart=false\n\
-         [program:job]\ncommand=sh -c 'until [ -e $DIR/go ]; do sleep 0.02; done; exit 2'\nexitcodes=0,2\nstartsecs=0\nautorestart=false\n",
+         [program:job]\ncommand=sh -c 'until [ -e $DIR/go ]; do sleep 0.02; done; exit 2'\nexitcodes=0,2\nstartsecs=0\nautorestart=false\n\
+         [program:once]\ncommand=true\ntype=oneshot\n",
     );
     daemon.wait_for_state("job", "RUNNING");
     assert_eq!(svc(&daemon, &["wait", "job"]), (Some(0), "job: ready\n".to_owned()));
@@ -130,9 +131,10 @@ fn wait_ends_when_all_are_as_wanted() {
     assert_eq!(waiter.wait_exit(TIMEOUT).code(), Some(0));
     assert_eq!(waiter.log(), ["job: exited"]);
     assert!(other.is_running());
+    assert_eq!(svc(&daemon, &["wait", "once"]), (Some(0), "once: ready\n".to_owned()));
     daemon.svc_ok(&["stop", "slow"]);
     assert_eq!(other.wait_exit(TIMEOUT).code(), Some(0));
-    assert_eq!(other.log(), ["job: stopped", "slow: stopped"]);
+    assert_eq!(other.log(), ["job: stopped", "once: stopped", "slow: stopped"]);
 }
 
 #[test]
