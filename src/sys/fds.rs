@@ -51,6 +51,22 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<Read> {
     read_outcome(count(|| unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) }))
 }
 
+/// Reads a plain file up to its end or `limit` bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_at_most(file: impl AsFd, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; limit];
+    let mut filled = 0;
+    while let Some(room) = bytes.get_mut(filled..)
+        && let Read::Bytes(count) = read(&file, room)?
+    {
+        filled += count;
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
 pub(super) fn read_outcome(result: io::Result<usize>) -> io::Result<Read> {
     match result {
         Ok(0) => Ok(Read::End),

@@ -1,6 +1,7 @@
 //! Our own process: who we are, our session, our user, our directory.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use super::call::{c_string, check};
 use super::spawn::{Credentials, SpawnError};
@@ -14,6 +15,14 @@ pub fn pid() -> u32 {
 /// Whether we are the init of our pid namespace.
 pub fn is_pid1() -> bool {
     pid() == 1
+}
+
+/// A path from the root on. Nothing in it is left out; the standard library, which does that, brings a kilobyte for it.
+///
+/// # Errors
+/// Our directory is gone.
+pub fn absolute(path: &Path) -> io::Result<PathBuf> {
+    if path.is_absolute() { Ok(path.to_path_buf()) } else { Ok(std::env::current_dir()?.join(path)) }
 }
 
 /// Become the parent of orphaned descendants. Not inherited over a fork: call it after [`daemonize`].
