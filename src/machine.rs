@@ -1,18 +1,35 @@
 //! The machine as the reader of configurations asks for it.
 
+use std::io::{self, Read as _};
 use std::net::IpAddr;
+use std::path::Path;
 
 use crate::config::{self, Account, Ctl, Host, ReadError, User};
 use crate::sorted::Map;
 use crate::sys;
 
+/// Longest file of a configuration, in bytes.
+const FILE_LIMIT: u64 = 16 << 20;
+
 /// The machine that visor runs on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Machine;
 
+/// A file, or what a shell's `<(...)` writes, which is waited for.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = sys::files::open(path)?;
+    sys::fds::set_nonblocking(&file, false)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_LIMIT.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        return Err(io::Error::other(format!("it is longer than {} MB", FILE_LIMIT >> 20)));
+    }
+    Ok(bytes)
+}
+
 impl Host for Machine {
     fn read(&self, path: &str) -> Result<Vec<u8>, ReadError> {
-        std::fs::read(path).map_err(|error| match error.kind() {
+        read(Path::new(path)).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => ReadError::Missing,
             _ => ReadError::Unreadable(error.to_string()),
         })
@@ -98,5 +115,31 @@ fn with_groups(written: &str, user: &sys::users::User) -> User {
         uid: user.uid,
         gid: user.gid,
         groups: sys::users::groups_of(&user.name, user.gid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fifo_that_nobody_writes_to_is_empty_and_a_pipe_is_read_to_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(read(&fifo).unwrap(), b"");
+        let (reader, writer) = std::io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        let reading = std::thread::spawn(move || read(Path::new(&path)).unwrap());
+        std::io::Write::write_all(&mut &writer, b"[supervisord]").unwrap();
+        drop(writer);
+        assert_eq!(reading.join().unwrap(), b"[supervisord]");
+        drop(reader);
+    }
+
+    #[test]
+    fn file_without_end_is_refused() {
+        assert_eq!(read(Path::new("/dev/zero")).unwrap_err().to_string(), "it is longer than 16 MB");
+        assert!(matches!(Machine.read("/nonexistent"), Err(ReadError::Missing)));
     }
 }

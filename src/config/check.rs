@@ -263,7 +263,12 @@ impl Read<'_, '_, '_> {
     /// Times of a check that is not there mean nothing: they may come from a template.
     fn check(&mut self, used: Use) -> Option<Check> {
         let (key, directory) = (used.key(""), self.directory);
-        let probe = self.reader.value(self.section, &key, self.names, |host, text| probe(host, directory, text))?;
+        // An empty one is none: a program need not have the check of its template.
+        let read = |host: &dyn Host, text: &str| match text {
+            "" => Ok(None),
+            text => probe(host, directory, text).map(Some),
+        };
+        let probe = self.reader.value(self.section, &key, self.names, read).flatten()?;
         match (used, &probe) {
             (Use::Health, Probe::Fd(_) | Probe::Log(_)) => {
                 let reason =

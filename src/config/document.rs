@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use super::error::Mistake;
+use super::error::{self, Mistake};
 use super::ini::{Item, What};
+use super::python::repr;
 
 use crate::sorted::Map;
 
@@ -74,15 +75,17 @@ impl Entry {
         layers.into_iter()
     }
 
-    /// A mistake about this entry's value.
+    /// A mistake about this entry's value, which is not told where it may be a secret.
     pub(super) fn mistake(&self, section: &str, key: &str, reason: impl Into<String>) -> Mistake {
         let section = self.from.as_deref().unwrap_or(section);
+        let secret = error::may_be_secret(key);
+        let reason = if secret { reason.into().replace(&repr(&self.value), "(not shown)") } else { reason.into() };
         Mistake {
             line: self.line,
             column: self.value_column,
             section: Some(section.to_owned()),
             key: Some(key.to_owned()),
-            text: Some(self.value.clone()),
+            text: (!secret).then(|| self.value.clone()),
             ..Mistake::of_file(&self.file, reason)
         }
     }

@@ -31,6 +31,11 @@ impl Mistake {
     }
 }
 
+/// Whether mistakes in a key do not tell its value: they go to the log, which others read than the file.
+pub(super) fn may_be_secret(key: &str) -> bool {
+    matches!(key, "environment" | "password" | "readonly_password")
+}
+
 /// The beginning of the user's text on one line.
 fn shown(text: &str) -> String {
     let flat = text.replace('\n', "\\n");

@@ -230,7 +230,10 @@ mod tests {
         let told: Vec<(&str, bool)> = changes.iter().map(|change| (change.key.as_str(), change.live)).collect();
         assert_eq!(told, [("command", false), ("stopwaitsecs", true), ("environment.TOKEN", false)]);
         assert_eq!((changes[1].from.as_str(), changes[1].to.as_str()), ("10", "77"));
-        assert_eq!((changes[2].from.as_str(), changes[2].to.as_str()), ("none", "(not shown)"));
+        assert_eq!((changes[2].from.as_str(), changes[2].to.as_str()), ("unset", "(not shown)"));
         assert_eq!(process_changes(&old, &old), []);
+        let limits = Limits { capabilities: Some(crate::config::Capabilities(0)), ..Limits::default() };
+        let changes = process_changes(&old, &Process { limits, ..old.clone() });
+        assert_eq!((changes[0].from.as_str(), changes[0].to.as_str()), ("unset", "none"));
     }
 }

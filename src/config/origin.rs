@@ -12,6 +12,8 @@ use crate::wildcard;
 /// Stands for the value of a variable; who may ask is not always who may know it.
 const NOT_SHOWN: &str = "(not shown)";
 const NONE: &str = "none";
+/// The option is not there. `none` is something else: a value of `capabilities`.
+const UNSET: &str = "unset";
 const ENVIRONMENT: &str = "environment";
 
 /// One process of the files as they are now.
@@ -103,7 +105,8 @@ fn explained(document: &Document, group: &Group, process: &Process, running: Opt
 /// A value for people; `None` = the option is not there.
 pub(super) fn shown(key: &str, value: Option<&str>) -> String {
     match value {
-        None | Some(NONE) => NONE,
+        None => UNSET,
+        Some(NONE) => NONE,
         Some(_) if is_hidden(key) => NOT_SHOWN,
         Some(value) => value,
     }

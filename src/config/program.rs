@@ -176,7 +176,7 @@ impl<'a> Program<'_, 'a> {
         let tty = self.get("tty", names, |_, text| value::terminal(text));
         let stopsignal = if tty.is_some() { HANGUP } else { STOPSIGNAL };
         let schedule = schedule::read(self.reader, self.section, names);
-        let scheduled = self.reader.entry(self.section, "schedule").is_some();
+        let scheduled = schedule.is_some();
         let policy = policy::read(self.reader, self.section, names, scheduled);
         // What is over when it has ended need not stay up, and does not begin again.
         let (startsecs, autorestart) =

@@ -235,7 +235,8 @@ fn replace_listener(reader: &mut Reader, groups: &mut [Group]) {
     if !groups.iter().flat_map(|group| &group.processes).any(is_handled) {
         return;
     }
-    for group in groups.iter_mut().filter(|group| matches!(group.kind, GroupKind::EventListener { .. })) {
+    for group in groups {
+        let GroupKind::EventListener { events, .. } = &mut group.kind else { continue };
         for process in &mut group.processes {
             if !LISTENER.iter().any(|name| process.command.contains(name)) {
                 continue;
@@ -243,6 +244,8 @@ fn replace_listener(reader: &mut Reader, groups: &mut [Group]) {
             remark(reader, process, "command", "visor does what this listener is for: it is not started");
             if let Some(process) = Arc::get_mut(process) {
                 process.conditions.get_or_insert_default().at_boot = AtBoot::Never;
+                // Nobody would take them: they would pile up and be told as lost.
+                events.clear();
             }
         }
     }

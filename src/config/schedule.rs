@@ -36,10 +36,12 @@ const MOST_JITTER: Duration = Duration::from_secs(24 * 3600);
 pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Names) -> Option<Arc<Schedule>> {
     let mut keys = Keys { reader, section, names };
     let cron = keys.get(SCHEDULE, |text| match every(text) {
-        Some(time) => time.map(Timing::Every),
-        None => Cron::parse(text).map(Timing::Cron),
+        // A program need not have the schedule of its template.
+        _ if text.is_empty() => Ok(None),
+        Some(time) => time.map(Timing::Every).map(Some),
+        None => Cron::parse(text).map(Timing::Cron).map(Some),
     });
-    let (text, timing) = cron?;
+    let (text, Some(timing)) = cron? else { return None };
     let jitter = keys.get(JITTER, jitter);
     let overlap = keys.get(OVERLAP, |text| {
         let known = Overlap::WORDS.iter().find(|(word, _)| *word == text);

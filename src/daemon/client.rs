@@ -28,6 +28,8 @@ pub(super) struct Client {
     pub closing: bool,
     /// Who it is.
     pub asker: Asker,
+    /// For whom the gateway asks what comes next.
+    pub behalf: Option<String>,
 }
 
 /// What a client is doing.
@@ -71,6 +73,7 @@ impl Client {
             too_long: None,
             closing: false,
             asker,
+            behalf: None,
         }
     }
 

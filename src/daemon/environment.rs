@@ -4,19 +4,16 @@
 //! complaint holds anything of a file's content.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-
-use nix::fcntl::OFlag;
 
 use super::dotenv;
 use crate::config::{Account, Process, Source, Sources};
 use crate::sorted::Map;
 use crate::sys::failure::failure;
-use crate::sys::fds;
+use crate::sys::{fds, files};
 
 /// Where commands are looked for when PATH is not set.
 pub(super) const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
@@ -161,10 +158,9 @@ fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// A regular file of at most `limit` bytes. A FIFO without a writer and a terminal must not stop us when they are opened.
+/// A regular file of at most `limit` bytes.
 fn read_file(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
-    let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = files::open(path)?;
     if !file.metadata()?.is_file() {
         return Err(failure(io::ErrorKind::Other, "it is not a regular file"));
     }

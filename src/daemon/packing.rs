@@ -167,7 +167,7 @@ impl Daemon {
         self.outputs.finish(super::clock::now(), &mut self.poll);
         if let Some(job) = self.outputs.packing.job.take() {
             // It may have ended already.
-            let _ = reap::kill(job.pid, Number::SIGKILL as i32);
+            let _ = reap::kill_group(job.pid, Number::SIGKILL as i32);
             let _ = fs::remove_file(packing_path(&job.log));
         }
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::children::Sent;
 use super::client::Mode;
 use super::outputs::Outputs;
+use super::rights::Asker;
 use super::{Daemon, clock};
 use crate::config::{Explained, LogLevel, Setting, Signal};
 use crate::event::{Event, Kind};
 use crate::program::{Name, Now};
-use crate::protocol::{Code, DataLine, Line, PROTOCOL_VERSION, Request, Stream, display_name};
+use crate::protocol::{Code, DataLine, Line, PROTOCOL_VERSION, Request, Stream, display_name, handover};
 use crate::supervisor::{Ask, ClientId, Input, LogPaths, ProcessId, Surroundings, Target, Traffic};
 use crate::sys::{self, reap};
 
@@ -33,6 +34,13 @@ impl Surroundings for Outputs {
 impl Daemon {
     /// Answers one request line, or has it answered.
     pub(super) fn answer(&mut self, client: ClientId, line: &[u8], now: Now) {
+        if let Some(gateway) =
+            self.clients.all.get_mut(&client).filter(|client| matches!(client.asker, Asker::Gateway(..)))
+            && let Some(who) = handover::asked_for(line)
+        {
+            gateway.behalf = Some(who);
+            return;
+        }
         match Request::parse(line) {
             Err(error) => self.clients.reply(client, &Line::Error(error.code, error.text)),
             Ok(request) => self.hear(client, request, now),

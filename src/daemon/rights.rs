@@ -20,6 +20,8 @@ use crate::sys::users;
 const REFUSALS: u32 = 10;
 const REFUSALS_PAUSE: Duration = Duration::from_secs(10);
 const ROOT: u32 = 0;
+/// What who may only see some programs watches of them.
+const OF_PROCESSES: [&str; 3] = ["PROCESS_STATE", "PROCESS_HEALTH", "PROCESS_GROUP"];
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -138,6 +140,7 @@ impl Daemon {
     /// What who asked is told.
     pub(super) fn judge(&mut self, id: ClientId, request: Request, now: Now) -> Result<Request, String> {
         let needed = request.needs();
+        let behalf = self.clients.all.get_mut(&id).and_then(|client| client.behalf.take());
         let Some(client) = self.clients.all.get(&id) else { return Ok(request) };
         let (request, verdict) = match client.asker {
             Asker::Gateway(_, Rights::All) => (request, Ok(())),
@@ -148,7 +151,7 @@ impl Daemon {
             }
             Asker::Peer(peer) => self.judge_peer(&Caller::new(peer, &client.fd), request),
         };
-        let who = self.name_of(client.asker);
+        let who = self.name_of(client.asker) + &behalf.map(|who| format!(" for {who}")).unwrap_or_default();
         match &verdict {
             Ok(()) if needed > Right::Observe => {
                 self.log(LogLevel::Info, &format!("{} by {who}: {}", needed.word(), request.shown()));
@@ -168,6 +171,9 @@ impl Daemon {
         let request = match request {
             // Who may only see some sees those.
             Request::Status(names) if reach == Reach::Some && names.is_empty() => Request::Status(self.theirs(caller)),
+            Request::Watch { kinds, names } if reach == Reach::Some && kinds.is_empty() => {
+                Request::Watch { kinds: OF_PROCESSES.map(str::to_owned).to_vec(), names }
+            }
             request => request,
         };
         let may = match reach {

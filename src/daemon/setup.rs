@@ -29,7 +29,7 @@ use crate::sys::host::{Limit, raise_limit};
 use crate::sys::poll::Interest;
 use crate::sys::signals::SelfPipe;
 use crate::sys::spawn::Credentials;
-use crate::sys::{fds, process, users};
+use crate::sys::{fds, files, process, users};
 
 /// First descriptor that is nobody's standard one.
 const FIRST_FREE_DESCRIPTOR: i32 = 3;
@@ -194,7 +194,7 @@ pub fn find_config(argv: &[OsString], given: Option<String>, personality: Person
     };
     if let Some(file) = given {
         let path = Path::new(&file);
-        return match std::fs::File::open(path) {
+        return match files::open(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(fail(format!("could not find config file {file}")))
             }

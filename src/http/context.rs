@@ -30,7 +30,7 @@ impl Context {
     /// # Errors
     /// There is no reply; see [`AskError`].
     pub async fn ask(&self, request: &Request) -> Result<Answer, AskError> {
-        self.control.ask(self.rights, request).await
+        self.control.ask(self.rights, &self.who(), request).await
     }
 
     /// Asks visor and reads the reply line by line.
@@ -38,7 +38,19 @@ impl Context {
     /// # Errors
     /// There is no reply; see [`AskError`].
     pub async fn open(&self, request: &Request) -> Result<Stream, AskError> {
-        self.control.open(self.rights, request).await
+        self.control.open(self.rights, &self.who(), request).await
+    }
+
+    /// For visor's log: the login that was shown, and where from.
+    fn who(&self) -> String {
+        let login = match self.rights {
+            Rights::All => &self.door.login,
+            Rights::Observe => &self.door.readonly,
+        };
+        match login {
+            Some(login) => format!("{} at {}", login.username, self.peer),
+            None => self.peer.to_string(),
+        }
     }
 
     /// Whether the request may change something.

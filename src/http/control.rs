@@ -17,8 +17,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::channel::{Channel, ChannelError};
-use crate::protocol::handover::Rights;
-use crate::protocol::{Code, Line, Reader, Request};
+use crate::protocol::handover::{self, Rights};
+use crate::protocol::{Code, Line, Reader, Request, Right};
 
 /// Connections kept for the next request, of each kind of rights.
 const MAX_IDLE: usize = 32;
@@ -134,12 +134,12 @@ impl Control {
         })
     }
 
-    /// Sends a request and waits for its whole reply.
+    /// Sends a request of somebody, whom visor's log names when it changes something, and waits for the whole reply.
     ///
     /// # Errors
     /// See [`AskError`]; a reply that ends in an error is an answer.
-    pub async fn ask(self: &Rc<Self>, rights: Rights, request: &Request) -> Result<Answer, AskError> {
-        let mut stream = self.open(rights, request).await?;
+    pub async fn ask(self: &Rc<Self>, rights: Rights, who: &str, request: &Request) -> Result<Answer, AskError> {
+        let mut stream = self.open(rights, who, request).await?;
         let mut lines = Vec::new();
         let mut bytes = 0_usize;
         loop {
@@ -155,17 +155,18 @@ impl Control {
         }
     }
 
-    /// Sends a request; its reply is read line by line.
+    /// As [`Control::ask`]; the reply is read line by line.
     ///
     /// # Errors
     /// See [`AskError`].
-    pub async fn open(self: &Rc<Self>, rights: Rights, request: &Request) -> Result<Stream, AskError> {
-        let line = request.to_line().map_err(|error| AskError::Request(error.text))?;
+    pub async fn open(self: &Rc<Self>, rights: Rights, who: &str, request: &Request) -> Result<Stream, AskError> {
+        let mut lines = if request.needs() > Right::Observe { handover::asks_for(who) } else { Vec::new() };
+        lines.extend(request.to_line().map_err(|error| AskError::Request(error.text))?);
         let connection = self.take(rights).await?;
         self.lent.set(self.lent.get() + 1);
         let mut stream = Stream { connection: Some(connection), control: Rc::clone(self) };
         if let Some(connection) = &mut stream.connection {
-            connection.stream.write_all(&line).await.map_err(|_| AskError::Closed)?;
+            connection.stream.write_all(&lines).await.map_err(|_| AskError::Closed)?;
         }
         Ok(stream)
     }

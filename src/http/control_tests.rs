@@ -66,7 +66,7 @@ async fn connection_is_asked_for_once_and_used_again() {
             visor
         });
         for _ in 0..2 {
-            let answer = control.ask(Rights::All, &Request::Hello).await.unwrap();
+            let answer = control.ask(Rights::All, "", &Request::Hello).await.unwrap();
             assert_eq!((answer.get("pid"), answer.failure()), (Some("7"), None));
         }
         drop(far.await.unwrap());
@@ -82,12 +82,12 @@ async fn connection_that_hung_up_meanwhile_is_not_used_again() {
             hello(&mut visor.answer(true).unwrap());
             visor
         });
-        control.ask(Rights::All, &Request::Hello).await.unwrap();
+        control.ask(Rights::All, "", &Request::Hello).await.unwrap();
         let visor = far.await.unwrap();
         // The runtime hears of the end when it next looks.
         tokio::task::yield_now().await;
         let far = tokio::task::spawn_blocking(move || hello(&mut visor.answer(true).unwrap()));
-        control.ask(Rights::All, &Request::Hello).await.unwrap();
+        control.ask(Rights::All, "", &Request::Hello).await.unwrap();
         far.await.unwrap();
     })
     .await;
@@ -104,8 +104,8 @@ async fn who_may_look_gets_another_connection_than_who_may_do_all() {
             hello(&mut second);
             (visor, first, second)
         });
-        control.ask(Rights::All, &Request::Hello).await.unwrap();
-        control.ask(Rights::Observe, &Request::Hello).await.unwrap();
+        control.ask(Rights::All, "", &Request::Hello).await.unwrap();
+        control.ask(Rights::Observe, "", &Request::Hello).await.unwrap();
         drop(far.await.unwrap());
     })
     .await;
@@ -120,9 +120,9 @@ async fn refusal_is_outwaited_and_the_end_of_the_channel_is_not() {
             hello(&mut visor.answer(true).unwrap());
             drop(visor);
         });
-        control.ask(Rights::All, &Request::Hello).await.unwrap();
+        control.ask(Rights::All, "", &Request::Hello).await.unwrap();
         far.await.unwrap();
-        assert_eq!(control.ask(Rights::All, &Request::Hello).await, Err(AskError::Closed));
+        assert_eq!(control.ask(Rights::All, "", &Request::Hello).await, Err(AskError::Closed));
     })
     .await;
 }
@@ -136,14 +136,14 @@ async fn after_the_end_of_the_channel_connections_in_use_serve_who_waits() {
             drop(visor);
             stream
         });
-        let mut first = control.open(Rights::All, &Request::Hello).await.unwrap();
+        let mut first = control.open(Rights::All, "", &Request::Hello).await.unwrap();
         let mut stream = far.await.unwrap();
         let far = tokio::task::spawn_blocking(move || {
             hello(&mut stream);
             hello(&mut stream);
         });
         let waiting = Rc::clone(&control);
-        let second = tokio::task::spawn_local(async move { waiting.ask(Rights::All, &Request::Hello).await });
+        let second = tokio::task::spawn_local(async move { waiting.ask(Rights::All, "", &Request::Hello).await });
         while !first.next().await.unwrap().is_end() {}
         drop(first);
         assert!(second.await.unwrap().is_ok());

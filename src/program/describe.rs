@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Health, Life, Name, Now, State, Wanted};
+use super::{End, Health, Hook, Life, Name, Now, State, Wanted};
 use crate::config::{AutoRestart, Process};
 
 /// How the reason begins why a process cannot start that needs others.
@@ -62,6 +62,9 @@ fn tenths(time: Duration) -> String {
 pub fn why(policy: &Process, life: &Life, now: Now) -> String {
     let in_seconds = |then: Duration| tenths(then.saturating_sub(now.mono));
     let cause = life.error.as_deref().unwrap_or("no error is known");
+    if let Some(reason) = life.unwell() {
+        return format!("stopped because it was unhealthy ({reason}); start it by hand");
+    }
     match &life.state {
         State::Stopped => match (life.started, life.wanted) {
             (None, _) if policy.schedule.is_some() => "not started yet: it waits for its time".to_string(),
@@ -107,7 +110,7 @@ pub fn why(policy: &Process, life: &Life, now: Now) -> String {
         ),
         State::Stopping { pid, kill_at } => format!(
             "waiting for pid {pid} to end after {}; KILL follows in {} s",
-            policy.stopsignal.name(),
+            stopped_by(policy, life),
             in_seconds(*kill_at)
         ),
         State::Emptying { group, kill_at, .. } => format!(
@@ -123,6 +126,16 @@ pub fn why(policy: &Process, life: &Life, now: Now) -> String {
             )
         }
         State::Unknown { pid } => format!("pid {pid} could not be signalled: {cause}"),
+    }
+}
+
+/// What it was told to stop by: the signal follows a `stop_command` that failed.
+fn stopped_by(policy: &Process, life: &Life) -> String {
+    let commanded = policy.hooks.as_ref().is_some_and(|hooks| hooks.stop.is_some());
+    if commanded && !matches!(life.hook_error, Some((Hook::Stop, _))) {
+        Hook::Stop.to_string()
+    } else {
+        policy.stopsignal.name()
     }
 }
 
@@ -143,11 +156,19 @@ fn exited_next(policy: &Process, life: &Life) -> &'static str {
 }
 
 impl Life {
+    /// Why it was stopped, if that was not asked for: by `on_unhealthy=stop`.
+    fn unwell(&self) -> Option<&str> {
+        match (&self.state, self.wanted, self.end, &self.health) {
+            (State::Stopped, Wanted::Down, End::Unhealthy, Some(Health::Unhealthy(reason))) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Whether it should run and does not, or is not well. An end that its settings allow is no fault.
     #[must_use]
     pub fn is_missing(&self, policy: &Process) -> bool {
         match (self.wanted, self.state.name()) {
-            (Wanted::Down, _) => false,
+            (Wanted::Down, _) => self.unwell().is_some(),
             (Wanted::Up, Name::Running) => {
                 let checked = policy.checks.as_ref().is_some_and(|checks| checks.health.is_some());
                 checked && matches!(self.health, Some(Health::Unhealthy(_)))

@@ -105,12 +105,8 @@ impl Step<'_> {
                 self.enter(State::Stopping { pid, kill_at }, 0);
             }
             State::Spawning { tries, .. } => self.life.state = State::Spawning { tries, stop: true },
-            State::Stopped
-            | State::Stopping { .. }
-            | State::Emptying { .. }
-            | State::Exited
-            | State::Fatal
-            | State::Unknown { .. } => {}
+            State::Stopping { .. } | State::Emptying { .. } => self.life.end = End::Stopped,
+            State::Stopped | State::Exited | State::Fatal | State::Unknown { .. } => {}
         }
     }
 

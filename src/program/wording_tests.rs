@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::sample::{at, process};
 use super::*;
-use crate::config::{AutoRestart, LogLevel, Process, Signal};
+use crate::config::{AutoRestart, Hooks, LogLevel, Process, Signal};
 
 const PID: i32 = 42;
 
@@ -206,6 +206,34 @@ fn why_of_one_between_says_what_it_waits_for() {
     for (state, text) in cases {
         assert_eq!(why_at(&policy, &life(state)), text);
     }
+}
+
+#[test]
+fn why_of_one_that_stops_by_a_command_names_it_until_the_signal_follows() {
+    let stop = Some("drain".to_string());
+    let hooks = Hooks { pre_start: None, post_stop: None, stop, reload: None, timeout: secs(30) };
+    let policy = Process { hooks: Some(Box::new(hooks)), ..process("web") };
+    let mut life = life(State::Stopping { pid: PID, kill_at: secs(11) });
+    assert_eq!(why_at(&policy, &life), "waiting for pid 42 to end after stop_command; KILL follows in 1.0 s");
+    life.hook_error = Some((Hook::Stop, "exit status 1".to_string()));
+    assert_eq!(why_at(&policy, &life), "waiting for pid 42 to end after SIGTERM; KILL follows in 1.0 s");
+}
+
+#[test]
+fn one_that_was_stopped_because_it_was_unhealthy_says_so_and_is_missing() {
+    let policy = process("web");
+    let mut life = Life {
+        wanted: Wanted::Down,
+        end: End::Unhealthy,
+        started: Some(at(1)),
+        health: Some(Health::Unhealthy("file:/up: gone".to_string())),
+        ..life(State::Stopped)
+    };
+    assert!(life.is_missing(&policy));
+    assert_eq!(why_at(&policy, &life), "stopped because it was unhealthy (file:/up: gone); start it by hand");
+    life.end = End::Stopped;
+    assert!(!life.is_missing(&policy));
+    assert!(why_at(&policy, &life).starts_with("stopped on request"));
 }
 
 #[test]

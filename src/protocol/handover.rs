@@ -2,13 +2,15 @@
 //!
 //! Owns: the messages, both directions. Does not own: the channel, the descriptors.
 
-use super::{DataLine, Line, Reader};
+use super::{DataLine, Line, Reader, word};
 
 /// Longest packet in bytes.
 pub const MAX_PACKET_BYTES: usize = 64 * 1024;
 
 /// The key that says what a message is; always first.
 const MESSAGE: &str = "message";
+/// The key of [`asks_for`].
+const FOR: &str = "for";
 
 /// What somebody who came over the control channel may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +197,23 @@ impl FromGateway {
     }
 }
 
+/// What the gateway writes on a control connection right before a request: for whom it asks that. It gets no answer.
+#[must_use]
+pub fn asks_for(who: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    DataLine::new(&mut out).key(FOR, who).end();
+    out
+}
+
+/// For whom, on one line, when that is what a line says.
+#[must_use]
+pub fn asked_for(line: &[u8]) -> Option<String> {
+    let who = word::decode(line.strip_prefix(b" ")?.strip_prefix(FOR.as_bytes())?.strip_prefix(b"=")?)?;
+    let mut shown = Vec::new();
+    word::encode_text(&mut shown, &String::from_utf8_lossy(&who));
+    String::from_utf8(shown).ok()
+}
+
 fn data_line(packet: &[u8]) -> Option<Line> {
     let mut reader = Reader::new();
     reader.feed(packet);
@@ -247,6 +266,16 @@ mod tests {
         {
             assert_eq!(FromGateway::of_packet(packet), None);
             assert!(!matches!(ToGateway::of_packet(packet), Some(ToGateway::Server(_))));
+        }
+    }
+
+    #[test]
+    fn for_whom_is_asked_is_told_on_one_line_and_a_request_says_nothing_of_it() {
+        let told = |who: &str| asked_for(asks_for(who).strip_suffix(b"\n").unwrap());
+        assert_eq!(told("alice at ::1").as_deref(), Some("alice at ::1"));
+        assert_eq!(told("a\nb=ü%").as_deref(), Some("a%0Ab=ü%25"));
+        for line in [&b"stop web"[..], b"", b" ", b" for", b" form=x", b" for=\xff", b" for=a b", b"for=x"] {
+            assert_eq!(asked_for(line), None);
         }
     }
 

@@ -370,6 +370,14 @@ mod tests {
         let about = "clear follow pid read ready reload-program restart send signal start status stop tail why";
         assert_eq!(verbs(|request| request.names().is_some()), about);
         assert_eq!(Request::Status(Vec::new()).names(), None, "it is about all");
+        let watch = |kinds: &[&str]| Request::Watch {
+            kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+            names: vec!["a".to_owned()],
+        };
+        assert!(watch(&["PROCESS_STATE", "PROCESS_GROUP"]).names().is_some());
+        for kinds in [&[][..], &["EVENT"], &["PROCESS_STATE", "REMOTE_COMMUNICATION"]] {
+            assert_eq!(watch(kinds).names(), None);
+        }
         assert_eq!(Request::Why("a".to_owned()).names(), Some(&["a".to_owned()][..]));
     }
 

@@ -94,7 +94,8 @@ impl Request {
             | Request::Read { name, .. }
             | Request::Send { name, .. }
             | Request::Why(name) => std::slice::from_ref(name),
-            // A watcher hears of more than it names: what clients say, and visor's own changes.
+            Request::Watch { kinds, names } if of_processes(kinds) => names.as_slice(),
+            // Other watchers hear of more than they name: what clients say, and visor's own changes.
             Request::Watch { .. }
             | Request::Hello
             | Request::State
@@ -118,4 +119,9 @@ impl Request {
         };
         (!names.is_empty()).then_some(names)
     }
+}
+
+/// Whether these types of events, some, are all of processes and groups.
+fn of_processes(kinds: &[String]) -> bool {
+    !kinds.is_empty() && kinds.iter().all(|kind| kind.starts_with("PROCESS_"))
 }

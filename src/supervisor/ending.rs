@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Action, Entry, Phase, ProcessId, Supervisor};
 use crate::config::{GroupKind, LogLevel};
-use crate::program::{Exit, Now, State};
+use crate::program::{self, Exit, Now, State};
 use crate::sorted::Map;
 
 /// Added to a signal's number to make an exit code, as shells do.
@@ -80,7 +80,7 @@ impl Supervisor {
         };
         let (code, text) = if wanted {
             (code_of(entry), format!("{} has ended, and visor with it (exit_on)", entry.display_name()))
-        } else if self.configured.visor.exit_when_all_done && self.is_all_done() {
+        } else if self.adopted.visor.exit_when_all_done && self.is_all_done() {
             (self.first_failure(), "all programs are done (exit_when=all-done)".to_owned())
         } else {
             return;
@@ -136,6 +136,15 @@ impl Supervisor {
         Some(limited.until)
     }
 
+    /// A child that came when its wave was being stopped already has no more time than the others of it.
+    pub(super) fn hurry(&mut self, id: ProcessId, now: Now, out: &mut Vec<Action>) {
+        if let Some(until) = self.limited.as_ref().map(|limited| limited.until)
+            && self.jobs.values().any(|job| job.awaits_stop_of(id))
+        {
+            self.step(id, program::Input::StopBy(until), now, out);
+        }
+    }
+
     /// Who took how much of a shutdown that had a limit.
     pub(super) fn report_shutdown(&self, now: Now, out: &mut Vec<Action>) {
         let Some(limited) = &self.limited else { return };
@@ -183,9 +192,8 @@ mod tests {
 
     use super::*;
     use crate::config::{AutoRestart, ExitOn, Policy, Process, Signal};
-    use crate::program;
-    use crate::supervisor::Input;
     use crate::supervisor::sample::{Bench, config, group, program, quick};
+    use crate::supervisor::{Ask, Input};
 
     fn with(name: &str, exit_on: ExitOn) -> crate::config::Group {
         let policy = Policy { exit_on, ..Policy::default() };
@@ -256,6 +264,23 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_visor_hold_when_they_are_adopted_and_not_when_they_are_read() {
+        let groups = || vec![with("a", ExitOn::default()), program("b", 999)];
+        for (ask, leaves) in [(Ask::Reread, false), (Ask::Update(Vec::new()), false), (Ask::Reload, true)] {
+            let mut bench = Bench::running(groups());
+            bench.ask(ask);
+            let mut new = config(groups());
+            new.visor.exit_when_all_done = true;
+            let job = bench.reading();
+            bench.feed(Input::ConfigRead(job, Ok(Box::new(new))));
+            bench.stop(&["b"]);
+            bench.dies("b", 0);
+            bench.dies("a", 0);
+            assert_eq!(bench.sup.phase() == Phase::Gone, leaves);
+        }
+    }
+
+    #[test]
     fn shutdown_timeout_is_shared_by_the_waves_and_what_is_not_used_is_the_others() {
         let mut bench = with_settings(vec![program("first", 1), program("last", 2)], |visor| {
             visor.shutdown_timeout = Some(Duration::from_secs(4));
@@ -273,6 +298,20 @@ mod tests {
         let pid = bench.pid("first");
         bench.feed(Input::Died { pid, exit: Exit::Signal { signal: Signal(9), core: false } });
         assert_eq!(bench.logged().last().unwrap(), "shutdown took 4.0 s of 4.0 s: last 1.0 s, first 3.0 s (killed)");
+    }
+
+    #[test]
+    fn child_that_comes_when_its_wave_is_stopped_already_has_no_more_time_than_the_wave() {
+        let mut bench = Bench::new(vec![]);
+        let mut config = config(vec![program("late", 1)]);
+        config.visor.shutdown_timeout = Some(Duration::from_secs(4));
+        bench.sup = Supervisor::new(Arc::new(config), &mut bench.out);
+        bench.feed(Input::Boot);
+        let now = crate::program::sample::at(bench.millis);
+        bench.sup.handle(Input::StopSignal(Signal(15)), now, &mut bench.out);
+        bench.spawn_all();
+        let deadline = bench.sup.entry(bench.id("late")).unwrap().life.state.deadline(&quick("late"));
+        assert_eq!(deadline, Some(Duration::from_millis(bench.millis + 4000)));
     }
 
     #[test]
@@ -301,7 +340,7 @@ mod tests {
         let mut bench = Bench::running(vec![job(true)]);
         bench.start(&["job"]);
         assert!(bench.spawn_all().is_empty(), "it runs, and is not done");
-        bench.ask(crate::supervisor::Ask::Update(Vec::new()));
+        bench.ask(Ask::Update(Vec::new()));
         let said = bench.reads(vec![job(false)]);
         assert!(said.contains(&"1: job started".to_owned()) && said.contains(&"1: ok".to_owned()), "{said:?}");
     }

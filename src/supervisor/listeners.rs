@@ -191,7 +191,7 @@ impl Supervisor {
     fn listener_heard(&mut self, id: ProcessId, what: Heard, out: &mut Vec<Action>) {
         let Some(talk) = self.listeners.talks.get_mut(&id) else { return };
         let name = talk.name.clone();
-        let chatty = self.configured.daemon.loglevel >= LogLevel::Debug;
+        let chatty = self.adopted.daemon.loglevel >= LogLevel::Debug;
         match what {
             Heard::Changed(from, to) => {
                 if chatty {
@@ -259,7 +259,7 @@ impl Supervisor {
     /// Sends what waits to who is ready.
     pub(super) fn dispatch(&mut self, out: &mut Vec<Action>) {
         // Thousands of events a second leave no time for words that nobody hears.
-        let chatty = self.configured.daemon.loglevel >= LogLevel::Debug;
+        let chatty = self.adopted.daemon.loglevel >= LogLevel::Debug;
         let identifier = &self.listeners.identifier;
         for (pool_name, pool) in self.listeners.pools.iter_mut().filter(|(_, pool)| !pool.is_empty()) {
             for id in self.table.members(pool_name) {

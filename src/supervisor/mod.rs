@@ -224,6 +224,8 @@ pub struct Supervisor {
     phase: Phase,
     /// The configuration as read last: what `add` and `update` take from.
     configured: Arc<Config>,
+    /// The one whose settings of visor itself hold.
+    adopted: Arc<Config>,
     table: Table,
     /// Timers of processes. Each process has at most one entry.
     deadlines: Set<(Duration, ProcessId)>,
@@ -266,6 +268,7 @@ impl Supervisor {
         table.relate();
         Supervisor {
             phase: Phase::Starting,
+            adopted: Arc::clone(&config),
             configured: config,
             table,
             deadlines: Set::new(),
@@ -290,6 +293,7 @@ impl Supervisor {
                 self.hook_ended(id, (hook, result), now, out);
             }
             Input::Process(id, input) => {
+                let spawned = matches!(input, program::Input::Spawned { .. });
                 if let program::Input::Spawned { pid } = input {
                     self.number_used_again(pid, now, out);
                     if let Some(entry) = self.table.entry_mut(id) {
@@ -298,6 +302,9 @@ impl Supervisor {
                     }
                 }
                 self.step(id, input, now, out);
+                if spawned {
+                    self.hurry(id, now, out);
+                }
             }
             Input::NumberTaken { pid } => self.number_used_again(pid, now, out),
             Input::Died { pid, exit } => self.died(pid, exit, now, out),

@@ -242,8 +242,9 @@ impl Supervisor {
             }
         }
         if swap.adopt {
-            self.listeners.identifier.clone_from(&self.configured.daemon.identifier);
-            out.push(Action::Adopt(Arc::clone(&self.configured)));
+            self.adopted = Arc::clone(&self.configured);
+            self.listeners.identifier.clone_from(&self.adopted.daemon.identifier);
+            out.push(Action::Adopt(Arc::clone(&self.adopted)));
         }
     }
 

@@ -43,7 +43,7 @@ impl Supervisor {
     pub(super) fn shut_down(&mut self, now: Now, out: &mut Vec<Action>) {
         self.phase = Phase::ShuttingDown;
         self.plan_runs(now);
-        self.limited = self.configured.visor.shutdown_timeout.map(|limit| Limited::new(limit, now));
+        self.limited = self.adopted.visor.shutdown_timeout.map(|limit| Limited::new(limit, now));
         self.abandon_jobs(out);
         self.publish(Event::SupervisorStopping, out);
         let all = self.table.in_start_order();

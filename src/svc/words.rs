@@ -172,12 +172,14 @@ const GAP: usize = 2;
 pub fn preview(lines: &[Line]) -> Vec<String> {
     let row = |line: &Line| {
         let get = |key| line.get(key).unwrap_or_default().to_owned();
-        let (who, _) = subject(line);
+        let (who, is_group) = subject(line);
         match line.get("change") {
             Some(change) => [who.to_owned(), String::new(), change.to_owned(), String::new()],
             None => {
                 let effect = if line.get("effect") == Some("live") { "applied live" } else { "needs restart" };
-                [who.to_owned(), get("key"), effect.to_owned(), format!("{} -> {}", get("from"), get("to"))]
+                // Its only process may be called as the group is, and have the same option.
+                let who = if is_group { format!("{who}:*") } else { who.to_owned() };
+                [who, get("key"), effect.to_owned(), format!("{} -> {}", get("from"), get("to"))]
             }
         }
     };

@@ -39,7 +39,8 @@ impl Alarm {
         let at = at.unwrap_or_default();
         // SAFETY: plain numbers, and all zeros is a valid value: it stops the timer.
         let mut time: libc::itimerspec = unsafe { std::mem::zeroed() };
-        time.it_value.tv_sec = libc::time_t::try_from(at.as_secs()).unwrap_or(libc::time_t::MAX);
+        // Where the C library counts seconds in 32 bits it rings at their end, and is asked anew.
+        time.it_value.tv_sec = at.as_secs().try_into().unwrap_or(i32::MAX.into());
         time.it_value.tv_nsec = at.subsec_nanos() as _;
         let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
         // SAFETY: `time` is filled and only read; the old setting is not asked for.

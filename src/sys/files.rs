@@ -1,7 +1,18 @@
-//! When a file was made, which the standard library does not tell for every C library.
+//! Opening files that may be none, and when a file was made, which the standard library does not tell for every C library.
 
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
+
+/// Opens for reading. Does not wait for a FIFO that nobody writes to, takes no terminal, and reads from either do not wait.
+///
+/// # Errors
+/// What the system said.
+pub fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
 
 /// How long ago the file at a path was made; `None` when there is none or its file system does not know. Never waits for a FIFO.
 #[cfg(target_os = "linux")]

@@ -52,7 +52,8 @@ fn start() -> Case {
         .section("[program:sa_plain]\ncommand=$DIR/plain\nautostart=false")
         .section("[program:sa_directory]\ncommand=$DIR\nautostart=false")
         .section("[program:sa_fails]\ncommand=sh -c 'exit 3'\nautostart=false\nstartsecs=3\nstartretries=0")
-        .section("[program:sa_quick]\ncommand=true\nautostart=false\nautorestart=false\nstartsecs=0")
+        // Long enough that the original, which looks once in its turn, finds it alive.
+        .section("[program:sa_quick]\ncommand=sleep 2\nautostart=false\nautorestart=false\nstartsecs=0")
         .section(
             "[program:sa_nodir]\ncommand=sleep 1\ndirectory=/nowhere\nautostart=false\nstartretries=0\nstartsecs=3",
         )

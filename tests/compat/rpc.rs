@@ -13,7 +13,7 @@ const CONF: &str = "[program:alive]\ncommand=sleep 1000\nstartsecs=0\n\
     [program:unfound]\ncommand=no-such-command\nautostart=false\n\
     [program:plain]\ncommand=$DIR/plain\nautostart=false\n\
     [program:fails]\ncommand=sh -c 'exit 3'\nautostart=false\nstartsecs=3\nstartretries=0\n\
-    [program:slow]\ncommand=sleep 1000\nstartsecs=3\nautostart=false\n\
+    [program:slow]\ncommand=sleep 1000\nstartsecs=10\nautostart=false\n\
     [program:echoes]\ncommand=cat\nstartsecs=0\nredirect_stderr=true\nstdout_logfile=$DIR/echoes.out\n\
     [program:texts]\ncommand=sh -c 'echo first; echo zweite größer; echo oops >&2; exec sleep 1000'\nstartsecs=0\n\
     stdout_logfile_maxbytes=1MB\nstdout_logfile_backups=3\nstderr_events_enabled=true\n\

@@ -262,3 +262,19 @@ fn table_answers_like_a_machine() {
 fn difference(old: &Config, new: &Config) -> visor::config::Diff {
     diff(&old.groups.iter().collect::<Vec<_>>(), &new.groups.iter().collect::<Vec<_>>())
 }
+
+#[test]
+fn mistakes_in_what_may_be_a_secret_do_not_tell_it() {
+    let text = "[supervisord]\nenvironment=A=\"hunter2%x\"\n[inet_http_server]\nport=1\nusername=u\npassword=hunter2%\n\
+        [template:t]\nenvironment=B=\"hunter2'%(nope)s\"\n[program:a]\ncommand=x\nextends=t\n\
+        [program:b]\ncommand=x\nenvironment=C=%(ENV_TOKEN)s,hunter2\n";
+    let mut table = Table::with_file(MAIN, text);
+    table.environment.insert("TOKEN".to_owned(), "hunter2".to_owned());
+    let told = sentences(&mistakes(&table, &Overrides::default()));
+    assert_eq!(told.lines().count(), 4, "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+    assert!(
+        told.contains(":2: [supervisord] environment: Format string (not shown) for 'supervisord.environment'"),
+        "{told}"
+    );
+}

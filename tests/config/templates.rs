@@ -46,6 +46,18 @@ fn template_of_an_included_file_is_expanded_for_who_has_it() {
 }
 
 #[test]
+fn empty_key_is_none_where_a_template_has_one() {
+    let config = good(
+        "[supervisord]\n[program-default]\ncommand=x\nready=file:/r\nhealth=file:/h\nschedule=every 5m\ntype=service\n\
+         depends_on=db\npre_start=p\n[program:db]\nready=\nhealth=\nschedule=\ndepends_on=\npre_start=\n[program:web]\n",
+    );
+    let process = |name: &str| &config.groups.iter().find(|group| group.name == name).unwrap().processes[0];
+    let (db, web) = (process("db"), process("web"));
+    assert!(web.waits_for_ready() && web.has_health() && web.schedule.is_some() && web.is_gated());
+    assert!(!db.waits_for_ready() && !db.has_health() && db.schedule.is_none() && !db.is_gated() && db.autostart);
+}
+
+#[test]
 fn sources_are_understood_and_absent_without_their_keys() {
     let config = good(
         "[supervisord]\nuser=web\n[program:x]\ncommand=x\nenv_file=/a, - b/c ,-~/d\nenv_dir = /e\nsecret=S:/s,\n  T : -/t\n\

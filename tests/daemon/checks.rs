@@ -264,6 +264,12 @@ fn unhealthy_program_that_is_to_stop_stays_down() {
     let daemon = unwell_after_well("stop");
     daemon.wait_for_state("x", "STOPPED");
     assert_eq!((status(&daemon, "health"), status(&daemon, "wanted")), ("unknown".to_owned(), "down".to_owned()));
+    assert!(why(&daemon, "x").starts_with("stopped because it was unhealthy (file:"), "{}", why(&daemon, "x"));
+    assert_eq!(String::from_utf8_lossy(&daemon.svc(&["healthy"]).stdout), "x: STOPPED\n");
+    std::fs::write(daemon.file("well"), "").expect("the file");
+    daemon.request_ok("start x");
+    daemon.request_ok("stop x");
+    assert!(why(&daemon, "x").starts_with("stopped on request"), "{}", why(&daemon, "x"));
 }
 
 #[test]

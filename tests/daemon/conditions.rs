@@ -173,7 +173,7 @@ fn sonics_programs_start_at_boot_in_their_order_without_the_listener() {
     let keys = |wait: &str| format!("autostart=false\nautorestart=false\ndependent_startup=true\n{wait}");
     let conf = format!(
         "[eventlistener:dependent-startup]\ncommand=python3 -m supervisord_dependent_startup\nautorestart=unexpected\n\
-         startretries=0\nexitcodes=0,3\nevents=PROCESS_STATE\n{}\
+         startretries=0\nexitcodes=0,3\nevents=PROCESS_STATE\nbuffer_size=1\n{}\
          [program:start]\ncommand=sh -c 'while [ ! -e $DIR/go ]; do sleep 0.02; done; exit $(cat $DIR/go)'\nstartsecs=0\n{}\n\
          [group:relays]\nprograms=relay\n{}{}",
         server("syslog", &keys("")),
@@ -190,6 +190,8 @@ fn sonics_programs_start_at_boot_in_their_order_without_the_listener() {
     assert_eq!(daemon.state_of("dependent-startup"), "STOPPED");
     assert!(daemon.svc_ok(&["why", "dependent-startup"]).contains("visor itself does what it is for"));
     daemon.wait_for_log("visor does what this listener is for: it is not started");
+    let listener = status(&daemon, "dependent-startup");
+    assert!(listener.ends_with("Not started\n"), "nobody takes its events, so none are lost: {listener}");
     let healthy = || daemon.svc(&["healthy", "syslog", "relays:relay", "mon"]).status.success().then_some(());
     eventually("all that should run runs", healthy);
 }

@@ -114,7 +114,8 @@ fn operator_of_one_program_sees_and_moves_that_one_alone() {
         "why nosuch",
         "tail db",
         "watch",
-        "watch web",
+        "watch db",
+        "watch --type REMOTE_COMMUNICATION web",
         "update web",
         "maintail",
     ] {
@@ -133,6 +134,9 @@ fn operator_of_one_program_sees_and_moves_that_one_alone() {
     svc.args(["-c", "\"$0\" -s \"$1\" stop web db"]).arg(copy).arg(daemon.socket());
     let output = run(svc);
     let screen = String::from_utf8_lossy(&output.stdout);
+    let mut waits = as_user(BOB, None, "sh");
+    waits.args(["-c", "\"$0\" -s \"$1\" wait web --for running"]).arg(daemon.file("svc")).arg(daemon.socket());
+    assert_eq!(run(waits).stdout, b"web: running\n");
     assert_eq!(screen, "error: `stop` needs the right `operate`: uid 12002 has it for some programs only\n");
     assert_eq!(output.status.code(), Some(1));
 }

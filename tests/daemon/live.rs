@@ -119,15 +119,17 @@ fn dry_run_tells_per_key_what_would_happen_and_does_nothing() {
     daemon.wait_for_state("web", "RUNNING");
     let pid = daemon.pid_of("web");
     daemon.rewrite_conf(
-        "[program:web]\ncommand=sleep 1001\nstartsecs=0\nstopwaitsecs=7\nenvironment=TOKEN=hunter2\n\
+        "[program:web]\ncommand=sleep 1001\nstartsecs=0\nstopwaitsecs=7\npriority=5\nenvironment=TOKEN=hunter2\n\
          [program:new]\ncommand=sleep 1000\n",
     );
     let expected = [
-        "new                     added",
-        "old                     removed",
-        "web  command            needs restart  \"sleep 1000\" -> \"sleep 1001\"",
-        "web  stopwaitsecs       applied live   10 -> 7",
-        "web  environment.TOKEN  needs restart  none -> (not shown)",
+        "new                       added",
+        "old                       removed",
+        "web:*  priority           applied live   999 -> 5",
+        "web    command            needs restart  \"sleep 1000\" -> \"sleep 1001\"",
+        "web    priority           applied live   999 -> 5",
+        "web    stopwaitsecs       applied live   10 -> 7",
+        "web    environment.TOKEN  needs restart  unset -> (not shown)",
         "",
     ];
     assert_eq!(daemon.svc_ok(&["update", "--dry-run"]), expected.join("\n"));

@@ -320,7 +320,7 @@ fn backup_that_is_rotated_while_it_is_compressed_gets_its_new_number() {
 #[test]
 fn end_of_visor_leaves_no_half_compressed_backup() {
     let daemon = Daemon::builder()
-        .given("gzip", 0o755, "#!/bin/sh\necho $$ > ${0%/*}/pid\nexec sleep 1000\n")
+        .given("gzip", 0o755, "#!/bin/sh\nsleep 1000 & echo $! > ${0%/*}/pid\nwait\n")
         .under("PATH=$DIR:$PATH")
         .conf(
             "[program:x]\ncommand=cat\nstartsecs=0\nstdout_logfile=$DIR/out\nstdout_logfile_maxbytes=1\nstdout_logfile_compress=true\n",
@@ -400,7 +400,7 @@ fn log_that_cannot_be_opened_is_tailed_from_memory_until_it_can() {
 #[test]
 fn console_is_tailed_from_memory() {
     let (daemon, _fifo) = with_fifo(
-        "[program:x]\ncommand=sh -c \"echo hello; exec sleep 1000\"\nstartsecs=0\nstdout_logfile=/dev/stdout\n",
+        "[program:x]\ncommand=sh -c \"echo hello; exec sleep 1000\"\nstartsecs=0\nstdout_logfile=/dev/stdout\nlog_ring=4KB\n",
     );
     eventually("it is in memory", || (daemon.request("tail x").bytes == b"hello\n").then_some(()));
 }

@@ -31,12 +31,18 @@ fn healthy(daemon: &Daemon, names: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// All that should run runs, and what should have ended has.
+fn wait_until_settled(daemon: &Daemon) {
+    daemon.wait_for_state("done", "EXITED");
+    for name in ["good", "crew:one", "crew:two"] {
+        daemon.wait_for_state(name, "RUNNING");
+    }
+}
+
 #[test]
 fn healthy_is_silent_while_all_that_should_run_runs() {
     let daemon = Daemon::with(PROGRAMS);
-    daemon.wait_for_state("done", "EXITED");
-    daemon.wait_for_state("crew:one", "RUNNING");
-    daemon.wait_for_state("crew:two", "RUNNING");
+    wait_until_settled(&daemon);
     for names in [&[][..], &["good"], &["crew:*"], &["all"], &["good", "crew:one"]] {
         assert_eq!(healthy(&daemon, names), (Some(0), String::new()), "{names:?}");
     }
@@ -49,9 +55,7 @@ fn healthy_is_silent_while_all_that_should_run_runs() {
 fn healthy_names_what_does_not_run_and_only_what_was_asked_for() {
     let daemon = Daemon::builder().conf(PROGRAMS).conf("[program:bad]\ncommand=false\nstartretries=0\n").start();
     daemon.wait_for_state("bad", "FATAL");
-    daemon.wait_for_state("good", "RUNNING");
-    daemon.wait_for_state("crew:one", "RUNNING");
-    daemon.wait_for_state("crew:two", "RUNNING");
+    wait_until_settled(&daemon);
     assert_eq!(healthy(&daemon, &[]), (Some(1), "bad: FATAL\n".to_owned()));
     assert_eq!(healthy(&daemon, &["bad", "good"]), (Some(1), "bad: FATAL\n".to_owned()));
     assert_eq!(healthy(&daemon, &["good"]), (Some(0), String::new()));
@@ -80,8 +84,7 @@ fn healthy_takes_milliseconds() {
     /// A millisecond on an idle machine; this one may be busy, and the build is for debugging.
     const ENOUGH: Duration = Duration::from_millis(50);
     let daemon = Daemon::with(PROGRAMS);
-    daemon.wait_for_state("crew:one", "RUNNING");
-    daemon.wait_for_state("crew:two", "RUNNING");
+    wait_until_settled(&daemon);
     let best = (0..20).map(|_| {
         let begin = Instant::now();
         let mut command = clean_command(SVC);

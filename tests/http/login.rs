@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use visor::http::xml::{Reply, Value};
 
-use crate::client::{Plan, Site, basic, post, reply};
+use crate::client::{Plan, Site, basic, post, reply, text};
 
 const DOOR: &str = "username=user\npassword=p:ä s\n";
 
@@ -54,6 +54,24 @@ fn hashed_password_lets_in() {
     let try_with = |password: &str| site.inet().exchange(&post("supervisor.getPID", &[], &basic("user", password)));
     assert_eq!(reply(&try_with("thepassword")), Reply::Value(Value::Int(site.daemon.pid())));
     assert_eq!(try_with("other").status, 401);
+}
+
+#[test]
+fn log_names_the_login_and_where_from_of_who_changes_something() {
+    let site = Site::start(&Plan {
+        door: "username=user\npassword=p\nreadonly_username=guest\nreadonly_password=g\n",
+        ..Plan::default()
+    });
+    let event = |login: &str| post("supervisor.sendRemoteCommEvent", &[text("A"), text("b")], login);
+    let wait = |who: &str| site.daemon.wait_for_log(&format!("visor-http (pid {}) for {who}: event A", site.gateway()));
+    site.inet().exchange(&event(&basic("user", "p")));
+    assert!(wait("user at 127.0.0.1").contains(" INFO operate by "));
+    site.unix().exchange(&event(&basic("user", "p")));
+    wait(&format!("user at uid {}", nix::unistd::Uid::current()));
+    // Who may only look is stopped before visor hears of it.
+    site.inet().exchange(&event(&basic("guest", "g")));
+    site.daemon.request_ok("pid");
+    assert_eq!(site.daemon.process().log().iter().filter(|line| line.contains(": event A")).count(), 2);
 }
 
 #[test]

@@ -125,7 +125,7 @@ async fn watch(look: Weak<Look>, control: Rc<Control>) {
 /// `None` when nobody is left.
 async fn follow(look: &Weak<Look>, control: &Rc<Control>) -> Result<Option<()>, AskError> {
     let everything = Request::Watch { kinds: Vec::new(), names: Vec::new() };
-    let mut events: Stream = control.open(Rights::Observe, &everything).await?;
+    let mut events: Stream = control.open(Rights::Observe, "", &everything).await?;
     let mut samples = interval(SAMPLE_PAUSE);
     let mut changed = Some(Instant::now());
     loop {
@@ -140,7 +140,7 @@ async fn follow(look: &Weak<Look>, control: &Rc<Control>) -> Result<Option<()>, 
                 changed.get_or_insert_with(|| Instant::now() + SETTLE);
             }
             () = sleep_until(changed.unwrap_or_else(Instant::now)), if changed.is_some() => {
-                let answer = control.ask(Rights::Observe, &Request::Status(Vec::new())).await?;
+                let answer = control.ask(Rights::Observe, "", &Request::Status(Vec::new())).await?;
                 let Some(look) = look.upgrade() else { return Ok(None) };
                 look.take(Row::all(&answer.lines));
                 changed = None;
