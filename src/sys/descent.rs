@@ -1,6 +1,6 @@
 //! Who descends from whom, as /proc has it, and signals that reach nobody else when a number is used again.
 
-use super::fds;
+use super::{fds, files};
 
 /// Processes looked at in one go; a machine with more is not searched to the end.
 const MOST: usize = 32_768;
@@ -23,9 +23,7 @@ pub struct Someone {
 /// Every process that lives; nobody where there is no /proc.
 #[must_use]
 pub fn everybody() -> Vec<Someone> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.take(MOST).filter_map(someone).collect()
+    files::numbers("/proc").into_iter().take(MOST).filter_map(someone).collect()
 }
 
 /// A process, unless it is dead.

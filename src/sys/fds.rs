@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use libc::c_int;
 
 use super::call::{check, count};
+use super::files;
 
 /// The first descriptor that is not one of the three standard ones.
 pub const FIRST_PRIVATE: RawFd = 3;
@@ -222,11 +223,11 @@ fn settle(from: RawFd, to: RawFd) -> bool {
 /// The descriptors above the standard three that a child of ours would inherit now; none where there is no /proc.
 #[must_use]
 pub fn inheritable() -> Vec<RawFd> {
-    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
+    let mut numbers = files::numbers("/proc/self/fd");
     // SAFETY: asking for flags touches no memory of ours. A number that is closed by now answers -1: every bit is set.
     let is_kept = |fd: &RawFd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } & libc::FD_CLOEXEC == 0;
-    numbers.filter(|fd| *fd >= FIRST_PRIVATE).filter(is_kept).collect()
+    numbers.retain(|fd| *fd >= FIRST_PRIVATE && is_kept(fd));
+    numbers
 }
 
 /// Mark every open descriptor from `first` on as closed on exec: nothing we inherited leaks into a child.

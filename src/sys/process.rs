@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::call::{c_string, check};
 use super::spawn::{Credentials, SpawnError};
-use super::{child, fds};
+use super::{child, fds, files};
 
 /// Our pid.
 pub fn pid() -> u32 {
@@ -177,9 +177,9 @@ pub fn parent() -> i32 {
 #[must_use]
 pub fn children() -> Vec<i32> {
     let ours = pid().to_string();
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| stat(*pid).and_then(|stat| field(&stat, PARENT)).as_deref() == Some(&ours)).collect()
+    let mut pids = files::numbers("/proc");
+    pids.retain(|pid| stat(*pid).and_then(|stat| field(&stat, PARENT)).as_deref() == Some(&ours));
+    pids
 }
 
 /// Whether a process leads a session that has a terminal, as login shells do; false where there is no /proc.
