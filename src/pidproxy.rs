@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::ExitCode as Code;
 
 use crate::cli::{Exit, ExitCode};
-use crate::sys::another;
 use crate::sys::poll::{Interest, Poll};
 use crate::sys::reap::{self, Stops};
 use crate::sys::signals::SelfPipe;
+use crate::sys::{another, process};
 
 /// Signals that are passed on.
 const PASSED: [i32; 6] = [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGQUIT];
@@ -43,7 +43,7 @@ fn attend(pidfile: &Path, command: &Path, arguments: &[OsString]) -> io::Result<
     caught.push(libc::SIGCHLD);
     let signals = SelfPipe::install(&caught)?;
     // As the original: a name without a folder means one here, and not one on PATH.
-    let child = another::start_command(&std::path::absolute(command)?, arguments)?;
+    let child = another::start_command(&process::absolute(command)?, arguments)?;
     let mut poll = Poll::new();
     poll.set((), signals.fd(), Interest { read: true, write: false });
     let mut events = Vec::new();

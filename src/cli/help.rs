@@ -11,7 +11,7 @@ const OPTION_COLUMN: usize = 26;
 pub(super) fn of_supervisor(flags: Flags, headline: &str, usage: &str) -> String {
     let mut page = format!("{headline}\n\nUsage: {usage}\n\nOptions:\n");
     for flag in flags {
-        let long = flag.long.replace('-', "_").replacen("__", "--", 1);
+        let long = format!("--{}", flag.long.trim_start_matches('-').replace('-', "_"));
         let value = value_name(flag).map(|name| format!(" {name}")).unwrap_or_default();
         let short = match flag.short {
             Some(letter) => format!("-{letter}/"),

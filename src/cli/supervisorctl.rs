@@ -81,7 +81,7 @@ pub fn parse(argv: &[OsString]) -> Result<SupervisorctlArgs, Exit> {
 /// Something before `:` and something after it.
 fn is_url(text: &str) -> bool {
     let scheme_and_rest = text.split_once(':');
-    scheme_and_rest.is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.trim_start_matches("//").is_empty())
+    scheme_and_rest.is_some_and(|(scheme, rest)| !scheme.is_empty() && !matches!(rest, "" | "//"))
 }
 
 fn page(argv: &[OsString]) -> String {

@@ -176,7 +176,7 @@ fn find<'a>(name: String, scope: &Scope<'a>, depth: usize) -> Result<Found<'a>, 
     let filled = meaning.filter(|meaning| !matches!(meaning, Meaning::Text("")));
     let required = |what: &str, message: &str| {
         let colon = if message.is_empty() { "" } else { ": " };
-        let variable = plain.trim_start_matches(ENVIRONMENT);
+        let variable = plain.strip_prefix(ENVIRONMENT).unwrap_or(plain);
         let sentence = format!("the environment variable `{variable}` is not set{what}{colon}{message}");
         Failure::Missing { unknown: Vec::new(), required: vec![sentence] }
     };

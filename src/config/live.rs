@@ -2,10 +2,10 @@
 //!
 //! Does not own: how a change is applied (`supervisor::reload`, `daemon::retune`).
 
-use super::check::{Checks, Probe};
+use super::check::{Check, Checks, Probe};
 use super::diff::needs_new_processes;
 use super::dump;
-use super::limits::{Limits, ResourceLimit};
+use super::limits::Limits;
 use super::origin::shown;
 use super::types::{Channel, Group, Process};
 
@@ -22,87 +22,125 @@ pub struct KeyChange {
     pub live: bool,
 }
 
-/// The old settings with all that is new in them and that a process need not be started anew for. A key that is not named here is not such a
-/// one.
-fn tuned(old: &Process, new: &Process) -> Process {
-    Process {
-        priority: new.priority,
-        autostart: new.autostart,
-        autorestart: new.autorestart,
-        startsecs: new.startsecs,
-        startretries: new.startretries,
-        exitcodes: new.exitcodes.clone(),
-        stopsignal: new.stopsignal,
-        stopwaitsecs: new.stopwaitsecs,
-        stopasgroup: new.stopasgroup,
-        killasgroup: new.killasgroup,
-        policy: new.policy,
-        schedule: new.schedule.clone(),
-        conditions: new.conditions.clone(),
-        checks: tuned_checks(old, new).clone(),
-        hooks: new.hooks.clone(),
-        operate: new.operate.clone(),
-        log_lines: new.log_lines.clone(),
-        stdout: tuned_channel(&old.stdout, &new.stdout),
-        stderr: tuned_channel(&old.stderr, &new.stderr),
-        limits: tuned_limits(&old.limits, &new.limits),
-        ..old.clone()
-    }
+/// A part of what a child took with it when it started: whether it is the same, and the keys that make it. One that ends with `_` or `.` stands
+/// for all that begin so.
+type Part = (bool, &'static [&'static str]);
+
+/// All that is not looked at only when it is needed, and that nobody can tell a process that runs.
+fn taken(old: &Process, new: &Process) -> [Part; 18] {
+    // Each is named, so that none is forgotten that is new here.
+    let Process {
+        priority: _,
+        autostart: _,
+        autorestart: _,
+        startsecs: _,
+        startretries: _,
+        exitcodes: _,
+        stopsignal: _,
+        stopwaitsecs: _,
+        stopasgroup: _,
+        killasgroup: _,
+        policy: _,
+        schedule: _,
+        conditions: _,
+        hooks: _,
+        operate: _,
+        log_lines: _,
+        name,
+        section,
+        command,
+        argv,
+        directory,
+        umask,
+        user,
+        redirect_stderr,
+        stdout,
+        stderr,
+        tty,
+        checks,
+        listen,
+        limits,
+        environment,
+        serverurl,
+        sources,
+    } = old;
+    [
+        (*name == new.name && *section == new.section, &[]),
+        (*command == new.command && *argv == new.argv, &["command"]),
+        (*directory == new.directory, &["directory"]),
+        (*umask == new.umask, &["umask"]),
+        (*user == new.user, &["user"]),
+        (*redirect_stderr == new.redirect_stderr, &["redirect_stderr"]),
+        (*tty == new.tty, &["tty"]),
+        (*listen == new.listen, &["listen"]),
+        (*environment == new.environment, &["environment."]),
+        (*serverurl == new.serverurl, &["serverurl"]),
+        (*sources == new.sources, &["clear_env", "user_env", "env_file", "env_dir", "secret."]),
+        (same_pipe(stdout, &new.stdout), &["stdout_logfile", "stdout_capture_maxbytes", "stdout_syslog"]),
+        (same_pipe(stderr, &new.stderr), &["stderr_logfile", "stderr_capture_maxbytes", "stderr_syslog"]),
+        (spoken_by(checks) == spoken_by(&new.checks), &["ready", "ready_", "health", "health_", "on_unhealthy"]),
+        (same_rights(limits, &new.limits), &["nice", "ioprio", "no_new_privs", "capabilities", "kill_tree"]),
+        (keeps_rlimits(limits, &new.limits), &["rlimit_"]),
+        (new.limits.oom_score_adj.is_some() || limits.oom_score_adj.is_none(), &["oom_score_adj"]),
+        (keeps_cgroup(limits, &new.limits), &["memory_max", "pids_max", "cpu_max"]),
+    ]
 }
 
-/// A child keeps what it was given to speak by, and has been found ready.
-fn tuned_checks<'a>(old: &'a Process, new: &'a Process) -> &'a Option<Box<Checks>> {
-    let given = |process: &Process| {
-        let checks = process.checks.as_deref();
-        let watchdog = checks.and_then(|checks| checks.health.clone()).filter(|check| check.probe == Probe::Notify);
-        (checks.and_then(|checks| checks.ready.clone()), watchdog)
-    };
-    if given(old) == given(new) { &new.checks } else { &old.checks }
+fn same_pipe(old: &Channel, new: &Channel) -> bool {
+    let Channel { maxbytes: _, backups: _, events_enabled: _, upkeep: _, logfile, capture_maxbytes, syslog } = old;
+    (logfile, capture_maxbytes, syslog) == (&new.logfile, &new.capture_maxbytes, &new.syslog)
 }
 
-fn tuned_channel(old: &Channel, new: &Channel) -> Channel {
-    Channel {
-        maxbytes: new.maxbytes,
-        backups: new.backups,
-        events_enabled: new.events_enabled,
-        upkeep: new.upkeep,
-        ..old.clone()
-    }
+/// What a child was given to speak by, and has been found ready with.
+fn spoken_by(checks: &Option<Box<Checks>>) -> (Option<&Check>, Option<&Check>) {
+    let Some(checks) = checks else { return (None, None) };
+    (checks.ready.as_ref(), checks.health.as_ref().filter(|check| check.probe == Probe::Notify))
 }
 
-/// What the kernel can be told of a process that runs. A limit that is taken away would have to become what it was before, which nobody
-/// knows; nice and ioprio are kept for each thread.
-fn tuned_limits(old: &Limits, new: &Limits) -> Limits {
-    let has = |limits: &[ResourceLimit], key: &str| limits.iter().any(|limit| limit.key == key);
-    let kept = old.rlimits.iter().all(|limit| has(&new.rlimits, limit.key));
-    let grouped =
-        |limits: &Limits| limits.memory_max.is_some() || limits.pids_max.is_some() || limits.cpu_max.is_some();
-    let mut tuned = old.clone();
-    if kept {
-        tuned.rlimits.clone_from(&new.rlimits);
-    }
-    if new.oom_score_adj.is_some() {
-        tuned.oom_score_adj = new.oom_score_adj;
-    }
-    // Only one that has a cgroup can be limited by it, and one that has needs it until it ends.
-    if grouped(old) && grouped(new) {
-        (tuned.memory_max, tuned.pids_max, tuned.cpu_max) = (new.memory_max, new.pids_max, new.cpu_max);
-    }
-    tuned
+/// Nice and ioprio are kept for each thread.
+fn same_rights(old: &Limits, new: &Limits) -> bool {
+    let Limits {
+        rlimits: _,
+        oom_score_adj: _,
+        memory_max: _,
+        pids_max: _,
+        cpu_max: _,
+        nice,
+        ioprio,
+        no_new_privs,
+        capabilities,
+        kill_tree,
+    } = old;
+    (*nice, *ioprio, *no_new_privs) == (new.nice, new.ioprio, new.no_new_privs)
+        && (*capabilities, *kill_tree) == (new.capabilities, new.kill_tree)
+}
+
+/// A limit that is taken away would have to become what it was before, which nobody knows.
+fn keeps_rlimits(old: &Limits, new: &Limits) -> bool {
+    old.rlimits.iter().all(|limit| new.rlimits.iter().any(|other| other.key == limit.key))
+}
+
+/// Only a process that has a cgroup can be limited by it, and one that has needs it until it ends.
+fn keeps_cgroup(old: &Limits, new: &Limits) -> bool {
+    let limits = |limits: &Limits| (limits.memory_max, limits.pids_max, limits.cpu_max);
+    let (old, new) = (limits(old), limits(new));
+    old == new || (old != (None, None, None) && new != (None, None, None))
 }
 
 /// Whether a process can go on with its new settings.
 pub(super) fn is_live(old: &Process, new: &Process) -> bool {
-    tuned(old, new) == *new
+    taken(old, new).iter().all(|(same, _)| *same)
 }
 
 /// Every option of a process that differs.
 #[must_use]
 pub fn process_changes(old: &Process, new: &Process) -> Vec<KeyChange> {
-    let half = tuned(old, new);
-    let [before, between, after] = [old, &half, new].map(dump::process_options);
-    let mut changes = compare(&before, &after, |key| find(&between, key) == find(&after, key));
-    if changes.iter().all(|change| change.live) && half != *new {
+    let parts = taken(old, new);
+    let fixed = || parts.iter().filter(|(same, _)| !same).flat_map(|(_, keys)| *keys);
+    let is_fixed =
+        |key: &str| fixed().any(|part| key == *part || (part.ends_with(['_', '.']) && key.starts_with(part)));
+    let mut changes = compare(&dump::process_options(old), &dump::process_options(new), |key| !is_fixed(key));
+    if changes.iter().all(|change| change.live) && !is_live(old, new) {
         // A name that stands for something else now.
         let number = |process: &Process| process.user.as_ref().map_or(0, |user| user.uid).to_string();
         changes.push(KeyChange { key: "user".to_owned(), from: number(old), to: number(new), live: false });
@@ -139,6 +177,7 @@ fn compare(old: &[(String, String)], new: &[(String, String)], is_live: impl Fn(
 mod tests {
     use super::*;
     use crate::config::LogLines;
+    use crate::config::limits::ResourceLimit;
     use crate::program::sample::process;
 
     #[test]

@@ -190,10 +190,8 @@ fn unusable_ctl(mistake: &Mistake) -> Warning {
 
 /// Puts the common environment under a process' own.
 fn inherit_environment(process: &mut Arc<Process>, daemon: &Daemon) {
-    if daemon.environment.is_empty() {
-        return;
-    }
-    let process = Arc::make_mut(process);
+    // Nobody else has it yet.
+    let Some(process) = Arc::get_mut(process) else { return };
     for (key, text) in &daemon.environment {
         process.environment.insert_new(key.clone(), || text.clone());
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::Mistake;
 use super::host::{Host, ReadError};
-use super::types::{Config, Process};
+use super::types::Config;
 use super::{Overrides, path};
 
 /// What runs a line of a Procfile.
@@ -155,8 +155,9 @@ pub fn text_of(programs: &[Bare]) -> String {
 pub fn read(host: &dyn Host, overrides: &Overrides, programs: &[Bare]) -> Result<Config, Vec<Mistake>> {
     let mut config = super::read(host, "-", overrides)?;
     for process in config.groups.iter_mut().flat_map(|group| &mut group.processes) {
-        if let Some(program) = programs.iter().find(|program| program.name == process.name) {
-            let process: &mut Process = Arc::make_mut(process);
+        if let Some(program) = programs.iter().find(|program| program.name == process.name)
+            && let Some(process) = Arc::get_mut(process)
+        {
             process.command = program.argv.join(" ");
             process.argv = Ok(program.argv.clone());
             process.directory.clone_from(&program.directory);

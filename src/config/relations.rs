@@ -182,7 +182,7 @@ fn leave_out_unknown(reader: &mut Reader, groups: &mut [Group]) {
     // From the last, so that those before keep their places.
     for (number, index) in left_out.into_iter().rev() {
         if let Some(process) = processes.get_mut(number)
-            && let Some(conditions) = &mut Arc::make_mut(process).conditions
+            && let Some(conditions) = Arc::get_mut(process).and_then(|process| process.conditions.as_mut())
         {
             conditions.needs.remove(index);
         }
@@ -238,10 +238,12 @@ fn replace_listener(reader: &mut Reader, groups: &mut [Group]) {
     for group in groups {
         let GroupKind::EventListener { events, .. } = &mut group.kind else { continue };
         for process in &mut group.processes {
-            if LISTENER.iter().any(|name| process.command.contains(name)) {
-                remark(reader, process, "command", "visor does what this listener is for: it is not started");
-                let conditions = Arc::make_mut(process).conditions.get_or_insert_default();
-                conditions.at_boot = AtBoot::Never;
+            if !LISTENER.iter().any(|name| process.command.contains(name)) {
+                continue;
+            }
+            remark(reader, process, "command", "visor does what this listener is for: it is not started");
+            if let Some(process) = Arc::get_mut(process) {
+                process.conditions.get_or_insert_default().at_boot = AtBoot::Never;
                 // Nobody would take them: they would pile up and be told as lost.
                 events.clear();
             }

@@ -214,7 +214,7 @@ fn signal_by_name(text: &str) -> Option<i32> {
     if let Some((_, signal)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
         return Some(*signal as i32);
     }
-    name.parse::<Named>().ok().map(|signal| signal as i32)
+    Named::iterator().find(|signal| signal.as_str() == name).map(|signal| signal as i32)
 }
 
 /// A user by name or number. A number without a passwd entry is accepted (the original refuses it),

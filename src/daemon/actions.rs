@@ -85,9 +85,10 @@ impl Daemon {
 
     /// `numprocs`: of a program, instead of what its section says.
     fn read_config(&mut self, job: JobId, numprocs: Option<(String, i64)>, now: Now) {
-        let mut options = self.options.clone();
-        options.overrides.numprocs = numprocs;
-        let result = match options.read() {
+        self.options.overrides.numprocs = numprocs;
+        let read = self.options.read();
+        self.options.overrides.numprocs = None;
+        let result = match read {
             Ok(config) => {
                 for warning in &config.warnings {
                     let text = super::setup::warning_text(warning);

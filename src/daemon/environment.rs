@@ -5,7 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
@@ -13,14 +13,14 @@ use super::dotenv;
 use crate::config::{Account, Process, Source, Sources};
 use crate::sorted::Map;
 use crate::sys::failure::failure;
-use crate::sys::files;
+use crate::sys::{fds, files};
 
 /// Where commands are looked for when PATH is not set.
 pub(super) const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
 /// Longest file of `env_file`, in bytes.
-const FILE_LIMIT: u64 = 256 << 10;
+const FILE_LIMIT: usize = 256 << 10;
 /// Longest file that is one variable, in bytes; the kernel takes 128 KiB, its name included.
-const VARIABLE_LIMIT: u64 = 64 << 10;
+const VARIABLE_LIMIT: usize = 64 << 10;
 /// Most files in a directory of `env_dir`.
 const DIRECTORY_LIMIT: usize = 4096;
 
@@ -146,7 +146,7 @@ fn first_line(bytes: Vec<u8>) -> Option<OsString> {
     Some(OsString::from_vec(value.collect()))
 }
 
-fn open(source: &Source, limit: u64) -> Result<Option<Vec<u8>>, String> {
+fn open(source: &Source, limit: usize) -> Result<Option<Vec<u8>>, String> {
     match read_file(Path::new(&source.path), limit) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if source.optional && is_missing(&error) => Ok(None),
@@ -159,15 +159,14 @@ fn is_missing(error: &io::Error) -> bool {
 }
 
 /// A regular file of at most `limit` bytes.
-fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+fn read_file(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let file = files::open(path)?;
     if !file.metadata()?.is_file() {
         return Err(failure(io::ErrorKind::Other, "it is not a regular file"));
     }
-    let mut bytes = Vec::new();
     // One byte more tells a file that is too long, also one that still grows.
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+    let bytes = fds::read_at_most(&file, limit.saturating_add(1))?;
+    if bytes.len() > limit {
         return Err(failure(io::ErrorKind::Other, format!("it is longer than {} KB", limit >> 10)));
     }
     Ok(bytes)

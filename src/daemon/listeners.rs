@@ -13,7 +13,7 @@ use crate::sorted::Map;
 use crate::sys::failure::failure;
 use crate::sys::poll::Interest;
 use crate::sys::socket::{BindError, Listener};
-use crate::sys::{host, users};
+use crate::sys::{host, process, users};
 
 /// Mode of the control socket unless the configuration says otherwise.
 const SOCKET_MODE: u32 = 0o700;
@@ -60,7 +60,7 @@ pub(super) struct Doors {
 
 impl Place {
     fn file(path: &Path, mode: u32, owner: Owner) -> Place {
-        Place::File { path: std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()), mode, owner }
+        Place::File { path: process::absolute(path).unwrap_or_else(|_| path.to_path_buf()), mode, owner }
     }
 
     fn control(config: &Config) -> Option<Place> {

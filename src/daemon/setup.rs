@@ -46,7 +46,7 @@ const SIGNALS: [Number; 7] = [
 ];
 
 /// What the command line asks for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Options {
     /// The configuration file; `None` = a command alone, that wants no log, socket or pid file.
     pub file: Option<String>,

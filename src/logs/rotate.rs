@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::order;
+use crate::sys::files;
 
 /// Up to this many backups each number is asked for; beyond it the directory is listed once, so
 /// that `backups=1000000` does not cost a million look-ups.
@@ -116,9 +117,9 @@ fn existing(path: &Path, backups: u64, packed: bool) -> Vec<Backup> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
     };
-    let (Ok(entries), Some(name)) = (fs::read_dir(directory), path.file_name()) else { return Vec::new() };
+    let (Ok(entries), Some(name)) = (files::names(directory), path.file_name()) else { return Vec::new() };
     let name = name.as_encoded_bytes();
-    let listed = entries.flatten().filter_map(|entry| backup_of(name, entry.file_name().as_encoded_bytes()));
+    let listed = entries.iter().filter_map(|entry| backup_of(name, entry.as_encoded_bytes()));
     listed.filter(|backup| (1..=backups).contains(&backup.number) && (packed || !backup.packed)).collect()
 }
 

@@ -533,7 +533,7 @@ impl Supervisor {
             out.push(Action::Reply(client, shutting_down()));
             return;
         }
-        if self.jobs.len() >= MAX_JOBS && ask != Ask::Shutdown {
+        if self.jobs.len() >= MAX_JOBS && !matches!(ask, Ask::Shutdown) {
             let text = format!("{MAX_JOBS} requests are under way");
             out.push(Action::Reply(client, Line::Error(Code::Busy, text)));
             return;

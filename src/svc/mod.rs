@@ -274,7 +274,8 @@ impl Session {
         self.screen.line(&text);
         let is_socket = matches!(self.server, Server::Unix(_));
         if self.is_own() && is_socket && !hint.is_empty() {
-            self.screen.remark(&format!("svc: cannot reach visor at `{}`: {hint}", url.trim_start_matches("unix://")));
+            let place = url.strip_prefix("unix://").unwrap_or(&url);
+            self.screen.remark(&format!("svc: cannot reach visor at `{place}`: {hint}"));
             self.screen.remark("svc: -s PATH or $SVC_SOCKET choose another socket");
         }
         match self.action {

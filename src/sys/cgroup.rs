@@ -6,6 +6,8 @@ use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use super::files;
+
 /// Groups inside groups that are gone through; programs that make more of them are on their own.
 const DEEPEST: u32 = 16;
 
@@ -184,9 +186,11 @@ impl Cgroup {
     /// Groups below it first, itself last.
     fn visit(&self, depth: u32, act: &mut dyn FnMut(&Cgroup)) {
         if let Some(depth) = depth.checked_sub(1) {
-            let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
-            for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-                Cgroup { path: entry.path() }.visit(depth, act);
+            for name in files::names(&self.path).unwrap_or_default() {
+                let path = self.path.join(name);
+                if path.is_dir() {
+                    Cgroup { path }.visit(depth, act);
+                }
             }
         }
         act(self);

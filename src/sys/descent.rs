@@ -1,11 +1,11 @@
 //! Who descends from whom, as /proc has it, and signals that reach nobody else when a number is used again.
 
-use std::io::Read as _;
+use super::{fds, files};
 
 /// Processes looked at in one go; a machine with more is not searched to the end.
 const MOST: usize = 32_768;
 /// How far into an environment is looked for an entry.
-const ENVIRONMENT_BYTES: u64 = 256 * 1024;
+const ENVIRONMENT_BYTES: usize = 256 * 1024;
 
 /// A process: its number and when it began tell it from every other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +23,7 @@ pub struct Someone {
 /// Every process that lives; nobody where there is no /proc.
 #[must_use]
 pub fn everybody() -> Vec<Someone> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.take(MOST).filter_map(someone).collect()
+    files::numbers("/proc").into_iter().take(MOST).filter_map(someone).collect()
 }
 
 /// A process, unless it is dead.
@@ -74,9 +72,8 @@ impl Someone {
     /// Whether it was started with `entry`, `KEY=value`, in its environment. False when we may not see that.
     #[must_use]
     pub fn carries(&self, entry: &str) -> bool {
-        let Some(file) = open_environment(self.pid) else { return false };
-        let mut bytes = Vec::new();
-        let _ = file.take(ENVIRONMENT_BYTES).read_to_end(&mut bytes);
+        let file = open_environment(self.pid);
+        let Some(Ok(bytes)) = file.map(|file| fds::read_at_most(file, ENVIRONMENT_BYTES)) else { return false };
         bytes.split(|byte| *byte == 0).any(|text| text == entry.as_bytes())
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use libc::c_int;
 
 use super::call::{check, count};
+use super::files;
 
 /// The first descriptor that is not one of the three standard ones.
 pub const FIRST_PRIVATE: RawFd = 3;
@@ -49,6 +50,22 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<Read> {
     let fd = fd.as_fd().as_raw_fd();
     // SAFETY: the buffer is valid for writes of its own length during the call.
     read_outcome(count(|| unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) }))
+}
+
+/// Reads a plain file up to its end or `limit` bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_at_most(file: impl AsFd, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; limit];
+    let mut filled = 0;
+    while let Some(room) = bytes.get_mut(filled..)
+        && let Read::Bytes(count) = read(&file, room)?
+    {
+        filled += count;
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }
 
 pub(super) fn read_outcome(result: io::Result<usize>) -> io::Result<Read> {
@@ -206,11 +223,11 @@ fn settle(from: RawFd, to: RawFd) -> bool {
 /// The descriptors above the standard three that a child of ours would inherit now; none where there is no /proc.
 #[must_use]
 pub fn inheritable() -> Vec<RawFd> {
-    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
+    let mut numbers = files::numbers("/proc/self/fd");
     // SAFETY: asking for flags touches no memory of ours. A number that is closed by now answers -1: every bit is set.
     let is_kept = |fd: &RawFd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } & libc::FD_CLOEXEC == 0;
-    numbers.filter(|fd| *fd >= FIRST_PRIVATE).filter(is_kept).collect()
+    numbers.retain(|fd| *fd >= FIRST_PRIVATE && is_kept(fd));
+    numbers
 }
 
 /// Mark every open descriptor from `first` on as closed on exec: nothing we inherited leaks into a child.

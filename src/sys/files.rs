@@ -1,5 +1,6 @@
-//! Opening files that may be none, and when a file was made, which the standard library does not tell for every C library.
+//! What is in a folder, opening files that may be none, and when a file was made, which the standard library does not tell for every C library.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,6 +13,25 @@ use std::time::Duration;
 /// What the system said.
 pub fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+/// The names in a folder, in no order. What fails after it was opened is passed over.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn names(folder: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        names.extend(entry.map(|entry| entry.file_name()));
+    }
+    Ok(names)
+}
+
+/// Those of the names in a folder that are numbers, such as processes in `/proc`; none where there is no such folder.
+#[must_use]
+pub fn numbers(folder: &str) -> Vec<i32> {
+    let names = names(Path::new(folder)).unwrap_or_default();
+    names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect()
 }
 
 /// How long ago the file at a path was made; `None` when there is none or its file system does not know. Never waits for a FIFO.

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::files;
 use crate::{order, wildcard};
 
 /// The paths that match a pattern with `*`, `?`, `[set]` and `[!set]`, sorted by their bytes; none is fine. Neither `*`
@@ -15,7 +16,9 @@ pub fn glob(pattern: &str) -> Vec<String> {
             found.iter_mut().for_each(|path| path.push('/'));
         }
         if wildcard::is_pattern(part) {
-            found = found.iter().flat_map(|directory| inside(directory, part)).collect();
+            for directory in std::mem::take(&mut found) {
+                found.append(&mut inside(&directory, part));
+            }
         } else {
             found.iter_mut().for_each(|path| path.push_str(part));
         }
@@ -27,15 +30,10 @@ pub fn glob(pattern: &str) -> Vec<String> {
 
 /// What a directory has of a pattern; its own path ends with a slash, or is empty.
 fn inside(directory: &str, part: &str) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(if directory.is_empty() { "." } else { directory }) else {
-        return Vec::new();
-    };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names
-        .filter(|name| part.starts_with('.') || !name.starts_with('.'))
-        .filter(|name| wildcard::matches(part, name))
-        .map(|name| format!("{directory}{name}"))
-        .collect()
+    let names = files::names(Path::new(if directory.is_empty() { "." } else { directory })).unwrap_or_default();
+    let fits = |name: &str| (part.starts_with('.') || !name.starts_with('.')) && wildcard::matches(part, name);
+    let texts = names.iter().filter_map(|name| name.to_str());
+    texts.filter(|name| fits(name)).map(|name| format!("{directory}{name}")).collect()
 }
 
 #[cfg(test)]

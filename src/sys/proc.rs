@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::LazyLock;
 
+use super::files;
 use crate::sorted::Map;
 
 /// Clock ticks a second, when the kernel does not say; the same on every architecture that is left.
@@ -79,11 +80,8 @@ pub fn sample(pids: &[u32]) -> Map<u32, Usage> {
     if pids.is_empty() {
         return found;
     }
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        if !entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit) {
-            continue;
-        }
-        let Ok(text) = fs::read(entry.path().join("stat")) else { continue };
+    for pid in files::numbers("/proc") {
+        let Ok(text) = fs::read(format!("/proc/{pid}/stat")) else { continue };
         let Some(stat) = Stat::of(&String::from_utf8_lossy(&text)) else { continue };
         let owner = if pids.contains(&stat.pid) { stat.pid } else { stat.group };
         if pids.contains(&owner) {

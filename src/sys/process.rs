@@ -1,10 +1,11 @@
 //! Our own process: who we are, our session, our user, our directory.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use super::call::{c_string, check};
 use super::spawn::{Credentials, SpawnError};
-use super::{child, fds};
+use super::{child, fds, files};
 
 /// Our pid.
 pub fn pid() -> u32 {
@@ -14,6 +15,14 @@ pub fn pid() -> u32 {
 /// Whether we are the init of our pid namespace.
 pub fn is_pid1() -> bool {
     pid() == 1
+}
+
+/// A path from the root on. Nothing in it is left out; the standard library, which does that, brings a kilobyte for it.
+///
+/// # Errors
+/// Our directory is gone.
+pub fn absolute(path: &Path) -> io::Result<PathBuf> {
+    if path.is_absolute() { Ok(path.to_path_buf()) } else { Ok(std::env::current_dir()?.join(path)) }
 }
 
 /// Become the parent of orphaned descendants. Not inherited over a fork: call it after [`daemonize`].
@@ -168,9 +177,9 @@ pub fn parent() -> i32 {
 #[must_use]
 pub fn children() -> Vec<i32> {
     let ours = pid().to_string();
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| stat(*pid).and_then(|stat| field(&stat, PARENT)).as_deref() == Some(&ours)).collect()
+    let mut pids = files::numbers("/proc");
+    pids.retain(|pid| stat(*pid).and_then(|stat| field(&stat, PARENT)).as_deref() == Some(&ours));
+    pids
 }
 
 /// Whether a process leads a session that has a terminal, as login shells do; false where there is no /proc.

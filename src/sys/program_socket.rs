@@ -14,7 +14,8 @@ use super::socket::with_mode;
 /// # Errors
 /// `Unsupported` for another name; what bind(2) or listen(2) answers.
 pub fn listen_tcp(address: &str, backlog: Option<i32>) -> io::Result<OwnedFd> {
-    let number = address.replacen("localhost:", "127.0.0.1:", 1);
+    let local = address.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let number = local.as_deref().unwrap_or(address);
     let number: std::net::SocketAddr = number.parse().map_err(|_| {
         failure(io::ErrorKind::Unsupported, "names of hosts are not looked up, use a number or `localhost`")
     })?;

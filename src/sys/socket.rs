@@ -124,7 +124,7 @@ impl Listener {
     /// # Errors
     /// See [`BindError`].
     pub fn bind(path: &Path, mode: u32, owner: (Option<u32>, Option<u32>)) -> Result<Listener, BindError> {
-        let path = std::path::absolute(path)?;
+        let path = process::absolute(path)?;
         let bytes = path.as_os_str().len();
         if bytes > LONGEST_PATH {
             return Err(BindError::TooLong(bytes));
