@@ -35,7 +35,7 @@ fn limit(pid: i32, name: &str) -> Vec<String> {
 }
 
 const LIMITED: &str = "[program:x]\ncommand=sleep 1000\nstartsecs=0\nrlimit_nofile=100:200\nrlimit_core=0\nrlimit_fsize=1MB:unlimited\n\
-                       rlimit_stack=1MB:2MB\nrlimit_nproc=50:60\nrlimit_cpu=600\nnice=5\noom_score_adj=500\nioprio=best-effort:6\nno_new_privs=true\n";
+                       rlimit_stack=1MB:2MB\nrlimit_nproc=50:60\nrlimit_cpu=600\nnice=19\noom_score_adj=500\nioprio=best-effort:6\nno_new_privs=true\n";
 
 fn assert_limited(pid: i32) {
     assert_eq!(limit(pid, "Max open files"), ["100", "200"]);
@@ -45,7 +45,7 @@ fn assert_limited(pid: i32) {
     assert_eq!(limit(pid, "Max processes"), ["50", "60"]);
     assert_eq!(limit(pid, "Max cpu time"), ["600", "600"]);
     assert_eq!(proc(pid, "oom_score_adj").trim(), "500");
-    assert_eq!(proc(pid, "stat").rsplit_once(')').expect("a command").1.split(' ').nth(17), Some("5"), "nice");
+    assert_eq!(proc(pid, "stat").rsplit_once(')').expect("a command").1.split(' ').nth(17), Some("19"), "nice");
     assert_eq!(status_line(pid, "NoNewPrivs"), "1");
     if is_installed("ionice", "the priority of disk accesses") {
         let output = Command::new("ionice").args(["-p", &pid.to_string()]).output().expect("ionice runs");
