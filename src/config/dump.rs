@@ -294,10 +294,10 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
-    for (key, value) in process.schedule.iter().flat_map(|schedule| schedule::lines(schedule)) {
+    for (key, value) in process.schedule.as_ref().map(|schedule| schedule::lines(schedule)).unwrap_or_default() {
         out.put(key, quoted(&value));
     }
-    for (key, value) in process.checks.iter().flat_map(|checks| checks.lines()) {
+    for (key, value) in process.checks.as_ref().map(|checks| checks.lines()).unwrap_or_default() {
         match key.as_str() {
             "ready" | "health" => out.put(&key, quoted(&value)),
             _ => out.put(&key, value),
@@ -306,10 +306,8 @@ fn process(out: &mut Lines, process: &Process) {
     if let Some(conditions) = &process.conditions {
         dump_conditions(out, conditions);
     }
-    for (key, value) in process.limits.lines().into_iter().chain(process.log_lines.lines()) {
-        out.put(key, value);
-    }
-    for (key, value) in process.hooks.iter().flat_map(|hooks| hooks.lines()) {
+    let hooks = process.hooks.as_ref().map(|hooks| hooks.lines()).unwrap_or_default();
+    for (key, value) in [process.limits.lines(), process.log_lines.lines(), hooks].concat() {
         out.put(key, value);
     }
     people(out, "operate", &process.operate);

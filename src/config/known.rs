@@ -195,19 +195,9 @@ pub(super) fn unknown(document: &Document) -> Vec<Mistake> {
             Keys::Listed(known) => found.extend(unknown_keys(section, &known)),
         }
     }
-    let every: Vec<&'static str> = OF_PROGRAMS
-        .concat()
-        .iter()
-        .chain(&SUPERVISORD)
-        .chain(&CTL)
-        .chain(&UNIX_KEYS)
-        .chain(&INET_KEYS)
-        .chain(&VISOR)
-        .chain(&GROUP)
-        .chain(&LISTENER)
-        .chain(&FCGI)
-        .copied()
-        .collect();
+    let of_programs = OF_PROGRAMS.concat();
+    let every =
+        [&of_programs, &SUPERVISORD[..], &CTL, &UNIX_KEYS, &INET_KEYS, &VISOR, &GROUP, &LISTENER, &FCGI].concat();
     let any = document.sections.iter().any(|section| matches!(keys(&section.name), Keys::Any));
     if !any {
         found.extend(unknown_keys(&document.defaults, &every));

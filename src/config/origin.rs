@@ -80,14 +80,17 @@ pub fn explain(
 }
 
 fn explained(document: &Document, group: &Group, process: &Process, running: Option<&Process>) -> Explained {
-    let wanted = dump::options(&group.kind, process);
+    let mut every = dump::options(&group.kind, process);
     let runs = running.map(|running| dump::options(&group.kind, running)).unwrap_or_default();
     let find = |key: &str, options: &[(String, String)]| {
         options.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
     };
-    let gone = runs.iter().filter(|(key, _)| find(key, &wanted).is_none());
-    let every = wanted.iter().cloned().chain(gone.map(|(key, _)| (key.clone(), NONE.to_owned())));
-    let settings = every.map(|(key, value)| {
+    for (key, _) in &runs {
+        if find(key, &every).is_none() {
+            every.push((key.clone(), NONE.to_owned()));
+        }
+    }
+    let settings = every.into_iter().map(|(key, value)| {
         let other = running.map(|_| find(&key, &runs).unwrap_or_else(|| NONE.to_owned()));
         let other = other.filter(|other| *other != value);
         let [running, value] = [other, Some(value)].map(|value| value.map(|value| shown(&key, Some(&value))));

@@ -95,7 +95,7 @@ pub(super) fn check(reader: &mut Reader, groups: &mut [Group]) {
         all.iter().flat_map(|group| group.processes.iter().map(|process| (group.name.as_str(), &**process))).collect();
     let mut whole = Vec::with_capacity(meant.len());
     for (number, (meant, (_, process))) in meant.iter().zip(&processes).enumerate() {
-        for (need, members) in needs(process).zip(meant) {
+        for (need, members) in needs(process).iter().zip(meant) {
             let members = members.as_deref().unwrap_or_default();
             if members.contains(&number) {
                 refuse(reader, process, need.is_reached(), format!("`{need}` is the program itself"));
@@ -110,8 +110,8 @@ pub(super) fn check(reader: &mut Reader, groups: &mut [Group]) {
     replace_listener(reader, groups);
 }
 
-fn needs(process: &Process) -> impl Iterator<Item = &Need> {
-    process.conditions.iter().flat_map(|conditions| &conditions.needs)
+fn needs(process: &Process) -> &[Need] {
+    process.conditions.as_ref().map_or(&[], |conditions| &conditions.needs)
 }
 
 /// Processes that need each other, in a circle.
@@ -123,7 +123,7 @@ fn cycles(reader: &mut Reader, processes: &[(&str, &Process)], mut needs_of: Vec
         let named = |number: &usize| processes.get(*number).map(|(group, process)| shown(group, &process.name));
         let way: Vec<String> = cycle.iter().chain([first]).filter_map(named).collect();
         if let Some((_, process)) = processes.get(*first) {
-            let theirs = needs(process).all(Need::is_reached);
+            let theirs = needs(process).iter().all(Need::is_reached);
             refuse(reader, process, theirs, format!("programs wait for each other: {}", way.join(" -> ")));
         }
         // Another one is looked for without this.
@@ -165,7 +165,7 @@ fn leave_out_unknown(reader: &mut Reader, groups: &mut [Group]) {
     let mut left_out = Vec::new();
     let processes = all.iter().flat_map(|group| &group.processes);
     for (number, (process, meant)) in processes.zip(&meant).enumerate() {
-        for (index, (need, meant)) in needs(process).zip(meant).enumerate() {
+        for (index, (need, meant)) in needs(process).iter().zip(meant).enumerate() {
             if meant.is_some() || (incomplete && has_section(reader, &need.name)) {
                 continue;
             }

@@ -77,8 +77,10 @@ pub(super) enum Foreground {
 
 /// Signals to catch when there is a command.
 pub(super) fn forwarded() -> Vec<i32> {
-    let named = Number::iterator().filter(|signal| !KEPT.contains(signal)).map(|signal| signal as i32);
-    [Number::SIGCHLD as i32].into_iter().chain(named).chain(signals::realtime()).collect()
+    let mut caught = vec![Number::SIGCHLD as i32];
+    caught.extend(Number::iterator().filter(|signal| !KEPT.contains(signal)).map(|signal| signal as i32));
+    caught.extend(signals::realtime());
+    caught
 }
 
 /// A message and the exit code to leave with.

@@ -172,8 +172,8 @@ pub fn run_machine(
 
 /// From now on no fault of ours is the end.
 fn stand_guard(argv: &[OsString], restarts: &str) -> Vec<String> {
-    let kept = std::env::vars_os().filter(|(key, _)| key != RESTARTS);
-    let environment: Vec<(OsString, OsString)> = kept.chain([(RESTARTS.into(), restarts.into())]).collect();
+    let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().filter(|(key, _)| key != RESTARTS).collect();
+    environment.push((RESTARTS.into(), restarts.into()));
     #[cfg(panic = "unwind")]
     {
         let usual = std::panic::take_hook();

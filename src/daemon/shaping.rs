@@ -118,11 +118,11 @@ impl Outputs {
             matches!(outlet.sink, Sink::Console(other) if other == fd)
                 && outlet.shaper.as_ref().is_some_and(|it| it.waits())
         };
-        let waiting: Vec<Key> = self.outlets.iter().filter(|(_, outlet)| waits(outlet)).map(|(key, _)| *key).collect();
-        let served = self.served;
-        let (behind, before) =
-            (waiting.iter().filter(|key| Some(**key) > served), waiting.iter().filter(|key| Some(**key) <= served));
-        for key in behind.chain(before) {
+        let mut waiting: Vec<Key> =
+            self.outlets.iter().filter(|(_, outlet)| waits(outlet)).map(|(key, _)| *key).collect();
+        let had_turn = waiting.iter().take_while(|key| Some(**key) <= self.served).count();
+        waiting.rotate_left(had_turn);
+        for key in &waiting {
             if self.consoles.is_full(fd) {
                 return;
             }

@@ -110,8 +110,12 @@ pub fn rotate(path: &Path, backups: u64, packed: bool) -> Result<(), (Rename, io
 fn existing(path: &Path, backups: u64, packed: bool) -> Vec<Backup> {
     let forms = if packed { &[false, true][..] } else { &[false] };
     if backups <= PROBE_LIMIT {
-        let probed = (1..=backups).flat_map(|number| forms.iter().map(move |&packed| Backup { number, packed }));
-        return probed.filter(|backup| backup.path(path).exists()).collect();
+        let mut found = Vec::new();
+        for number in 1..=backups {
+            let both = forms.iter().map(|&packed| Backup { number, packed });
+            found.extend(both.filter(|backup| backup.path(path).exists()));
+        }
+        return found;
     }
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

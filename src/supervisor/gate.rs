@@ -137,9 +137,9 @@ impl Supervisor {
     /// The needs of a process that are not met.
     fn lacks(&self, id: ProcessId) -> impl Iterator<Item = (&Need, Lack)> {
         let conditions = self.table.entry(id).and_then(|entry| entry.config.conditions.as_ref());
-        let needs = conditions.into_iter().flat_map(|conditions| &conditions.needs);
+        let needs = conditions.map_or(&[][..], |conditions| &conditions.needs);
         let meant = self.table.relations().needs(id);
-        needs.zip(meant).filter_map(|(need, meant)| Some((need, self.lack(need, meant.as_deref())?)))
+        needs.iter().zip(meant).filter_map(|(need, meant)| Some((need, self.lack(need, meant.as_deref())?)))
     }
 
     /// The one of those meant that stands worst; `None` = the need is met.

@@ -24,7 +24,7 @@ impl Relations {
     /// Of active groups, each with its processes in the order of its configuration.
     pub fn of(groups: &[(&Group, &[ProcessId])]) -> Relations {
         let configs: Vec<&Group> = groups.iter().map(|(config, _)| *config).collect();
-        let ids: Vec<ProcessId> = groups.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
+        let ids: Vec<ProcessId> = groups.iter().map(|(_, ids)| *ids).collect::<Vec<_>>().concat();
         let meant = config::meant(&configs);
         let whole: Vec<Vec<usize>> =
             meant.iter().map(|needs| needs.iter().flatten().flatten().copied().collect()).collect();

@@ -147,15 +147,15 @@ impl Supervisor {
 
     /// Processes that the plan forgets, for their group is removed or their settings change.
     fn forgotten(&self, plan: &Diff) -> Vec<ProcessId> {
-        let removed = plan.removed.iter().flat_map(|group| self.table.members(group).iter().copied());
-        let changed = plan.changed.iter().flat_map(|change| {
-            self.table
-                .members(&change.name)
-                .iter()
-                .copied()
-                .filter(|id| self.table.entry(*id).is_some_and(|entry| !goes_on(change, entry)))
-        });
-        removed.chain(changed).collect()
+        let mut forgotten = Vec::new();
+        for group in &plan.removed {
+            forgotten.extend_from_slice(self.table.members(group));
+        }
+        for change in &plan.changed {
+            let ends = |id: &ProcessId| self.table.entry(*id).is_some_and(|entry| !goes_on(change, entry));
+            forgotten.extend(self.table.members(&change.name).iter().filter(|id| ends(id)));
+        }
+        forgotten
     }
 
     /// Stops what is to be forgotten; once all of it is down, makes the groups so.

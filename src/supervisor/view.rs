@@ -174,8 +174,10 @@ impl Supervisor {
                 return vec![Line::Error(Code::BadName, format!("no such process `{name}`"))];
             }
         };
-        let lines = ids.into_iter().filter_map(|id| Some(self.why_of(id, self.table.entry(id)?, now)));
-        lines.chain([Line::Ok(String::new())]).collect()
+        let why = |id| Some(self.why_of(id, self.table.entry(id)?, now));
+        let mut lines: Vec<Line> = ids.into_iter().filter_map(why).collect();
+        lines.push(Line::Ok(String::new()));
+        lines
     }
 
     fn why_of(&self, id: ProcessId, entry: &Entry, now: Now) -> Line {

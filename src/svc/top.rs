@@ -96,7 +96,9 @@ fn table(rows: &[Row], down: usize) -> Vec<String> {
         let [pid, threads] = [u64::from(runner.pid), usage.threads].map(|number| number.to_string());
         line(&runner.name, [&pid, &tenths(*cpu), &size(usage.resident), &threads, &uptime(runner.uptime)])
     };
-    [sum, head].into_iter().chain(rows.iter().map(of_row)).collect()
+    let mut lines = vec![sum, head];
+    lines.extend(rows.iter().map(of_row));
+    lines
 }
 
 /// The busiest first, then the largest.

@@ -247,8 +247,10 @@ impl Texts {
 impl Texts {
     /// The environment as exec wants it.
     fn environment(&mut self) -> Vec<*const c_char> {
-        let listen_pid = self.listen_pid.as_mut().map(|entry| entry.as_mut_ptr().cast_const().cast());
-        self.env.iter().map(|text| text.as_ptr()).chain(listen_pid).chain([std::ptr::null()]).collect()
+        let mut all: Vec<*const c_char> = self.env.iter().map(|text| text.as_ptr()).collect();
+        all.extend(self.listen_pid.as_mut().map(|entry| entry.as_mut_ptr().cast_const().cast::<c_char>()));
+        all.push(std::ptr::null());
+        all
     }
 }
 
