@@ -7,6 +7,7 @@ use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
 use super::{check, hooks, limits, logline, schedule};
 
+use crate::list::List as _;
 use crate::order;
 
 /// Section names without a colon.
@@ -265,8 +266,8 @@ pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
 
 /// Insertions, deletions and replacements between two names.
 fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
+    let other: Vec<char> = other.to_lowercase().chars().list();
+    let mut row: Vec<usize> = (0..=other.len()).list();
     for (index, c) in one.chars().enumerate() {
         let mut diagonal = index;
         let mut left = index + 1;

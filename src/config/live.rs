@@ -8,6 +8,7 @@ use super::dump;
 use super::limits::Limits;
 use super::origin::shown;
 use super::types::{Channel, Group, Process};
+use crate::list::List as _;
 
 /// One option that differs between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +161,7 @@ fn find<'a>(options: &'a [(String, String)], key: &str) -> Option<&'a str> {
 }
 
 fn compare(old: &[(String, String)], new: &[(String, String)], is_live: impl Fn(&str) -> bool) -> Vec<KeyChange> {
-    let mut keys: Vec<&str> = new.iter().map(|(key, _)| key.as_str()).collect();
+    let mut keys: Vec<&str> = new.iter().map(|(key, _)| key.as_str()).list();
     keys.extend(old.iter().map(|(key, _)| key.as_str()).filter(|key| find(new, key).is_none()));
     keys.retain(|key| find(old, key) != find(new, key));
     keys.into_iter()
@@ -170,7 +171,7 @@ fn compare(old: &[(String, String)], new: &[(String, String)], is_live: impl Fn(
             live: is_live(key),
             key: key.to_owned(),
         })
-        .collect()
+        .list()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::error::Mistake;
 use super::host::Host;
 use super::types::{Group, Process};
 use super::{Overrides, command, dump, include, read_on};
+use crate::list::List as _;
 use crate::wildcard;
 
 /// Stands for the value of a variable; who may ask is not always who may know it.
@@ -101,7 +102,7 @@ fn explained(document: &Document, group: &Group, process: &Process, running: Opt
         group: group.name.clone(),
         process: process.name.clone(),
         section: process.section.clone(),
-        settings: settings.collect(),
+        settings: settings.list(),
     }
 }
 

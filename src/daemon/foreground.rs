@@ -13,6 +13,7 @@ use super::environment::DEFAULT_PATH;
 use super::{Daemon, Token};
 use crate::cli::command::CommandArgs;
 use crate::config::LogLevel;
+use crate::list::List as _;
 use crate::program::{Exit, Now};
 use crate::supervisor::Input;
 use crate::sys::command::{self, Lookup};
@@ -237,7 +238,7 @@ impl Daemon {
             return false;
         }
         let words = [OsString::from(SHELL), path.clone().into_os_string()];
-        let argv = words.into_iter().chain(argv.iter().skip(1).cloned()).collect();
+        let argv = words.into_iter().chain(argv.iter().skip(1).cloned()).list();
         self.launch(args.clone(), (PathBuf::from(SHELL), argv), inherited.clone()).is_ok()
     }
 
