@@ -2,12 +2,13 @@
 //!
 //! Things are numbers from 0. Nothing here recurses: a chain may be as long as it likes.
 
+use crate::list::List as _;
 use std::collections::VecDeque;
 
 /// The things of `needs` (whom each needs), each after all it needs. Those in a cycle, or behind one, are left out.
 #[must_use]
 pub fn sorted(needs: &[Vec<usize>]) -> Vec<usize> {
-    let mut left: Vec<usize> = needs.iter().map(Vec::len).collect();
+    let mut left: Vec<usize> = needs.iter().map(Vec::len).list();
     let mut needed_by: Vec<Vec<usize>> = vec![Vec::new(); needs.len()];
     for (thing, needed) in needs.iter().enumerate() {
         for need in needed {

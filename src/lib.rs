@@ -26,6 +26,8 @@ pub mod graph;
 // The gateway: what speaks HTTP, in a process of its own.
 #[cfg(feature = "http")]
 pub mod http;
+// Lists of what iterators give.
+pub mod list;
 // Log files: write, rotate, reopen, tail, line formats.
 pub mod logs;
 // The machine, as the reader of configurations asks for it.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use crate::config::{self, Account, Ctl, Host, ReadError, User};
+use crate::list::List as _;
 use crate::sorted::Map;
 use crate::sys;
 
@@ -105,8 +106,7 @@ impl Host for Machine {
 /// # Errors
 /// The mistakes, a line each.
 pub fn read_ctl(file: &str) -> Result<Option<Ctl>, String> {
-    config::read_ctl(&Machine, file)
-        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    config::read_ctl(&Machine, file).map_err(|mistakes| mistakes.iter().map(ToString::to_string).list().join("\n"))
 }
 
 fn with_groups(written: &str, user: &sys::users::User) -> User {

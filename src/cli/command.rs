@@ -9,6 +9,7 @@ use argh::ArgsInfo;
 use super::normalise::{Flags, HELP, Words, flags_of, normalise};
 use super::{Exit, VERSION, help, usage_error};
 use crate::config::Signal;
+use crate::list::List as _;
 
 /// Highest signal number there is.
 const HIGHEST_SIGNAL: i32 = 64;
@@ -150,7 +151,7 @@ fn page(flags: Flags, name: &str) -> String {
 /// # Errors
 /// What is no pair of signals.
 pub(super) fn rewrites(words: &[String]) -> Result<Vec<(i32, i32)>, String> {
-    words.iter().map(|word| rewrite(word)).collect()
+    words.iter().map(|word| rewrite(word)).list_all()
 }
 
 fn rewrite(word: &str) -> Result<(i32, i32), String> {
@@ -179,7 +180,7 @@ const STOP: i32 = nix::sys::signal::Signal::SIGSTOP as i32;
 /// # Errors
 /// What is no exit code.
 pub(super) fn codes(words: &[String]) -> Result<Vec<u8>, String> {
-    words.iter().map(|word| word.parse().map_err(|_| format!("not an exit code (0 to 255): `{word}`"))).collect()
+    words.iter().map(|word| word.parse().map_err(|_| format!("not an exit code (0 to 255): `{word}`"))).list_all()
 }
 
 #[cfg(test)]

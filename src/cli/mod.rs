@@ -22,6 +22,7 @@ pub mod svc;
 // `visor`: the init's command line.
 pub mod visor;
 
+use crate::list::List as _;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -76,5 +77,5 @@ pub(crate) fn usage_error(argv: &[OsString], default_name: &str, message: &str) 
 
 /// All operands as text.
 fn operands_as_text(operands: &[OsString]) -> Result<Vec<String>, String> {
-    operands.iter().map(|word| normalise::as_text(word).map(str::to_owned)).collect()
+    operands.iter().map(|word| normalise::as_text(word).map(str::to_owned)).list_all()
 }

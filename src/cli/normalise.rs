@@ -3,6 +3,7 @@
 //! Owns: clusters (`-nc FILE`), `--option=value`, `_` for `-`, unique prefixes, where options end. Does not own: what options
 //! there are (it asks `argh`) and what their values mean.
 
+use crate::list::List as _;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 
@@ -41,7 +42,7 @@ impl Words {
 
     /// The values of an option in the order written.
     pub fn values(&self, long: &str) -> Vec<String> {
-        self.options.iter().filter(|found| found.long == long).filter_map(|found| found.value.clone()).collect()
+        self.options.iter().filter(|found| found.long == long).filter_map(|found| found.value.clone()).list()
     }
 
     /// The value of an option, the last one.
@@ -100,7 +101,7 @@ pub(super) fn normalise(flags: Flags, arguments: &[OsString]) -> Result<Words, S
             take_cluster(word, flags, &mut rest, &mut options)?;
         }
     }
-    Ok(Words { options, operands: rest.into_iter().cloned().collect() })
+    Ok(Words { options, operands: rest.into_iter().cloned().list() })
 }
 
 /// A word as text.

@@ -6,6 +6,7 @@ use argh::ArgsInfo;
 
 use super::normalise::{HELP, flags_of, normalise};
 use super::{Exit, VERSION, help, operands_as_text, usage_error};
+use crate::list::List as _;
 
 /// Options of `supervisord`; a `None` or `false` leaves the configuration's word. Values are as written: who knows the option
 /// checks them.
@@ -81,7 +82,7 @@ pub fn parse(argv: &[OsString]) -> Result<SupervisordArgs, Exit> {
     let words = normalise(flags_of::<SupervisordArgs>(), argv.get(1..).unwrap_or_default()).map_err(wrong)?;
     if !words.operands.is_empty() {
         let operands = operands_as_text(&words.operands).map_err(wrong)?;
-        let quoted: Vec<String> = operands.iter().map(|word| format!("'{word}'")).collect();
+        let quoted: Vec<String> = operands.iter().map(|word| format!("'{word}'")).list();
         return Err(wrong(format!("positional arguments are not supported: [{}]", quoted.join(", "))));
     }
     match words.first_of(&[HELP, "--version"]) {

@@ -156,10 +156,16 @@ pub fn parse(argv: &[OsString]) -> Result<SvcArgs, Exit> {
 
 /// The same command line without its host.
 fn elsewhere(words: &Words, operands: Vec<String>) -> Vec<String> {
-    let options = words.options.iter().filter(|found| found.long != "--host");
-    let options = options.flat_map(|found| [Some(found.long.clone()), found.value.clone()]).flatten();
-    let end = operands.first().filter(|word| word.starts_with('-')).map(|_| "--".to_owned());
-    options.chain(end).chain(operands).collect()
+    let mut all = Vec::new();
+    for found in words.options.iter().filter(|found| found.long != "--host") {
+        all.push(found.long.clone());
+        all.extend(found.value.clone());
+    }
+    if operands.first().is_some_and(|word| word.starts_with('-')) {
+        all.push("--".to_owned());
+    }
+    all.extend(operands);
+    all
 }
 
 fn page() -> String {

@@ -8,6 +8,7 @@ use super::command::{self, CommandArgs};
 use super::normalise::{HELP, flags_of, normalise};
 use super::{Exit, VERSION, help, operands_as_text, usage_error};
 use crate::config::{Bares, Signal};
+use crate::list::List as _;
 
 /// What the init is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,8 +171,8 @@ pub fn without_kernel_words(argv: &[OsString]) -> (Vec<OsString>, Vec<String>) {
     let is_option = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
     let ours = argv.get(1..).unwrap_or_default();
     let (words, options) = ours.split_at(ours.iter().position(is_option).unwrap_or(ours.len()));
-    let rest = argv.first().into_iter().chain(options).cloned().collect();
-    (rest, words.iter().map(|word| word.to_string_lossy().into_owned()).collect())
+    let rest = argv.first().into_iter().chain(options).cloned().list();
+    (rest, words.iter().map(|word| word.to_string_lossy().into_owned()).list())
 }
 
 /// `--machine` is not for everybody.
@@ -218,7 +219,7 @@ fn commands(run: RunArgs, words: &[OsString]) -> Result<VisorCommand, String> {
     if run.is_of_a_command() || run.configuration.is_some() {
         return Err("several commands take none of the options of one, and no file".to_owned());
     }
-    let texts: Result<Vec<Vec<String>>, String> = commands.iter().map(|words| operands_as_text(words)).collect();
+    let texts: Result<Vec<Vec<String>>, String> = commands.iter().map(|words| operands_as_text(words)).list_all();
     Ok(VisorCommand::Several(Bares::Commands(texts?)))
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use super::document::Section;
 use super::reader::{Names, Reader};
 use super::value;
+use crate::list::List as _;
 
 /// Key of what a process needs.
 pub(super) const DEPENDS_ON: &str = "depends_on";
@@ -191,7 +192,7 @@ pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Na
 }
 
 fn needs(text: &str) -> Result<Vec<Need>, String> {
-    value::list(text).iter().map(|word| need(word)).collect()
+    value::list(text).iter().map(|word| need(word)).list_all()
 }
 
 fn need(word: &str) -> Result<Need, String> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::live::is_live;
 use super::types::{Group, GroupKind, Process};
 
+use crate::list::List as _;
 use crate::sorted::Map;
 
 /// The way from one configuration to another; names in the order of the configuration they stand in.
@@ -59,7 +60,7 @@ pub fn diff(old: &[&Group], new: &[&Group]) -> Diff {
         }
     }
     let gone = old.iter().filter(|group| !after.contains_key(group.name.as_str()));
-    diff.removed = gone.map(|group| group.name.clone()).collect();
+    diff.removed = gone.map(|group| group.name.clone()).list();
     diff
 }
 
@@ -105,6 +106,6 @@ fn group_change(old: &Group, new: &Group) -> Option<GroupChange> {
         list.push(process.name.clone());
     }
     let gone = old.processes.iter().filter(|process| !after.contains_key(&process.name));
-    change.removed = gone.map(|process| process.name.clone()).collect();
+    change.removed = gone.map(|process| process.name.clone()).list();
     Some(change)
 }

@@ -7,6 +7,7 @@ use super::error::{self, Mistake};
 use super::ini::{Item, What};
 use super::python::repr;
 
+use crate::list::List as _;
 use crate::sorted::Map;
 
 /// Section whose keys every other section inherits.
@@ -70,7 +71,7 @@ impl Entry {
 
     /// What adds up, the lowest first, this entry last.
     pub(super) fn layers(&self) -> impl DoubleEndedIterator<Item = &Entry> {
-        let mut layers: Vec<&Entry> = std::iter::successors(Some(self), |entry| entry.under.as_deref()).collect();
+        let mut layers: Vec<&Entry> = std::iter::successors(Some(self), |entry| entry.under.as_deref()).list();
         layers.reverse();
         layers.into_iter()
     }
@@ -144,7 +145,7 @@ impl Document {
             .iter()
             .filter(|(_, entry)| entry.value.contains(HERE))
             .map(|(key, entry)| (key.clone(), entry.clone()))
-            .collect();
+            .list();
         for section in &mut self.sections {
             for (key, entry) in &inherited {
                 section.entries.insert_new(key.clone(), || entry.clone());

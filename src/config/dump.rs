@@ -12,6 +12,7 @@ use super::types::{
     ServerAddress, Source, Sources,
 };
 
+use crate::list::List as _;
 use crate::sorted::Map;
 use crate::span::in_millis;
 
@@ -98,7 +99,7 @@ impl Lines {
     fn options(&self) -> Vec<(String, String)> {
         let pairs = self.text.lines().filter_map(|line| line.strip_prefix('.')?.split_once(" = "));
         let is_option = |key: &str| !matches!(key, "section" | "kind" | "argv_error") && !key.starts_with("argv.");
-        pairs.filter(|(key, _)| is_option(key)).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+        pairs.filter(|(key, _)| is_option(key)).map(|(key, value)| (key.to_owned(), value.to_owned())).list()
     }
 
     fn at(&mut self, place: &str) {
@@ -166,7 +167,7 @@ fn owner(owner: Owner) -> String {
 }
 
 fn list(items: &[impl ToString]) -> String {
-    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    let items: Vec<String> = items.iter().map(ToString::to_string).list();
     items.join(",")
 }
 
@@ -294,10 +295,10 @@ fn process(out: &mut Lines, process: &Process) {
     out.put("tty", text(process.tty.as_deref()));
     out.put("listen", quoted(&process.listen.join(" ")));
     policy(out, &process.policy);
-    for (key, value) in process.schedule.iter().flat_map(|schedule| schedule::lines(schedule)) {
+    for (key, value) in process.schedule.as_ref().map(|schedule| schedule::lines(schedule)).unwrap_or_default() {
         out.put(key, quoted(&value));
     }
-    for (key, value) in process.checks.iter().flat_map(|checks| checks.lines()) {
+    for (key, value) in process.checks.as_ref().map(|checks| checks.lines()).unwrap_or_default() {
         match key.as_str() {
             "ready" | "health" => out.put(&key, quoted(&value)),
             _ => out.put(&key, value),
@@ -306,10 +307,8 @@ fn process(out: &mut Lines, process: &Process) {
     if let Some(conditions) = &process.conditions {
         dump_conditions(out, conditions);
     }
-    for (key, value) in process.limits.lines().into_iter().chain(process.log_lines.lines()) {
-        out.put(key, value);
-    }
-    for (key, value) in process.hooks.iter().flat_map(|hooks| hooks.lines()) {
+    let hooks = process.hooks.as_ref().map(|hooks| hooks.lines()).unwrap_or_default();
+    for (key, value) in [process.limits.lines(), process.log_lines.lines(), hooks].concat() {
         out.put(key, value);
     }
     people(out, "operate", &process.operate);
@@ -335,7 +334,7 @@ fn dump_sources(out: &mut Lines, sources: &Sources) {
     }
     for (key, paths) in [("env_file", &sources.files), ("env_dir", &sources.directories)] {
         if !paths.is_empty() {
-            out.put(key, quoted(&paths.iter().map(source).collect::<Vec<_>>().join(", ")));
+            out.put(key, quoted(&paths.iter().map(source).list().join(", ")));
         }
     }
     for (name, path) in &sources.secrets {
@@ -352,7 +351,7 @@ fn source(source: &Source) -> String {
 fn dump_conditions(out: &mut Lines, conditions: &Conditions) {
     for (key, theirs, between) in [("depends_on", false, ", "), ("dependent_startup_wait_for", true, " ")] {
         let needs = conditions.needs.iter().filter(|need| need.is_reached() == theirs);
-        let needs: Vec<String> = needs.map(ToString::to_string).collect();
+        let needs: Vec<String> = needs.map(ToString::to_string).list();
         if !needs.is_empty() {
             out.put(key, quoted(&needs.join(between)));
         }
@@ -373,7 +372,7 @@ fn policy(out: &mut Lines, policy: &Policy) {
     }
     let ExitOn { success, failure, fatal } = policy.exit_on;
     let words = [(success, "success"), (failure, "failure"), (fatal, "fatal")];
-    let on: Vec<&str> = words.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect();
+    let on: Vec<&str> = words.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).list();
     if !on.is_empty() {
         out.put("exit_on", on.join(","));
     }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::python::repr;
 
+use crate::list::List as _;
 use crate::order;
 use crate::sorted::Map;
 
@@ -46,7 +47,7 @@ impl<'a> Scope<'a> {
 
     /// Every name, sorted, joined with `, `.
     fn list(&self) -> String {
-        let mut all: Vec<String> = self.names.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut all: Vec<String> = self.names.iter().map(|(name, _)| (*name).to_owned()).list();
         for map in &self.environments {
             all.extend(map.keys().map(|name| format!("{ENVIRONMENT}{name}")));
         }
@@ -86,7 +87,7 @@ impl Failure {
             Self::Missing { unknown, required } => {
                 let mut sentences = required.clone();
                 if !unknown.is_empty() {
-                    let names: Vec<String> = unknown.iter().map(|name| repr(name)).collect();
+                    let names: Vec<String> = unknown.iter().map(|name| repr(name)).list();
                     let names = names.join(", ");
                     let available = scope.list();
                     sentences.push(format!(

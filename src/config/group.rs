@@ -7,6 +7,7 @@ use super::program;
 use super::reader::{Names, Reader};
 use super::types::{FcgiSocket, Group, GroupKind, Owner, Process, Warning};
 use super::{server, socket, value};
+use crate::list::List as _;
 use crate::order;
 use crate::sorted::{Map, Set};
 
@@ -236,7 +237,7 @@ fn fcgi<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<GroupKind> 
 }
 
 fn shared(processes: Vec<Process>) -> Vec<Arc<Process>> {
-    processes.into_iter().map(Arc::new).collect()
+    processes.into_iter().map(Arc::new).list()
 }
 
 /// Of groups with one name the first is kept, of processes with one name in a group the last, at the place

@@ -10,6 +10,7 @@ use super::path::{absolute, directory_of, join};
 use super::reader::{Names, Reader};
 use super::server;
 use super::types::{Ctl, Warning};
+use crate::list::List as _;
 
 /// All files together.
 pub(super) struct Files {
@@ -92,7 +93,7 @@ fn patterns(host: &dyn Host, files: &mut Files) -> Vec<String> {
     let mistakes = reader.mistakes;
     files.mistakes.extend(mistakes);
     let text = text.unwrap_or_default();
-    text.split_whitespace().map(str::to_owned).collect()
+    text.split_whitespace().map(str::to_owned).list()
 }
 
 /// Merges one included file. One that cannot be read is passed over, as the original does, but said.

@@ -7,6 +7,7 @@ use super::template::{PROGRAM_DEFAULT, TEMPLATE};
 use super::types::Warning;
 use super::{check, hooks, limits, logline, schedule};
 
+use crate::list::List as _;
 use crate::order;
 
 /// Section names without a colon.
@@ -195,19 +196,9 @@ pub(super) fn unknown(document: &Document) -> Vec<Mistake> {
             Keys::Listed(known) => found.extend(unknown_keys(section, &known)),
         }
     }
-    let every: Vec<&'static str> = OF_PROGRAMS
-        .concat()
-        .iter()
-        .chain(&SUPERVISORD)
-        .chain(&CTL)
-        .chain(&UNIX_KEYS)
-        .chain(&INET_KEYS)
-        .chain(&VISOR)
-        .chain(&GROUP)
-        .chain(&LISTENER)
-        .chain(&FCGI)
-        .copied()
-        .collect();
+    let of_programs = OF_PROGRAMS.concat();
+    let every =
+        [&of_programs, &SUPERVISORD[..], &CTL, &UNIX_KEYS, &INET_KEYS, &VISOR, &GROUP, &LISTENER, &FCGI].concat();
     let any = document.sections.iter().any(|section| matches!(keys(&section.name), Keys::Any));
     if !any {
         found.extend(unknown_keys(&document.defaults, &every));
@@ -275,8 +266,8 @@ pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
 
 /// Insertions, deletions and replacements between two names.
 fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
+    let other: Vec<char> = other.to_lowercase().chars().list();
+    let mut row: Vec<usize> = (0..=other.len()).list();
     for (index, c) in one.chars().enumerate() {
         let mut diagonal = index;
         let mut left = index + 1;

@@ -8,6 +8,7 @@ use std::fmt::{self, Display};
 use super::document::Section;
 use super::reader::{Names, Reader};
 use super::value;
+use crate::list::List as _;
 
 /// Limits and rights of one process; nothing is set unless its section says so.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -192,7 +193,7 @@ const NO_LIMIT: &str = "unlimited";
 pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Names) -> Limits {
     let mut get = Get { reader, section, names };
     Limits {
-        rlimits: RESOURCES.iter().filter_map(|(key, unit, known)| get.rlimit(key, *unit, *known)).collect(),
+        rlimits: RESOURCES.iter().filter_map(|(key, unit, known)| get.rlimit(key, *unit, *known)).list(),
         nice: get.number(NICE, Known::Everywhere, NICE_RANGE),
         oom_score_adj: get.number(OOM_SCORE_ADJ, Known::OnLinux, OOM_RANGE),
         ioprio: get.value(IOPRIO, Known::OnLinux, io_priority),
@@ -374,7 +375,7 @@ impl Display for Capabilities {
             return out.write_str("none");
         }
         let kept = CAPABILITY_NAMES.iter().enumerate().filter(|(number, _)| self.0 & (1 << number) != 0);
-        let names: Vec<&str> = kept.map(|(_, name)| *name).collect();
+        let names: Vec<&str> = kept.map(|(_, name)| *name).list();
         out.write_str(&names.join(","))
     }
 }

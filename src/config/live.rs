@@ -8,6 +8,7 @@ use super::dump;
 use super::limits::Limits;
 use super::origin::shown;
 use super::types::{Channel, Group, Process};
+use crate::list::List as _;
 
 /// One option that differs between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,17 +161,17 @@ fn find<'a>(options: &'a [(String, String)], key: &str) -> Option<&'a str> {
 }
 
 fn compare(old: &[(String, String)], new: &[(String, String)], is_live: impl Fn(&str) -> bool) -> Vec<KeyChange> {
-    let gone = old.iter().filter(|(key, _)| find(new, key).is_none());
-    let keys = new.iter().chain(gone).map(|(key, _)| key.as_str());
-    let differs = keys.filter(|key| find(old, key) != find(new, key));
-    differs
+    let mut keys: Vec<&str> = new.iter().map(|(key, _)| key.as_str()).list();
+    keys.extend(old.iter().map(|(key, _)| key.as_str()).filter(|key| find(new, key).is_none()));
+    keys.retain(|key| find(old, key) != find(new, key));
+    keys.into_iter()
         .map(|key| KeyChange {
             from: shown(key, find(old, key)),
             to: shown(key, find(new, key)),
             live: is_live(key),
             key: key.to_owned(),
         })
-        .collect()
+        .list()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::document::Section;
 use super::reader::{Names, Reader};
 use super::value;
+use crate::list::List as _;
 use crate::span;
 
 /// Every key of this page.
@@ -178,7 +179,7 @@ fn prefix(text: &str) -> Result<Vec<PrefixPart>, String> {
             parts.push(part.clone());
             rest = after;
         } else if matches!(first, '{' | '}') {
-            let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = PARTS.iter().map(|(name, _)| *name).list();
             return Err(format!("`{rest}` begins with a brace and is none of {}; a brace is two", names.join(", ")));
         } else {
             plain.push(first);

@@ -69,6 +69,7 @@ use std::sync::Arc;
 use include::Files;
 use reader::Reader;
 
+use crate::list::List as _;
 use crate::order;
 use crate::sorted::Set;
 
@@ -216,7 +217,7 @@ fn sorted(mistakes: Vec<Mistake>) -> Vec<Mistake> {
         }
     }
     let mut seen = Set::new();
-    let mut once: Vec<Mistake> = mistakes.into_iter().filter(|mistake| seen.insert(mistake.clone())).collect();
+    let mut once: Vec<Mistake> = mistakes.into_iter().filter(|mistake| seen.insert(mistake.clone())).list();
     let place = |mistake: &Mistake| (files.iter().position(|file| *file == mistake.file), mistake.line);
     order::sort_by(&mut once, |a, b| place(a).cmp(&place(b)));
     once

@@ -7,6 +7,7 @@ use super::error::Mistake;
 use super::host::Host;
 use super::types::{Group, Process};
 use super::{Overrides, command, dump, include, read_on};
+use crate::list::List as _;
 use crate::wildcard;
 
 /// Stands for the value of a variable; who may ask is not always who may know it.
@@ -80,14 +81,17 @@ pub fn explain(
 }
 
 fn explained(document: &Document, group: &Group, process: &Process, running: Option<&Process>) -> Explained {
-    let wanted = dump::options(&group.kind, process);
+    let mut every = dump::options(&group.kind, process);
     let runs = running.map(|running| dump::options(&group.kind, running)).unwrap_or_default();
     let find = |key: &str, options: &[(String, String)]| {
         options.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
     };
-    let gone = runs.iter().filter(|(key, _)| find(key, &wanted).is_none());
-    let every = wanted.iter().cloned().chain(gone.map(|(key, _)| (key.clone(), NONE.to_owned())));
-    let settings = every.map(|(key, value)| {
+    for (key, _) in &runs {
+        if find(key, &every).is_none() {
+            every.push((key.clone(), NONE.to_owned()));
+        }
+    }
+    let settings = every.into_iter().map(|(key, value)| {
         let other = running.map(|_| find(&key, &runs).unwrap_or_else(|| NONE.to_owned()));
         let other = other.filter(|other| *other != value);
         let [running, value] = [other, Some(value)].map(|value| value.map(|value| shown(&key, Some(&value))));
@@ -98,7 +102,7 @@ fn explained(document: &Document, group: &Group, process: &Process, running: Opt
         group: group.name.clone(),
         process: process.name.clone(),
         section: process.section.clone(),
-        settings: settings.collect(),
+        settings: settings.list(),
     }
 }
 

@@ -8,6 +8,7 @@ use super::document::Section;
 use super::host::Host;
 use super::reader::{Names, Reader};
 use super::value;
+use crate::list::List as _;
 
 /// One entry of a list of people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +69,7 @@ pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, key: &str,
 }
 
 fn people(host: &dyn Host, text: &str) -> Result<Vec<Person>, String> {
-    value::list(text).into_iter().map(|word| person(host, word)).collect()
+    value::list(text).into_iter().map(|word| person(host, word)).list_all()
 }
 
 fn person(host: &dyn Host, word: String) -> Result<Person, String> {

@@ -8,6 +8,7 @@ use super::error::Mistake;
 use super::host::{Host, ReadError};
 use super::types::Config;
 use super::{Overrides, path};
+use crate::list::List as _;
 
 /// What runs a line of a Procfile.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
@@ -110,7 +111,7 @@ fn of_procfile(host: &dyn Host, file: &str) -> Result<Vec<Bare>, Vec<Mistake>> {
         match entry(bytes, &programs) {
             Ok(None) => {}
             Ok(Some((name, command))) => {
-                let argv = SHELL.iter().chain([&command]).map(|word| (*word).to_owned()).collect();
+                let argv = SHELL.iter().chain([&command]).map(|word| (*word).to_owned()).list();
                 let directory = directory.map(str::to_owned);
                 programs.push(Bare { name: name.to_owned(), argv, directory });
             }

@@ -9,6 +9,7 @@ use super::known;
 use super::reader::Reader;
 use super::types::{AutoRestart, Group, GroupKind, Process};
 use crate::graph;
+use crate::list::List as _;
 use crate::sorted::Map;
 
 /// Cycles told at once.
@@ -28,10 +29,10 @@ pub fn meant(groups: &[&Group]) -> Meant {
     }
     let names = names(groups);
     let of = |process: &Arc<Process>| match &process.conditions {
-        Some(conditions) => conditions.needs.iter().map(|need| names.get(&need.name).cloned()).collect(),
+        Some(conditions) => conditions.needs.iter().map(|need| names.get(&need.name).cloned()).list(),
         None => Vec::new(),
     };
-    processes().map(of).collect()
+    processes().map(of).list()
 }
 
 /// What each name means: a process, else all of a group, else all of a section.
@@ -89,29 +90,29 @@ impl Process {
 /// Tells what is wrong with the conditions of all processes together, and takes out what the original's listener passes over.
 pub(super) fn check(reader: &mut Reader, groups: &mut [Group]) {
     leave_out_unknown(reader, groups);
-    let all: Vec<&Group> = groups.iter().collect();
+    let all: Vec<&Group> = groups.iter().list();
     let meant = meant(&all);
     let processes: Vec<(&str, &Process)> =
-        all.iter().flat_map(|group| group.processes.iter().map(|process| (group.name.as_str(), &**process))).collect();
+        all.iter().flat_map(|group| group.processes.iter().map(|process| (group.name.as_str(), &**process))).list();
     let mut whole = Vec::with_capacity(meant.len());
     for (number, (meant, (_, process))) in meant.iter().zip(&processes).enumerate() {
-        for (need, members) in needs(process).zip(meant) {
+        for (need, members) in needs(process).iter().zip(meant) {
             let members = members.as_deref().unwrap_or_default();
             if members.contains(&number) {
                 refuse(reader, process, need.is_reached(), format!("`{need}` is the program itself"));
             }
             let targets: Vec<&Process> =
-                members.iter().filter_map(|member| processes.get(*member)).map(|(_, process)| *process).collect();
+                members.iter().filter_map(|member| processes.get(*member)).map(|(_, process)| *process).list();
             need.states.iter().for_each(|state| never(reader, process, need, *state, &targets));
         }
-        whole.push(meant.iter().flatten().flatten().copied().filter(|member| *member != number).collect());
+        whole.push(meant.iter().flatten().flatten().copied().filter(|member| *member != number).list());
     }
     cycles(reader, &processes, whole);
     replace_listener(reader, groups);
 }
 
-fn needs(process: &Process) -> impl Iterator<Item = &Need> {
-    process.conditions.iter().flat_map(|conditions| &conditions.needs)
+fn needs(process: &Process) -> &[Need] {
+    process.conditions.as_ref().map_or(&[], |conditions| &conditions.needs)
 }
 
 /// Processes that need each other, in a circle.
@@ -121,9 +122,9 @@ fn cycles(reader: &mut Reader, processes: &[(&str, &Process)], mut needs_of: Vec
         let at = |place: usize| cycle.get(place).or(cycle.first());
         let (Some(first), Some(next)) = (at(0), at(1)) else { return };
         let named = |number: &usize| processes.get(*number).map(|(group, process)| shown(group, &process.name));
-        let way: Vec<String> = cycle.iter().chain([first]).filter_map(named).collect();
+        let way: Vec<String> = cycle.iter().chain([first]).filter_map(named).list();
         if let Some((_, process)) = processes.get(*first) {
-            let theirs = needs(process).all(Need::is_reached);
+            let theirs = needs(process).iter().all(Need::is_reached);
             refuse(reader, process, theirs, format!("programs wait for each other: {}", way.join(" -> ")));
         }
         // Another one is looked for without this.
@@ -154,18 +155,18 @@ fn remark(reader: &mut Reader, process: &Process, key: &str, text: &str) {
 
 /// Names that nobody has: a mistake in `depends_on`; in the listener's key a remark, and left out, as the listener does.
 fn leave_out_unknown(reader: &mut Reader, groups: &mut [Group]) {
-    let all: Vec<&Group> = groups.iter().collect();
+    let all: Vec<&Group> = groups.iter().list();
     let meant = meant(&all);
     if meant.is_empty() {
         return;
     }
     let known = names(&all);
-    let candidates: Vec<&str> = known.keys().map(String::as_str).filter(|name| !name.ends_with([':', '*'])).collect();
+    let candidates: Vec<&str> = known.keys().map(String::as_str).filter(|name| !name.ends_with([':', '*'])).list();
     let incomplete = !reader.mistakes.is_empty();
     let mut left_out = Vec::new();
     let processes = all.iter().flat_map(|group| &group.processes);
     for (number, (process, meant)) in processes.zip(&meant).enumerate() {
-        for (index, (need, meant)) in needs(process).zip(meant).enumerate() {
+        for (index, (need, meant)) in needs(process).iter().zip(meant).enumerate() {
             if meant.is_some() || (incomplete && has_section(reader, &need.name)) {
                 continue;
             }
@@ -178,7 +179,7 @@ fn leave_out_unknown(reader: &mut Reader, groups: &mut [Group]) {
             }
         }
     }
-    let mut processes: Vec<&mut Arc<Process>> = groups.iter_mut().flat_map(|group| &mut group.processes).collect();
+    let mut processes: Vec<&mut Arc<Process>> = groups.iter_mut().flat_map(|group| &mut group.processes).list();
     // From the last, so that those before keep their places.
     for (number, index) in left_out.into_iter().rev() {
         if let Some(process) = processes.get_mut(number)

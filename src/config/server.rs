@@ -9,6 +9,7 @@ use super::reader::{Names, Reader};
 use super::types::{Ctl, RpcInterface, Server, ServerAddress};
 use super::value;
 
+use crate::list::List as _;
 use crate::order;
 use crate::sorted::Map;
 
@@ -55,7 +56,7 @@ pub(super) fn url(servers: &[Server]) -> Option<String> {
 }
 
 fn with_prefix<'a>(document: &'a Document, prefix: &str) -> Vec<&'a Section> {
-    document.sections.iter().filter(|section| section.name.starts_with(prefix)).collect()
+    document.sections.iter().filter(|section| section.name.starts_with(prefix)).list()
 }
 
 fn server(section: &Section, address: ServerAddress, login: Login) -> Server {
@@ -151,7 +152,7 @@ fn unix<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Server> {
 /// All RPC interfaces.
 pub(super) fn rpc_interfaces(reader: &mut Reader) -> Vec<RpcInterface> {
     let document = reader.document;
-    with_prefix(document, RPC).into_iter().filter_map(|section| rpc_interface(reader, section)).collect()
+    with_prefix(document, RPC).into_iter().filter_map(|section| rpc_interface(reader, section)).list()
 }
 
 fn rpc_interface<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<RpcInterface> {
@@ -166,7 +167,7 @@ fn rpc_interface<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Rp
         reader.remark(section, FACTORY, text);
     }
     let defaults = reader.document.defaults.entries.keys();
-    let mut keys: Vec<&String> = section.entries.keys().chain(defaults).collect();
+    let mut keys: Vec<&String> = section.entries.keys().chain(defaults).list();
     order::sort(&mut keys);
     keys.dedup();
     let mut options = Map::new();

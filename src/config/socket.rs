@@ -2,6 +2,7 @@
 
 use super::path::normalize;
 use super::value;
+use crate::list::List as _;
 
 /// Sockets that one program can get by `listen`; no service manager hands out so many.
 const MAX_LISTENING: usize = 16;
@@ -30,7 +31,7 @@ pub(super) fn url(text: &str, limited: bool) -> Result<String, String> {
 /// The sockets of a `listen` key: separated by commas or blanks.
 pub(super) fn listening(text: &str) -> Result<Vec<String>, String> {
     let urls = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|one| !one.is_empty());
-    let urls: Vec<String> = urls.map(|one| url(one, false)).collect::<Result<_, _>>()?;
+    let urls: Vec<String> = urls.map(|one| url(one, false)).list_all()?;
     if urls.len() > MAX_LISTENING {
         return Err(format!("more than {MAX_LISTENING} sockets"));
     }

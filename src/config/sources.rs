@@ -7,6 +7,7 @@ use super::python::repr;
 use super::reader::{Names, Reader};
 use super::types::{Account, Source, Sources, User};
 use super::value;
+use crate::list::List as _;
 
 /// Before a path that may be missing, as in systemd's units.
 const OPTIONAL: char = '-';
@@ -72,7 +73,7 @@ fn secret(host: &dyn Host, text: &str) -> Result<(String, Source), String> {
 }
 
 fn paths(host: &dyn Host, text: &str) -> Result<Vec<Source>, String> {
-    words(text).map(|word| source(host, word)).collect()
+    words(text).map(|word| source(host, word)).list_all()
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

@@ -1,6 +1,7 @@
 //! `[template:x]`, `extends=` and `[program-default]`: what a program section inherits becomes its own before anything is read, each
 //! entry with the place it comes from. No key has a meaning here but `extends`.
 
+use crate::list::List as _;
 use crate::sorted::Map;
 
 use super::document::{Document, Entry, Section};
@@ -83,7 +84,7 @@ fn title(section: &Section) -> Option<&str> {
 
 fn unknown(document: &Document, from: &Section, name: &str) -> String {
     let templates: Vec<&str> =
-        document.sections.iter().filter(|section| section.name != from.name).filter_map(title).collect();
+        document.sections.iter().filter(|section| section.name != from.name).filter_map(title).list();
     let is_program = || EXTENDING.iter().any(|kind| document.section(&format!("{kind}{name}")).is_some());
     let hint = match known::nearest(name, &templates) {
         Some(near) => format!("; did you mean `{near}`?"),

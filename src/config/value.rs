@@ -8,6 +8,7 @@ use super::host::Host;
 use super::path::{directory_of, expand_home, join};
 use super::python::{integer as python_integer, repr};
 use super::types::{AutoRestart, LogLevel, Owner, Signal, User};
+use crate::list::List as _;
 
 /// First realtime signal a program may use; the C library keeps the two below it.
 const RTMIN: i32 = 34;
@@ -77,13 +78,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 /// Items of a list separated by commas, without the spaces around them; empty ones do not count.
 pub(super) fn list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).list()
 }
 
 /// Names of hosts as a browser calls them, without port, separated by commas; lower case.
 pub(super) fn called_hosts(text: &str) -> Result<Vec<String>, String> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-    names.map(|name| host_name(name).map(|name| name.to_ascii_lowercase())).collect()
+    names.map(|name| host_name(name).map(|name| name.to_ascii_lowercase())).list_all()
 }
 
 /// A decimal number of any size and sign.
@@ -145,7 +146,7 @@ pub(super) fn exit_codes(text: &str) -> Result<Vec<i64>, String> {
                 .filter(|code| (0..=HIGHEST_EXIT_CODE).contains(code))
                 .ok_or_else(|| format!("not a valid list of exit codes: {}", repr(text)))
         })
-        .collect()
+        .list_all()
 }
 
 /// A comma list of words, each trimmed; empty = none.
@@ -153,7 +154,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
     }
-    text.split(',').map(|word| word.trim().to_owned()).collect()
+    text.split(',').map(|word| word.trim().to_owned()).list()
 }
 
 /// A name of a program, group or process, trimmed.

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::Daemon;
 use crate::config::{Config, LogLevel, Signal};
+use crate::list::List as _;
 use crate::program::{self, Now};
 use crate::protocol::Stream;
 use crate::supervisor::{Action, Input, JobId, ProcessId};
@@ -96,7 +97,7 @@ impl Daemon {
                 }
                 Ok(Box::new(config))
             }
-            Err(mistakes) => Err(mistakes.iter().map(ToString::to_string).collect()),
+            Err(mistakes) => Err(mistakes.iter().map(ToString::to_string).list()),
         };
         self.input(Input::ConfigRead(job, result), now);
     }

@@ -10,6 +10,7 @@ use super::attempts::Attempt;
 use super::words::{Given, Words};
 use super::{Daemon, Poll, Token};
 use crate::config::{Check, Process};
+use crate::list::List as _;
 use crate::program::{self, Due, Now, Purpose, Schedule, State, Verdict};
 use crate::sorted::{Map, Set};
 use crate::span;
@@ -154,7 +155,7 @@ impl Daemon {
     pub(super) fn align_checks(&mut self) {
         while std::mem::take(&mut self.checks.stale) {
             let now = super::clock::now();
-            let ids: Vec<ProcessId> = self.checks.watched.keys().copied().collect();
+            let ids: Vec<ProcessId> = self.checks.watched.keys().copied().list();
             for id in ids {
                 self.align_check(id, now);
             }

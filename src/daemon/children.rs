@@ -8,6 +8,7 @@ use nix::sys::signal::Signal as Number;
 use super::foreground::Foreground;
 use super::{Daemon, Poll, Token};
 use crate::config::{LogLevel, Signal};
+use crate::list::List as _;
 use crate::program::{Exit, Now};
 use crate::protocol::{Ending, Stream};
 use crate::sorted::Map;
@@ -221,7 +222,7 @@ impl Daemon {
         let Some(life) = self.children.lives.get_mut(&id) else { return };
         life.leftovers.extend(pipes);
         let surplus = life.leftovers.len().saturating_sub(MAX_LEFTOVERS);
-        let closing: Vec<PipeId> = life.leftovers.iter().take(surplus).copied().collect();
+        let closing: Vec<PipeId> = life.leftovers.iter().take(surplus).copied().list();
         for pipe in closing {
             self.children.close_pipe(pipe, &mut self.poll);
         }

@@ -6,6 +6,7 @@
 use std::os::fd::RawFd;
 
 use super::{Poll, Token};
+use crate::list::List as _;
 use crate::sorted::Map;
 use crate::sys::console::{Console, Write};
 use crate::sys::poll::Interest;
@@ -75,7 +76,7 @@ impl Consoles {
 
     /// Those that hold bytes back.
     pub fn full(&self) -> Vec<RawFd> {
-        self.open.iter().filter(|(_, entry)| !entry.pending.is_empty()).map(|(fd, _)| *fd).collect()
+        self.open.iter().filter(|(_, entry)| !entry.pending.is_empty()).map(|(fd, _)| *fd).list()
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::dotenv;
 use crate::config::{Account, Process, Source, Sources};
+use crate::list::List as _;
 use crate::sorted::Map;
 use crate::sys::failure::failure;
 use crate::sys::{fds, files};
@@ -64,7 +65,7 @@ pub(super) fn of(
     if let Some(sources) = sources {
         read(sources, &mut all)?;
     }
-    Ok(all.into_iter().collect())
+    Ok(all.into_iter().list())
 }
 
 /// The PATH in which the command of a process with this environment is looked for.
@@ -143,7 +144,7 @@ fn directory(source: &Source, all: &mut Variables) -> Result<(), String> {
 fn first_line(bytes: Vec<u8>) -> Option<OsString> {
     let line = bytes.split(|byte| *byte == b'\n').next().filter(|_| !bytes.is_empty())?;
     let value = line.trim_ascii_end().iter().map(|byte| if *byte == 0 { b'\n' } else { *byte });
-    Some(OsString::from_vec(value.collect()))
+    Some(OsString::from_vec(value.list()))
 }
 
 fn open(source: &Source, limit: usize) -> Result<Option<Vec<u8>>, String> {

@@ -13,6 +13,7 @@ use super::environment::DEFAULT_PATH;
 use super::{Daemon, Token};
 use crate::cli::command::CommandArgs;
 use crate::config::LogLevel;
+use crate::list::List as _;
 use crate::program::{Exit, Now};
 use crate::supervisor::Input;
 use crate::sys::command::{self, Lookup};
@@ -77,8 +78,10 @@ pub(super) enum Foreground {
 
 /// Signals to catch when there is a command.
 pub(super) fn forwarded() -> Vec<i32> {
-    let named = Number::iterator().filter(|signal| !KEPT.contains(signal)).map(|signal| signal as i32);
-    [Number::SIGCHLD as i32].into_iter().chain(named).chain(signals::realtime()).collect()
+    let mut caught = vec![Number::SIGCHLD as i32];
+    caught.extend(Number::iterator().filter(|signal| !KEPT.contains(signal)).map(|signal| signal as i32));
+    caught.extend(signals::realtime());
+    caught
 }
 
 /// A message and the exit code to leave with.
@@ -235,7 +238,7 @@ impl Daemon {
             return false;
         }
         let words = [OsString::from(SHELL), path.clone().into_os_string()];
-        let argv = words.into_iter().chain(argv.iter().skip(1).cloned()).collect();
+        let argv = words.into_iter().chain(argv.iter().skip(1).cloned()).list();
         self.launch(args.clone(), (PathBuf::from(SHELL), argv), inherited.clone()).is_ok()
     }
 

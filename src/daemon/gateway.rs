@@ -13,6 +13,7 @@ use super::environment::DEFAULT_PATH;
 use super::gateway_talk::{Link, Unable};
 use super::{Daemon, Poll, Token, leftovers};
 use crate::config::LogLevel;
+use crate::list::List as _;
 use crate::logs::Lines;
 use crate::program::{self, Exit, Now};
 use crate::sorted::{Map, Set};
@@ -206,7 +207,7 @@ impl Daemon {
         let awaited = |(id, entry): (ProcessId, &crate::supervisor::Entry)| {
             (entry.life.state.awaited_group() == Some(pid)).then_some(id)
         };
-        let ended: Vec<ProcessId> = self.supervisor.entries().filter_map(awaited).collect();
+        let ended: Vec<ProcessId> = self.supervisor.entries().filter_map(awaited).list();
         for id in ended {
             self.input(Input::Process(id, program::Input::Group { alive: false }), now);
         }
@@ -229,7 +230,7 @@ impl Daemon {
         self.gateway.failures = 0;
         self.gateway.close(&mut self.poll, true, now.mono.saturating_add(RETIRED_PATIENCE));
         let mut retired: Vec<(Duration, i32)> =
-            self.gateway.processes.iter().map(|(pid, process)| (process.since, *pid)).collect();
+            self.gateway.processes.iter().map(|(pid, process)| (process.since, *pid)).list();
         crate::order::sort(&mut retired);
         let surplus = retired.len().saturating_sub(MAX_RETIRED);
         for (_, pid) in retired.into_iter().take(surplus) {
@@ -313,7 +314,7 @@ impl Daemon {
     /// Control connections end with the gateway that asked for them, whoever has them by now; `None` = all.
     fn lose_controls(&mut self, of: Option<i32>, now: Now) {
         let theirs = self.clients.of_gateway.iter().filter(|(_, pid)| of.is_none_or(|of| of == **pid));
-        for client in theirs.map(|(client, _)| *client).collect::<Vec<_>>() {
+        for client in theirs.map(|(client, _)| *client).list() {
             self.lose_client(client, now);
         }
     }
@@ -370,7 +371,7 @@ impl Daemon {
                 left.is_empty().then_some(())
             });
         }
-        let lives: Vec<i32> = self.gateway.processes.keys().copied().collect();
+        let lives: Vec<i32> = self.gateway.processes.keys().copied().list();
         for pid in lives {
             self.gateway_died(pid, Exit::Code(0), now);
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::doorstep::http_answer;
 use super::{Daemon, Token};
 use crate::config::LogLevel;
+use crate::list::List as _;
 use crate::program::Now;
 use crate::protocol::handover::{FromGateway, Rights, ToGateway};
 use crate::sys::channel;
@@ -140,7 +141,7 @@ impl Daemon {
             allowed_hosts: self.settings.visor.allowed_hosts.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        self.doors.told().map(ToGateway::Server).chain([settings]).collect()
+        self.doors.told().map(ToGateway::Server).chain([settings]).list()
     }
 
     pub(super) fn brief_gateway(&mut self, now: Now) {

@@ -14,6 +14,7 @@ use super::children::{Life, PipeId};
 use super::launch::{Beside, exec_text, spawn_beside};
 use super::{Daemon, clock};
 use crate::config::{Hooks as Commands, LogLevel, Process, Reload, split};
+use crate::list::List as _;
 use crate::program::{self, Exit, Hook, Now};
 use crate::protocol::Stream;
 use crate::sorted::Map;
@@ -134,7 +135,7 @@ impl Daemon {
         let add = |(fd, stream): (Option<OwnedFd>, Stream)| {
             fd.map(|fd| self.children.add_pipe(fd, id, stream, &mut self.poll))
         };
-        let pipes: Vec<PipeId> = ends.into_iter().filter_map(add).collect();
+        let pipes: Vec<PipeId> = ends.into_iter().filter_map(add).list();
         self.leave_over(id, pipes.clone());
         pipes
     }
@@ -190,5 +191,5 @@ fn told(entry: &Entry, hook: Hook) -> Vec<(OsString, OsString)> {
             }));
         }
     }
-    told.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
+    told.into_iter().map(|(key, value)| (key.into(), value.into())).list()
 }

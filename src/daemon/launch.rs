@@ -11,6 +11,7 @@ use super::trees::own_limits;
 use super::words::Given;
 use super::{Daemon, Token, clock, environment};
 use crate::config::{Channel, Logfile, Process};
+use crate::list::List as _;
 use crate::program::{self, Now, SpawnFailure, SpawnFailureKind};
 use crate::protocol::Stream;
 use crate::sorted::Map;
@@ -79,7 +80,7 @@ impl Daemon {
         let limits = self.limits_of(id, process, group, &mut env)?;
         let credentials = credentials_of(process);
         let given = Given::prepare(process, &mut env)?;
-        let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
+        let argv: Vec<OsString> = argv.iter().map(OsString::from).list();
         // It is passed on as descriptor 0: there is no pipe to write to then.
         let socket = if has_socket { self.sockets.fcgi(group) } else { None };
         let spec = Spec {
@@ -212,7 +213,7 @@ pub(super) fn spawn_beside(
     env.extend(told);
     let word = words.first().map_or("", String::as_str);
     let path = find_command(word, &environment::search_path(&env)).map_err(|failure| failure.text)?;
-    let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
+    let argv: Vec<OsString> = words.iter().map(OsString::from).list();
     let (credentials, limits) = (credentials_of(process), own_limits(&process.limits));
     let spec = Spec {
         limits: Some(&limits),

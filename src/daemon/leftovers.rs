@@ -48,10 +48,11 @@ fn end_all(asked: Number, patience: Duration, signals: &SelfPipe) -> bool {
         }
         for pid in process::children() {
             if told.insert(pid) {
-                let asked = if all_told { [None, None] } else { [Some(asked), Some(Number::SIGCONT)] };
-                let hang_up = process::leads_terminal(pid).then_some(Number::SIGHUP);
-                for signal in asked.into_iter().chain([hang_up]).flatten() {
-                    let _ = reap::kill(pid, signal as i32);
+                let hang_up = process::leads_terminal(pid);
+                for (signal, wanted) in [(asked, !all_told), (Number::SIGCONT, !all_told), (Number::SIGHUP, hang_up)] {
+                    if wanted {
+                        let _ = reap::kill(pid, signal as i32);
+                    }
                 }
             }
         }

@@ -8,6 +8,7 @@ use super::foreground::Refusal;
 use super::{Daemon, Token, clock};
 use crate::cli::ExitCode;
 use crate::config::{Config, LogLevel, Owner, Server, ServerAddress};
+use crate::list::List as _;
 use crate::protocol::handover::{self, Login};
 use crate::sorted::Map;
 use crate::sys::failure::failure;
@@ -115,7 +116,7 @@ fn number(host: &str) -> Result<std::net::IpAddr, BindError> {
 
 /// visor's own socket and those of servers, each place once; the former is first if there is one.
 fn wanted(control: Option<&Place>, servers: &[Server]) -> Vec<Wanted> {
-    let mut all: Vec<Wanted> = control.into_iter().map(|place| Wanted { place: place.clone(), server: None }).collect();
+    let mut all: Vec<Wanted> = control.into_iter().map(|place| Wanted { place: place.clone(), server: None }).list();
     for server in servers {
         let place = Place::of(&server.address);
         match all.iter_mut().find(|other| other.place.is_same_as(&place)) {
@@ -240,7 +241,7 @@ impl Daemon {
     /// more, and a second visor could start beside us.
     pub(super) fn restore_listeners(&mut self) {
         let gone: Vec<usize> =
-            self.doors.all.iter().filter(|(_, door)| !door.listener.is_in_place()).map(|(number, _)| *number).collect();
+            self.doors.all.iter().filter(|(_, door)| !door.listener.is_in_place()).map(|(number, _)| *number).list();
         for number in gone {
             // Who connected while it was still there is not to be turned away.
             self.accept(number, clock::now());
@@ -266,7 +267,7 @@ impl Daemon {
             *old = new;
         }
         let mut missing = wanted(self.doors.control.as_ref(), &config.servers);
-        for number in self.doors.all.keys().copied().collect::<Vec<_>>() {
+        for number in self.doors.all.keys().copied().list() {
             let Some(door) = self.doors.all.get_mut(&number) else { continue };
             match missing.iter().position(|one| one.place == door.wanted.place) {
                 Some(at) => door.wanted = missing.remove(at),

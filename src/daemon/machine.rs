@@ -12,6 +12,7 @@ use super::setup::{self, find_config, tell, tell_mistakes};
 use super::{Daemon, Options, leftovers};
 use crate::cli::{ExitCode, Personality};
 use crate::config::{self, Config, LogLevel, Overrides};
+use crate::list::List as _;
 use crate::machine::Machine;
 use crate::protocol::{Code, Ending, Line};
 use crate::supervisor::{Ask, ClientId, Phase};
@@ -99,7 +100,7 @@ struct Restarts(Vec<u64>);
 impl Restarts {
     /// Reads what [`Restarts::next`] wrote; what is no time is passed over.
     fn parse(text: &str) -> Restarts {
-        Restarts(text.split(' ').filter_map(|word| word.parse().ok()).collect())
+        Restarts(text.split(' ').filter_map(|word| word.parse().ok()).list())
     }
 
     /// Whether we fail so often that there is no sense in another try.
@@ -112,7 +113,7 @@ impl Restarts {
     fn next(&self, now: u64) -> String {
         let surplus = self.0.len().saturating_add(1).saturating_sub(MOST_RESTARTS);
         let kept = self.0.iter().skip(surplus).chain([&now]);
-        kept.map(u64::to_string).collect::<Vec<_>>().join(" ")
+        kept.map(u64::to_string).list().join(" ")
     }
 }
 
@@ -172,8 +173,8 @@ pub fn run_machine(
 
 /// From now on no fault of ours is the end.
 fn stand_guard(argv: &[OsString], restarts: &str) -> Vec<String> {
-    let kept = std::env::vars_os().filter(|(key, _)| key != RESTARTS);
-    let environment: Vec<(OsString, OsString)> = kept.chain([(RESTARTS.into(), restarts.into())]).collect();
+    let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().filter(|(key, _)| key != RESTARTS).list();
+    environment.push((RESTARTS.into(), restarts.into()));
     #[cfg(panic = "unwind")]
     {
         let usual = std::panic::take_hook();
@@ -183,7 +184,7 @@ fn stand_guard(argv: &[OsString], restarts: &str) -> Vec<String> {
         }));
     }
     let failed = guard::install(argv, &environment).err();
-    failed.map(|error| format!("a fault of visor would be the end: {error}")).into_iter().collect()
+    failed.map(|error| format!("a fault of visor would be the end: {error}")).into_iter().list()
 }
 
 /// Brings the machine into the state that programs expect; what cannot be had is a warning.
@@ -196,7 +197,7 @@ fn prepare(missing: [bool; 3]) -> Vec<String> {
     }
     troubles.extend(machine::raise_loopback().err());
     troubles.extend(machine::catch_ctrl_alt_del().err());
-    troubles.iter().map(ToString::to_string).collect()
+    troubles.iter().map(ToString::to_string).list()
 }
 
 /// The configuration that holds. One that cannot be used is no reason to leave the machine to nobody.

@@ -15,6 +15,7 @@ use super::voice::{SYSLOG_PATH, Voice};
 use super::{CHUNK_BYTES, Poll, Settings};
 use crate::config::{Channel, LogLevel, Logfile, Process, Upkeep};
 use crate::event::{Capture, Piece};
+use crate::list::List as _;
 use crate::logs::{self, Lines, LogFile, Ring, Stripper};
 use crate::program::Now;
 use crate::protocol::Stream;
@@ -364,7 +365,7 @@ impl Outputs {
 
     /// Opens every open log anew, visor's own too.
     pub fn reopen(&mut self, poll: &mut Poll) {
-        let mut troubles: Vec<String> = self.voice.reopen().into_iter().collect();
+        let mut troubles: Vec<String> = self.voice.reopen().into_iter().list();
         for outlet in self.outlets.values_mut() {
             if let Sink::File(file) = &mut outlet.sink {
                 troubles.extend(file.reopen().map(|trouble| trouble.message));

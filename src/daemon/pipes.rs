@@ -5,6 +5,7 @@ use super::outputs::Happening;
 use super::{CHUNK_BYTES, Daemon, FAREWELL, Token, clock};
 use crate::config::LogLevel;
 use crate::event::{self, Event as Happened};
+use crate::list::List as _;
 use crate::program::Now;
 use crate::protocol::Stream;
 use crate::supervisor::{Input, ProcessId};
@@ -174,7 +175,7 @@ impl Daemon {
             for fd in self.outputs.consoles.full() {
                 self.console_has_room(fd);
             }
-            let pipes: Vec<PipeId> = self.children.pipes.keys().copied().collect();
+            let pipes: Vec<PipeId> = self.children.pipes.keys().copied().list();
             for pipe in pipes {
                 self.read_pipe(pipe, BYTES_AT_DEATH, now);
             }
@@ -197,7 +198,7 @@ impl Daemon {
             self.poll.remove(Token::Listener(door));
         }
         self.poll.remove(Token::Signals);
-        let pipes: Vec<PipeId> = self.children.pipes.keys().copied().collect();
+        let pipes: Vec<PipeId> = self.children.pipes.keys().copied().list();
         for pipe in pipes {
             if self.children.pipes.get(&pipe).is_some_and(|pipe| !pipe.resting) {
                 self.poll.remove(Token::Pipe(pipe));

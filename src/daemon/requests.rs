@@ -10,6 +10,7 @@ use super::rights::Asker;
 use super::{Daemon, clock};
 use crate::config::{Explained, LogLevel, Setting, Signal};
 use crate::event::{Event, Kind};
+use crate::list::List as _;
 use crate::program::{Name, Now};
 use crate::protocol::{Code, DataLine, Line, PROTOCOL_VERSION, Request, Stream, display_name, handover};
 use crate::supervisor::{Ask, ClientId, Input, LogPaths, ProcessId, Surroundings, Target, Traffic};
@@ -121,7 +122,7 @@ impl Daemon {
             }
             Ok(explained) => explained,
             Err(mistakes) => {
-                let text: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                let text: Vec<String> = mistakes.iter().map(ToString::to_string).list();
                 return self.refuse(client, Code::CannotReread, &text.join("; "));
             }
         };
@@ -324,5 +325,5 @@ impl Daemon {
 pub(super) type ItemResult = Result<Option<(&'static str, String)>, (Code, String)>;
 
 fn line_of(pairs: &[(&str, String)]) -> Line {
-    Line::Data(pairs.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect())
+    Line::Data(pairs.iter().map(|(key, value)| ((*key).to_string(), value.clone())).list())
 }

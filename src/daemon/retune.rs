@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Daemon;
 use super::trees::own_limits;
 use crate::config::{Limits, LogLevel, Process};
+use crate::list::List as _;
 use crate::protocol::display_name;
 use crate::supervisor::ProcessId;
 use crate::sys::limits;
@@ -29,7 +30,7 @@ impl Daemon {
         // What stays the same it may have changed for itself.
         let (old, new) = (&before.limits, &process.limits);
         let wanted = own_limits(&Limits {
-            rlimits: new.rlimits.iter().filter(|limit| !old.rlimits.contains(limit)).copied().collect(),
+            rlimits: new.rlimits.iter().filter(|limit| !old.rlimits.contains(limit)).copied().list(),
             oom_score_adj: new.oom_score_adj.filter(|_| new.oom_score_adj != old.oom_score_adj),
             ..Limits::default()
         });

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Daemon;
 use crate::config::{LogLevel, Person};
+use crate::list::List as _;
 use crate::program::Now;
 use crate::protocol::handover::Rights;
 use crate::protocol::{Code, Request, Right};
@@ -200,7 +201,7 @@ impl Daemon {
             .entries()
             .filter(|(_, entry)| caller.is_of(&entry.config.operate))
             .map(|(_, entry)| format!("{}:{}", entry.group, entry.config.name))
-            .collect();
+            .list();
         crate::order::sort(&mut names);
         names
     }

@@ -21,6 +21,7 @@ use crate::cli::{Exit, ExitCode, Personality};
 use crate::config::{
     self, Account, Bares, Config, Explained, Host, LogLevel, Mistake, Overrides, Process, ReadError, User, Warning,
 };
+use crate::list::List as _;
 use crate::logs;
 use crate::machine::Machine;
 use crate::sorted::Map;
@@ -324,7 +325,7 @@ fn assemble(
     let mut decided = Vec::new();
     let supervisor = Supervisor::new(Arc::clone(&config), &mut decided);
     let mut environment: Vec<(OsString, OsString)> =
-        std::env::vars_os().filter(|(key, _)| key != machine::RESTARTS).collect();
+        std::env::vars_os().filter(|(key, _)| key != machine::RESTARTS).list();
     if options.machine && !environment.iter().any(|(key, _)| key == "PATH") {
         environment.push(("PATH".into(), machine::PATH.into()));
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::config::{LogFormat, LogLines, Overflow, PrefixPart};
+use crate::list::List as _;
 use crate::logs::{End, Format, Limiter, Part, Speaker, Whole, utc};
 use crate::program::Now;
 
@@ -65,7 +66,7 @@ impl Shaper {
     pub fn introduce(&mut self, format: &LogFormat, of: Speaker) {
         self.format = match format {
             LogFormat::Raw => Format::Raw,
-            LogFormat::Prefix(parts) => Format::Prefix(parts.iter().map(|part| rendered(part, of)).collect()),
+            LogFormat::Prefix(parts) => Format::Prefix(parts.iter().map(|part| rendered(part, of)).list()),
             LogFormat::Logfmt => Format::logfmt(of),
             LogFormat::Json => Format::json(of),
         };

@@ -7,6 +7,7 @@ use super::Poll;
 use super::outputs::{Key, Outlet, Outputs, Sink, keep, ring_bytes};
 use super::shaper::Shaper;
 use crate::config::Process;
+use crate::list::List as _;
 use crate::logs::{Ring, Speaker};
 use crate::program::Now;
 use crate::protocol::Stream;
@@ -84,7 +85,7 @@ impl Outputs {
 
     /// Brings out the lines that have no end yet.
     pub fn finish(&mut self, now: Now, poll: &mut Poll) {
-        for key in self.outlets.keys().copied().collect::<Vec<Key>>() {
+        for key in self.outlets.keys().copied().list() {
             self.shape(key, now, poll, |shaper| shaper.finish(now));
         }
     }
@@ -102,7 +103,7 @@ impl Outputs {
         self.due = None;
         let shaped =
             self.outlets.iter().filter(|(_, outlet)| outlet.shaper.as_ref().is_some_and(|it| it.tell_at.is_some()));
-        let keys: Vec<Key> = shaped.map(|(key, _)| *key).collect();
+        let keys: Vec<Key> = shaped.map(|(key, _)| *key).list();
         for key in &keys {
             if let Some(shaper) = self.outlets.get_mut(key).and_then(|outlet| outlet.shaper.as_mut()) {
                 shaper.begin();
@@ -118,11 +119,10 @@ impl Outputs {
             matches!(outlet.sink, Sink::Console(other) if other == fd)
                 && outlet.shaper.as_ref().is_some_and(|it| it.waits())
         };
-        let waiting: Vec<Key> = self.outlets.iter().filter(|(_, outlet)| waits(outlet)).map(|(key, _)| *key).collect();
-        let served = self.served;
-        let (behind, before) =
-            (waiting.iter().filter(|key| Some(**key) > served), waiting.iter().filter(|key| Some(**key) <= served));
-        for key in behind.chain(before) {
+        let mut waiting: Vec<Key> = self.outlets.iter().filter(|(_, outlet)| waits(outlet)).map(|(key, _)| *key).list();
+        let had_turn = waiting.iter().take_while(|key| Some(**key) <= self.served).count();
+        waiting.rotate_left(had_turn);
+        for key in &waiting {
             if self.consoles.is_full(fd) {
                 return;
             }

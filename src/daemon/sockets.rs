@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::Daemon;
 use crate::config::{FcgiSocket, GroupKind, LogLevel, Process};
+use crate::list::List as _;
 use crate::program::{SpawnFailure, SpawnFailureKind, State};
 use crate::sorted::{Map, Set};
 use crate::supervisor::ProcessId;
@@ -103,7 +104,7 @@ impl Daemon {
                 })
             })
         };
-        let unused: Vec<String> = self.sockets.fcgi.keys().filter(|group| !is_used(group)).cloned().collect();
+        let unused: Vec<String> = self.sockets.fcgi.keys().filter(|group| !is_used(group)).cloned().list();
         for group in unused {
             self.close_socket(&group);
         }

@@ -16,6 +16,7 @@ use super::cgroups::Cgroups;
 use super::launch::other_failure;
 use super::{Daemon, clock};
 use crate::config::{IoPriority, LogLevel, Process, Signal};
+use crate::list::List as _;
 use crate::program::{self, Exit, Now, SpawnFailure, State};
 use crate::protocol::display_name;
 use crate::sorted::Map;
@@ -136,7 +137,7 @@ impl Tree {
                 || self.seen.contains(who)
                 || (who.parent == ours && who.carries(mark))
         };
-        let roots: Vec<i32> = all.iter().filter(belongs).map(|who| who.pid).collect();
+        let roots: Vec<i32> = all.iter().filter(belongs).map(|who| who.pid).list();
         let mut found = descent::below(&all, &roots);
         found.retain(|who| Some(who.pid) != self.leader && who.pid != ours);
         self.seen.clone_from(&found);
@@ -157,7 +158,7 @@ impl Tree {
         let kill = signal.0 == Number::SIGKILL as i32;
         let left = match &self.account {
             Account::Cgroup(cgroup) if kill && cgroup.kill().is_ok() => return,
-            Account::Cgroup(cgroup) => cgroup.all_members().into_iter().filter_map(descent::someone).collect(),
+            Account::Cgroup(cgroup) => cgroup.all_members().into_iter().filter_map(descent::someone).list(),
             Account::Mark(_) | Account::Closed => self.find(),
         };
         for who in left.iter().filter(|who| !(but_group && Some(who.group) == self.leader)) {
@@ -292,7 +293,7 @@ impl Daemon {
 
     fn start_held(&mut self, now: Now, is_due: impl Fn(Held) -> bool) {
         let due = |(id, tree): (&ProcessId, &Tree)| tree.held.filter(|held| is_due(*held)).map(|held| (*id, held));
-        let due: Vec<(ProcessId, Held)> = self.trees.trees.iter().filter_map(due).collect();
+        let due: Vec<(ProcessId, Held)> = self.trees.trees.iter().filter_map(due).list();
         for (id, held) in due {
             let Some(tree) = self.trees.trees.get_mut(&id) else { continue };
             let populated = tree.is_populated();
@@ -327,7 +328,7 @@ pub(super) fn own_limits(wanted: &crate::config::Limits) -> Limits {
         IoPriority::Idle => limits::io_priority(IDLE, 0),
     };
     Limits {
-        rlimits: wanted.rlimits.iter().filter_map(|limit| Rlimit::new(limit.key, limit.soft, limit.hard)).collect(),
+        rlimits: wanted.rlimits.iter().filter_map(|limit| Rlimit::new(limit.key, limit.soft, limit.hard)).list(),
         nice: wanted.nice,
         oom_score_adj: wanted.oom_score_adj.map(|score| score.to_string()),
         ioprio: wanted.ioprio.map(priority),

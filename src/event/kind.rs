@@ -111,21 +111,20 @@ impl Kind {
     }
 
     /// Every type.
-    pub fn all() -> impl Iterator<Item = Kind> {
-        let streams = [Stream::Stdout, Stream::Stderr];
-        let states = Name::ALL.into_iter().map(Kind::ProcessState);
-        let output = streams.into_iter().flat_map(|stream| [Kind::Communication(stream), Kind::Log(stream)]);
-        let ticks = Period::ALL.into_iter().map(Kind::Tick);
+    #[must_use]
+    pub fn all() -> Vec<Kind> {
+        let output = [Stream::Stdout, Stream::Stderr].map(|stream| [Kind::Communication(stream), Kind::Log(stream)]);
         let others =
             [Kind::Remote, Kind::SupervisorRunning, Kind::SupervisorStopping, Kind::GroupAdded, Kind::GroupRemoved];
         let health = [true, false].map(|healthy| Kind::Health { healthy });
-        states.chain(output).chain(ticks).chain(others).chain(health)
+        let [states, ticks] = [&Name::ALL.map(Kind::ProcessState)[..], &Period::ALL.map(Kind::Tick)];
+        [states, output.as_flattened(), ticks, &others, &health].concat()
     }
 
     /// Whether a word names a type or a family.
     #[must_use]
     pub fn exists(wanted: &str) -> bool {
-        Kind::all().any(|kind| kind.is_of(wanted))
+        Kind::all().iter().any(|kind| kind.is_of(wanted))
     }
 
     /// Whether losing it loses more than output that is in a log file anyway.

@@ -80,8 +80,10 @@ impl Ring {
         let from = |place: u64| usize::try_from(place.saturating_sub(gone)).unwrap_or(usize::MAX);
         let (start, end) = (from(offset), from(offset.saturating_add(length)));
         let (newer, older) = self.bytes.split_at_checked(self.at).unwrap_or_default();
-        let all = older.iter().chain(newer).copied();
-        all.take(end).skip(start).collect()
+        let mut all = [older, newer].concat();
+        all.truncate(end);
+        all.drain(..start.min(all.len()));
+        all
     }
 }
 

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::list::List as _;
 use crate::order;
 use crate::sys::files;
 
@@ -69,15 +70,14 @@ pub fn plan(path: &Path, backups: u64, existing: &[Backup]) -> Vec<Rename> {
     if backups == 0 {
         return Vec::new();
     }
-    let mut moved: Vec<Backup> =
-        existing.iter().copied().filter(|backup| (1..backups).contains(&backup.number)).collect();
+    let mut moved: Vec<Backup> = existing.iter().copied().filter(|backup| (1..backups).contains(&backup.number)).list();
     order::sort_by(&mut moved, |a, b| b.cmp(a));
     moved.dedup();
     let shift = |backup: Backup| Rename {
         from: backup.path(path),
         to: Backup { number: backup.number.saturating_add(1), ..backup }.path(path),
     };
-    let mut renames: Vec<Rename> = moved.into_iter().map(shift).collect();
+    let mut renames: Vec<Rename> = moved.into_iter().map(shift).list();
     renames.push(Rename { from: path.to_owned(), to: backup_path(path, 1) });
     renames
 }
@@ -110,8 +110,12 @@ pub fn rotate(path: &Path, backups: u64, packed: bool) -> Result<(), (Rename, io
 fn existing(path: &Path, backups: u64, packed: bool) -> Vec<Backup> {
     let forms = if packed { &[false, true][..] } else { &[false] };
     if backups <= PROBE_LIMIT {
-        let probed = (1..=backups).flat_map(|number| forms.iter().map(move |&packed| Backup { number, packed }));
-        return probed.filter(|backup| backup.path(path).exists()).collect();
+        let mut found = Vec::new();
+        for number in 1..=backups {
+            let both = forms.iter().map(|&packed| Backup { number, packed });
+            found.extend(both.filter(|backup| backup.path(path).exists()));
+        }
+        return found;
     }
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -120,7 +124,7 @@ fn existing(path: &Path, backups: u64, packed: bool) -> Vec<Backup> {
     let (Ok(entries), Some(name)) = (files::names(directory), path.file_name()) else { return Vec::new() };
     let name = name.as_encoded_bytes();
     let listed = entries.iter().filter_map(|entry| backup_of(name, entry.as_encoded_bytes()));
-    listed.filter(|backup| (1..=backups).contains(&backup.number) && (packed || !backup.packed)).collect()
+    listed.filter(|backup| (1..=backups).contains(&backup.number) && (packed || !backup.packed)).list()
 }
 
 /// The backup that is called `entry`, if it is one of `name`.

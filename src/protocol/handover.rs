@@ -3,6 +3,7 @@
 //! Owns: the messages, both directions. Does not own: the channel, the descriptors.
 
 use super::{DataLine, Line, Reader, word};
+use crate::list::List as _;
 
 /// Longest packet in bytes.
 pub const MAX_PACKET_BYTES: usize = 64 * 1024;
@@ -160,7 +161,7 @@ impl ToGateway {
                     .split(',')
                     .filter(|host| !host.is_empty())
                     .map(str::to_owned)
-                    .collect(),
+                    .list(),
                 version: text("version")?,
             },
             "connection" => ToGateway::Connection { server: number("server")?, peer: text("peer")? },

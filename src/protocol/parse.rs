@@ -5,6 +5,7 @@
 use super::Code;
 use super::request::{DRY_RUN, FOLLOW, NO_WAIT, TYPE, bad_arguments, bad_request, missing, too_long};
 use super::{DEFAULT_FOLLOW_BYTES, DEFAULT_TAIL_BYTES, Ending, MAX_REQUEST_BYTES, Request, RequestError, Stream, word};
+use crate::list::List as _;
 
 impl Request {
     /// Reads a line, with or without its LF.
@@ -20,7 +21,7 @@ impl Request {
         let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
         let Some(verb) = words.next() else { return Err(bad_request("empty line")) };
         let verb = text(verb)?;
-        let mut arguments = Arguments { verb: &verb, words: words.collect(), next: 0 };
+        let mut arguments = Arguments { verb: &verb, words: words.list(), next: 0 };
         let request = parse_arguments(&mut arguments)?;
         arguments.finish()?;
         Ok(request)
@@ -148,7 +149,7 @@ impl<'a> Arguments<'a> {
     fn rest(&mut self) -> Result<Vec<String>, RequestError> {
         let rest = self.words.get(self.next..).unwrap_or_default();
         self.next = self.words.len();
-        rest.iter().map(|word| text(word)).collect()
+        rest.iter().map(|word| text(word)).list_all()
     }
 
     /// All words left, one at least.

@@ -2,6 +2,7 @@
 
 use super::calendar::{DAY, date, weekday};
 use super::zone::{Span, Zone};
+use crate::list::List as _;
 
 const MINUTE: i64 = 60;
 const MINUTES_OF_HOUR: i64 = 60;
@@ -68,7 +69,7 @@ impl Cron {
             let hint = if text == "@reboot" { ": `autostart=true` starts it with visor" } else { "" };
             return Err(format!("`{text}` is none of @hourly, @daily, @weekly, @monthly, @yearly{hint}"));
         }
-        let words: Vec<&str> = named.unwrap_or(text).split_ascii_whitespace().collect();
+        let words: Vec<&str> = named.unwrap_or(text).split_ascii_whitespace().list();
         let mut sets = [0; 5];
         if words.len() != sets.len() {
             let text = "fields: minute, hour, day, month and weekday are wanted, or `every` and a time";

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Action, Entry, Phase, ProcessId, Supervisor};
 use crate::config::{GroupKind, LogLevel};
+use crate::list::List as _;
 use crate::program::{self, Exit, Now, State};
 use crate::sorted::Map;
 
@@ -156,7 +157,7 @@ impl Supervisor {
             let how = if killed { " (killed)" } else { "" };
             (took >= WORTH_TELLING).then(|| format!("{} {}{how}", entry.display_name(), seconds(took)))
         };
-        let parts: Vec<String> = limited.asked.iter().filter_map(|(id, asked)| took(id, asked)).collect();
+        let parts: Vec<String> = limited.asked.iter().filter_map(|(id, asked)| took(id, asked)).list();
         let all = seconds(now.mono.saturating_sub(limited.began));
         let tail = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
         let text = format!("shutdown took {all} of {}{tail}", seconds(limited.limit));

@@ -5,6 +5,7 @@
 use super::table::Entry;
 use super::{Action, Phase, ProcessId, Supervisor};
 use crate::config::{LogLevel, Need, NeedState, OnFailure, Reached};
+use crate::list::List as _;
 use crate::program::{Exit, Health, Input, NEEDS, Name, Now, State, Wanted};
 use crate::sorted::{Map, Set};
 
@@ -66,7 +67,7 @@ impl Supervisor {
         // Each answer may be what another waits for.
         loop {
             let answers: Vec<(ProcessId, Input)> =
-                self.gate.waiting.keys().filter_map(|id| Some((*id, self.answer(*id)?))).collect();
+                self.gate.waiting.keys().filter_map(|id| Some((*id, self.answer(*id)?))).list();
             if answers.is_empty() {
                 break;
             }
@@ -75,7 +76,7 @@ impl Supervisor {
                 self.step(id, answer, now, out);
             }
         }
-        let untold: Vec<ProcessId> = self.gate.waiting.iter().filter(|(_, told)| !**told).map(|(id, _)| *id).collect();
+        let untold: Vec<ProcessId> = self.gate.waiting.iter().filter(|(_, told)| !**told).map(|(id, _)| *id).list();
         for id in &untold {
             self.begins_to_wait(*id, out);
         }
@@ -85,7 +86,7 @@ impl Supervisor {
     fn begins_to_wait(&mut self, id: ProcessId, out: &mut Vec<Action>) {
         self.gate.waiting.insert(id, true);
         if let Some(entry) = self.table.entry(id) {
-            let needs: Vec<String> = self.lacks(id).map(|(need, _)| need.to_string()).collect();
+            let needs: Vec<String> = self.lacks(id).map(|(need, _)| need.to_string()).list();
             let what = if needs.is_empty() { "what its last run left to do".to_string() } else { needs.join(", ") };
             out.push(Action::Log(LogLevel::Info, format!("waiting: {} for {what}", entry.config.name)));
         }
@@ -129,7 +130,7 @@ impl Supervisor {
             Some(entry) => entry.life.state.name().word(),
             None => "not there",
         };
-        let needs: Vec<String> = self.lacks(id).map(|(need, lack)| format!("{need} ({})", state(&lack))).collect();
+        let needs: Vec<String> = self.lacks(id).map(|(need, lack)| format!("{need} ({})", state(&lack))).list();
         // Its own hooks are told with those of every process.
         Some(if needs.is_empty() { "waiting".to_string() } else { format!("waiting for {}", needs.join(", ")) })
     }
@@ -137,9 +138,9 @@ impl Supervisor {
     /// The needs of a process that are not met.
     fn lacks(&self, id: ProcessId) -> impl Iterator<Item = (&Need, Lack)> {
         let conditions = self.table.entry(id).and_then(|entry| entry.config.conditions.as_ref());
-        let needs = conditions.into_iter().flat_map(|conditions| &conditions.needs);
+        let needs = conditions.map_or(&[][..], |conditions| &conditions.needs);
         let meant = self.table.relations().needs(id);
-        needs.zip(meant).filter_map(|(need, meant)| Some((need, self.lack(need, meant.as_deref())?)))
+        needs.iter().zip(meant).filter_map(|(need, meant)| Some((need, self.lack(need, meant.as_deref())?)))
     }
 
     /// The one of those meant that stands worst; `None` = the need is met.

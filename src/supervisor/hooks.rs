@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::jobs::{Named, Stage};
 use super::{Action, ClientId, ProcessId, Supervisor};
+use crate::list::List as _;
 use crate::program::{self, Hook, Now, State};
 use crate::protocol::Code;
 use crate::sorted::{Map, Set};
@@ -55,7 +56,7 @@ impl Hooks {
             let seconds = now.mono.saturating_sub(running.since).as_secs();
             (*of == id).then(|| format!("{hook} runs for {seconds} s"))
         };
-        let words: Vec<String> = self.running.iter().filter_map(words).collect();
+        let words: Vec<String> = self.running.iter().filter_map(words).list();
         (!words.is_empty()).then(|| words.join(", "))
     }
 }
@@ -103,8 +104,8 @@ impl Supervisor {
     /// Hooks that run and that a wave of the shutdown waits for.
     fn late_hooks(&self) -> Vec<(ProcessId, Hook)> {
         let running = self.hooks.running.iter().filter(|(_, running)| !running.ending);
-        let running: Vec<(ProcessId, Hook)> = running.map(|(key, _)| *key).collect();
-        running.into_iter().filter(|(id, _)| self.jobs.values().any(|job| job.awaits_stop_of(*id))).collect()
+        let running: Vec<(ProcessId, Hook)> = running.map(|(key, _)| *key).list();
+        running.into_iter().filter(|(id, _)| self.jobs.values().any(|job| job.awaits_stop_of(*id))).list()
     }
 
     pub(super) fn end_hook(&mut self, id: ProcessId, hook: Hook, out: &mut Vec<Action>) {

@@ -10,6 +10,7 @@ use super::starts::{StartStage, start_result};
 use super::table::{ProcessId, Target};
 use super::{Action, ClientId, Phase, Supervisor};
 use crate::config::LogLevel;
+use crate::list::List as _;
 use crate::program::{self, Name, Now};
 use crate::protocol::{Code, Line};
 use crate::sorted::{Map, Set};
@@ -131,7 +132,7 @@ impl Supervisor {
         let mut moved = true;
         while moved {
             moved = false;
-            let ids: Vec<JobId> = self.jobs.keys().copied().collect();
+            let ids: Vec<JobId> = self.jobs.keys().copied().list();
             for id in ids {
                 moved |= self.advance_job(id, now, out);
             }
@@ -243,7 +244,7 @@ impl Supervisor {
             Some(Stage::Stop(stage)) => stage.awaited.remove(&id) && stage.told,
             _ => false,
         };
-        let jobs: Vec<JobId> = self.jobs.iter_mut().filter_map(|(job, it)| waits(it).then_some(*job)).collect();
+        let jobs: Vec<JobId> = self.jobs.iter_mut().filter_map(|(job, it)| waits(it).then_some(*job)).list();
         for job in jobs {
             self.tell_stopped(job, id, name, out);
         }
@@ -380,7 +381,7 @@ impl Job {
 
     fn awaited_stops(&self) -> Vec<ProcessId> {
         match self.stages.front() {
-            Some(Stage::Stop(stage)) => stage.awaited.iter().copied().collect(),
+            Some(Stage::Stop(stage)) => stage.awaited.iter().copied().list(),
             Some(Stage::Start(_) | Stage::Reload(_) | Stage::Read(_) | Stage::Swap(_) | Stage::Leave) | None => {
                 Vec::new()
             }
@@ -396,5 +397,5 @@ fn stop_result(to: Name) -> ItemResult {
 
 /// A data line of a few keys.
 pub(super) fn data(pairs: &[(&str, &str)]) -> Line {
-    Line::Data(pairs.iter().map(|(key, value)| ((*key).to_string(), (*value).to_string())).collect())
+    Line::Data(pairs.iter().map(|(key, value)| ((*key).to_string(), (*value).to_string())).list())
 }

@@ -10,6 +10,7 @@ use super::table::ProcessId;
 use super::{Action, Supervisor};
 use crate::config::{Group, GroupKind, LogLevel};
 use crate::event::{Envelope, Event, Heard, Kind, Listener, Outcome, Period, Pool};
+use crate::list::List as _;
 use crate::program::{Name, Now};
 use crate::sorted::Map;
 
@@ -307,7 +308,7 @@ impl Supervisor {
 
     fn tick(&mut self, now: Now, out: &mut Vec<Action>) {
         let wanted: Vec<Period> =
-            Period::ALL.into_iter().filter(|period| self.listeners.wants(Kind::Tick(*period))).collect();
+            Period::ALL.into_iter().filter(|period| self.listeners.wants(Kind::Tick(*period))).list();
         self.listeners.slots.retain(|period, _| wanted.contains(period));
         for period in &wanted {
             let slot = now.wall.as_secs() / period.seconds();

@@ -344,8 +344,11 @@ impl Supervisor {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         let process = self.deadlines.first().map(|(at, _)| *at);
-        let others = [self.remind_at, self.listeners.deadline(), self.schedules.deadline(), self.hooks_deadline()];
-        others.into_iter().chain([process]).flatten().min()
+        let listeners = self.listeners.deadline();
+        [process, self.remind_at, listeners, self.schedules.deadline(), self.hooks_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Where visor is in its life.

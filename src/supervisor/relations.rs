@@ -3,6 +3,7 @@
 use super::table::ProcessId;
 use crate::config::{self, Group};
 use crate::graph;
+use crate::list::List as _;
 use crate::sorted::Map;
 
 /// Priorities of a group and of a process in it.
@@ -23,19 +24,18 @@ pub(super) struct Relations {
 impl Relations {
     /// Of active groups, each with its processes in the order of its configuration.
     pub fn of(groups: &[(&Group, &[ProcessId])]) -> Relations {
-        let configs: Vec<&Group> = groups.iter().map(|(config, _)| *config).collect();
-        let ids: Vec<ProcessId> = groups.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
+        let configs: Vec<&Group> = groups.iter().map(|(config, _)| *config).list();
+        let ids: Vec<ProcessId> = groups.iter().map(|(_, ids)| *ids).list().concat();
         let meant = config::meant(&configs);
-        let whole: Vec<Vec<usize>> =
-            meant.iter().map(|needs| needs.iter().flatten().flatten().copied().collect()).collect();
+        let whole: Vec<Vec<usize>> = meant.iter().map(|needs| needs.iter().flatten().flatten().copied().list()).list();
         let id = |number: &usize| ids.get(*number).copied();
         let mut relations = Relations::default();
         for (number, needs) in meant.iter().enumerate().filter(|(_, needs)| !needs.is_empty()) {
-            let needs = needs.iter().map(|meant| Some(meant.as_ref()?.iter().filter_map(id).collect())).collect();
+            let needs = needs.iter().map(|meant| Some(meant.as_ref()?.iter().filter_map(id).list())).list();
             relations.needs.extend(id(&number).map(|id| (id, needs)));
         }
         let sorted = graph::sorted(&whole);
-        relations.order = sorted.iter().filter_map(id).filter(|id| relations.needs.contains_key(id)).collect();
+        relations.order = sorted.iter().filter_map(id).filter(|id| relations.needs.contains_key(id)).list();
         relations
     }
 

@@ -12,6 +12,7 @@ use super::table::{ProcessId, Replaced};
 use super::{Action, ClientId, Entry, Supervisor};
 use crate::config::{self, Config, Diff, Group, GroupChange, LogLevel, Process};
 use crate::event::Event;
+use crate::list::List as _;
 use crate::order;
 use crate::program::{Now, Wanted};
 use crate::protocol::Code;
@@ -136,8 +137,8 @@ impl Supervisor {
     /// How the active groups differ from the configured ones; only these groups, or all when none is named.
     fn plan(&self, configured: &[Group], only: &[String]) -> Diff {
         let chosen = |group: &&Group| only.is_empty() || only.iter().any(|name| wildcard::fits(name, &group.name));
-        let active: Vec<&Group> = self.table.active().filter(chosen).collect();
-        let configured: Vec<&Group> = configured.iter().filter(chosen).collect();
+        let active: Vec<&Group> = self.table.active().filter(chosen).list();
+        let configured: Vec<&Group> = configured.iter().filter(chosen).list();
         config::diff(&active, &configured)
     }
 
@@ -147,15 +148,15 @@ impl Supervisor {
 
     /// Processes that the plan forgets, for their group is removed or their settings change.
     fn forgotten(&self, plan: &Diff) -> Vec<ProcessId> {
-        let removed = plan.removed.iter().flat_map(|group| self.table.members(group).iter().copied());
-        let changed = plan.changed.iter().flat_map(|change| {
-            self.table
-                .members(&change.name)
-                .iter()
-                .copied()
-                .filter(|id| self.table.entry(*id).is_some_and(|entry| !goes_on(change, entry)))
-        });
-        removed.chain(changed).collect()
+        let mut forgotten = Vec::new();
+        for group in &plan.removed {
+            forgotten.extend_from_slice(self.table.members(group));
+        }
+        for change in &plan.changed {
+            let ends = |id: &ProcessId| self.table.entry(*id).is_some_and(|entry| !goes_on(change, entry));
+            forgotten.extend(self.table.members(&change.name).iter().filter(|id| ends(id)));
+        }
+        forgotten
     }
 
     /// Stops what is to be forgotten; once all of it is down, makes the groups so.
@@ -209,7 +210,7 @@ impl Supervisor {
             }
             let entries = self.table.members(&group.name).iter().filter_map(|id| self.table.entry(*id));
             let kept: Vec<String> =
-                entries.filter(|entry| goes_on(change, entry)).map(|entry| entry.config.name.clone()).collect();
+                entries.filter(|entry| goes_on(change, entry)).map(|entry| entry.config.name.clone()).list();
             let Replaced { forgotten, added, tuned } = self.table.replace_group(group, &kept);
             self.replace_listeners(group, change.settings, &forgotten, &added);
             forgotten.iter().for_each(|id| self.forget(*id));
@@ -363,7 +364,7 @@ fn goes_on(change: &GroupChange, entry: &Entry) -> bool {
 
 /// Names of groups, with a pattern replaced by those it means; it stays where it means none.
 fn spelled_out<'a>(names: &[String], known: impl Iterator<Item = &'a Group>) -> Vec<String> {
-    let known: Vec<&String> = known.map(|group| &group.name).collect();
+    let known: Vec<&String> = known.map(|group| &group.name).list();
     let mut all = Vec::new();
     for name in names {
         let before = all.len();

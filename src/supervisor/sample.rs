@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Action, Ask, ClientId, Input, JobId, ProcessId, Supervisor};
 use crate::config::{Config, Daemon, Group, GroupKind, LogLevel, MainLogfile, Process, Signal, Visor};
+use crate::list::List as _;
 use crate::program::sample::{at, process};
 use crate::program::{self, Exit, SpawnFailure, SpawnFailureKind};
 use crate::protocol::Line;
@@ -11,7 +12,7 @@ use crate::sorted::Map;
 
 /// A group of these processes.
 pub(super) fn group(name: &str, priority: i64, processes: Vec<Process>) -> Group {
-    let processes = processes.into_iter().map(Arc::new).collect();
+    let processes = processes.into_iter().map(Arc::new).list();
     Group { name: name.to_string(), priority, kind: GroupKind::Group, processes }
 }
 
@@ -99,7 +100,7 @@ impl Bench {
             Action::LookUp { job, ids } => Some((*job, ids.clone())),
             _ => None,
         };
-        for (job, ids) in self.out.iter().filter_map(asked).collect::<Vec<_>>() {
+        for (job, ids) in self.out.iter().filter_map(asked).list() {
             let mut failures = Map::new();
             for id in ids {
                 if let Some((_, kind)) = self.missing.iter().find(|(name, _)| *name == self.name(id)) {
@@ -173,12 +174,12 @@ impl Bench {
 
     /// Replies, spawns, signals and the like of the last input; events and log lines are left out.
     pub fn said(&self) -> Vec<String> {
-        self.out.iter().filter_map(|action| self.words(action)).collect()
+        self.out.iter().filter_map(|action| self.words(action)).list()
     }
 
     pub fn logged(&self) -> Vec<String> {
         let text = |a: &Action| if let Action::Log(_, text) = a { Some(text.clone()) } else { None };
-        self.out.iter().filter_map(text).collect()
+        self.out.iter().filter_map(text).list()
     }
 
     fn name(&self, id: ProcessId) -> String {
@@ -210,14 +211,14 @@ impl Bench {
 }
 
 pub(super) fn words(names: &[&str]) -> Vec<String> {
-    names.iter().map(ToString::to_string).collect()
+    names.iter().map(ToString::to_string).list()
 }
 
 pub(super) fn shown(line: &Line) -> String {
     match line {
         Line::Data(pairs) => {
             let values = pairs.iter().filter(|(key, _)| key != "text").map(|(_, value)| value.as_str());
-            values.collect::<Vec<_>>().join(" ")
+            values.list().join(" ")
         }
         Line::Bytes(bytes) => format!("{} bytes", bytes.len()),
         Line::Ok(text) => format!("ok{text}"),

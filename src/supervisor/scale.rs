@@ -6,6 +6,7 @@ use super::jobs::{JobId, Stage, data};
 use super::reload::{Purpose, Swap};
 use super::{Action, ClientId, Supervisor};
 use crate::config::{self, Config, Diff, Group, KeyChange, Process};
+use crate::list::List as _;
 use crate::order;
 use crate::program::Wanted;
 use crate::protocol::{Code, Line, display_name};
@@ -31,7 +32,7 @@ impl Scale {
             .processes
             .iter()
             .filter_map(|process| same(process).or_else(|| self.concerns(process).then(|| Arc::clone(process))))
-            .collect();
+            .list();
         let is_there = |list: &[Arc<Process>], name: &str| list.iter().any(|process| process.name == name);
         // Others of the group, of which the file says nothing any more.
         for process in &active.processes {
@@ -63,7 +64,7 @@ impl Supervisor {
         let has_some = |group: &Group| group.processes.iter().any(|process| process.section == section);
         let concerned =
             |group: &&Group| self.table.group(&group.name).is_some_and(|active| has_some(active) || has_some(group));
-        let groups: Vec<Group> = config.groups.iter().filter(concerned).cloned().collect();
+        let groups: Vec<Group> = config.groups.iter().filter(concerned).cloned().list();
         if groups.is_empty() {
             return self.tell_item(id, "name", program.to_owned(), Code::BadName, "its group is not active", out);
         }
@@ -85,7 +86,7 @@ impl Supervisor {
 
     /// The groups that a swap leads to.
     pub(super) fn scaled(&self, scale: &Scale) -> Vec<Group> {
-        self.table.active().filter_map(|active| scale.applied(active)).collect()
+        self.table.active().filter_map(|active| scale.applied(active)).list()
     }
 
     /// What was done for a scale, process by process.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Action, Phase, ProcessId, Supervisor};
 use crate::config::LogLevel;
+use crate::list::List as _;
 use crate::program::{self, Name, Now, Wanted, uptime};
 use crate::scatter;
 use crate::schedule::{Overlap, Run, Schedule};
@@ -131,7 +132,7 @@ impl Supervisor {
             return;
         }
         let plans = self.schedules.plans.iter_mut();
-        let due: Vec<(ProcessId, Duration)> = plans.filter_map(|(id, plan)| Some((*id, plan.take_due(now)?))).collect();
+        let due: Vec<(ProcessId, Duration)> = plans.filter_map(|(id, plan)| Some((*id, plan.take_due(now)?))).list();
         self.schedules.settle();
         for (id, late) in due {
             self.run(id, late, now, out);

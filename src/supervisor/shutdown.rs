@@ -8,6 +8,7 @@ use super::jobs::{Stage, StopStage};
 use super::{Action, Phase, Supervisor};
 use crate::config::{LogLevel, Signal};
 use crate::event::Event;
+use crate::list::List as _;
 use crate::program::{self, Now};
 use crate::sorted::Set;
 
@@ -65,7 +66,7 @@ impl Supervisor {
             .filter(|id| !self.rests(*id))
             .filter_map(|id| self.table.entry(id))
             .map(|entry| entry.config.name.as_str())
-            .collect();
+            .list();
         if !names.is_empty() {
             out.push(Action::Log(LogLevel::Info, format!("waiting for {} to die", names.join(", "))));
             self.remind_at = Some(now.mono + REMIND_PAUSE);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::jobs::{ItemResult, JobId, Named, Stage};
 use super::table::ProcessId;
 use super::{Action, ClientId, Supervisor};
+use crate::list::List as _;
 use crate::program::{Name, Now, SpawnFailure, SpawnFailureKind, State, Wanted};
 use crate::protocol::Code;
 use crate::sorted::{Map, Set};
@@ -29,9 +30,9 @@ impl Supervisor {
 
     pub(super) fn start_stage(&mut self, job: JobId, names: &[String], wait: bool, out: &mut Vec<Action>) -> Stage {
         let mut named = self.targets(job, names, out);
-        let ids: Vec<ProcessId> = named.keys().copied().collect();
+        let ids: Vec<ProcessId> = named.keys().copied().list();
         let in_order = self.table.waves(&ids).into_iter().flatten();
-        let due = in_order.filter_map(|id| named.remove(&id).map(|named| (id, named))).collect();
+        let due = in_order.filter_map(|id| named.remove(&id).map(|named| (id, named))).list();
         Stage::Start(StartStage { due, looked_for: Vec::new(), awaited: Set::new(), wait })
     }
 
@@ -51,7 +52,7 @@ impl Supervisor {
         if startable.is_empty() {
             return true;
         }
-        out.push(Action::LookUp { job: id, ids: startable.iter().map(|(id, _)| *id).collect() });
+        out.push(Action::LookUp { job: id, ids: startable.iter().map(|(id, _)| *id).list() });
         if let Some(stage) = self.start_stage_of(id) {
             stage.looked_for = startable;
         }
@@ -104,7 +105,7 @@ impl Supervisor {
         let Some(stage) = self.start_stage_of(job) else { return };
         let looked_for = std::mem::take(&mut stage.looked_for);
         // Somebody else may have started one meanwhile, which is told, for it was to be started here.
-        let looked_for = looked_for.into_iter().map(|(id, _)| (id, Named::Itself)).collect();
+        let looked_for = looked_for.into_iter().map(|(id, _)| (id, Named::Itself)).list();
         for (id, _) in self.startable(job, looked_for, out) {
             if let Some(failure) = failures.remove(&id) {
                 self.tell_failure(job, id, code_of(failure.kind), &failure.text, out);

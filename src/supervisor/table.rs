@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::relations::{Rank, Relations, Wave};
 use crate::config::{Group, Process};
+use crate::list::List as _;
 use crate::order;
 use crate::program::Life;
 use crate::protocol::display_name;
@@ -142,7 +143,7 @@ impl Table {
     /// Adds a group with all its processes.
     pub fn add_group(&mut self, config: &Group) -> Vec<ProcessId> {
         let members: Vec<ProcessId> =
-            config.processes.iter().map(|process| self.add_process(&config.name, config.priority, process)).collect();
+            config.processes.iter().map(|process| self.add_process(&config.name, config.priority, process)).list();
         let group = ActiveGroup { config: config.clone(), members: members.clone() };
         self.groups.insert(config.name.clone(), group);
         members
@@ -223,15 +224,15 @@ impl Table {
 
     /// Names of all groups in start order.
     pub fn group_names(&self) -> Vec<String> {
-        let mut groups: Vec<&Group> = self.active().collect();
+        let mut groups: Vec<&Group> = self.active().list();
         order::sort_by(&mut groups, |a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
-        groups.into_iter().map(|group| group.name.clone()).collect()
+        groups.into_iter().map(|group| group.name.clone()).list()
     }
 
     /// Finds out anew who needs whom: groups have changed.
     pub fn relate(&mut self) {
         let groups: Vec<(&Group, &[ProcessId])> =
-            self.groups.values().map(|group| (&group.config, group.members.as_slice())).collect();
+            self.groups.values().map(|group| (&group.config, group.members.as_slice())).list();
         self.relations = Relations::of(&groups);
     }
 
@@ -268,7 +269,7 @@ impl Table {
 
     /// Processes whose leader is gone and whose process group is awaited, with that group.
     pub fn emptying(&self) -> Vec<(ProcessId, i32)> {
-        self.emptying.iter().map(|(id, group)| (*id, *group)).collect()
+        self.emptying.iter().map(|(id, group)| (*id, *group)).list()
     }
 
     /// Splits processes into waves of equal priority, those to start first first, none before what it needs.
@@ -281,7 +282,7 @@ impl Table {
                 waves.change(rank, |ids| ids.push(*id));
             }
         }
-        waves.into_values().collect()
+        waves.into_values().list()
     }
 
     /// The process a single name means; a pattern must mean exactly one.
@@ -313,7 +314,7 @@ impl Table {
         if names.iter().any(|name| name == "all") {
             return vec![Target::Several(self.in_start_order())];
         }
-        names.iter().map(|name| self.resolve_one(name)).collect()
+        names.iter().map(|name| self.resolve_one(name)).list()
     }
 
     /// What one name means.

@@ -6,6 +6,7 @@ use super::jobs::data;
 use super::table::{ProcessId, Target};
 use super::{Entry, ListenerFacts, Phase, Supervisor};
 use crate::config::{AutoRestart, Group, Logfile, Process};
+use crate::list::List as _;
 use crate::order;
 use crate::program::{self, Health, Hook, Now, State, Wanted};
 use crate::protocol::{Code, DataLine, Line, display_name};
@@ -75,7 +76,7 @@ impl Supervisor {
                 Target::NoProcess(_) | Target::NoGroup(_) => &[],
             };
             // Groups are shown by name, not in the order of their configuration.
-            let mut entries: Vec<_> = ids.iter().filter_map(|id| Some((*id, self.table.entry(*id)?))).collect();
+            let mut entries: Vec<_> = ids.iter().filter_map(|id| Some((*id, self.table.entry(*id)?))).list();
             order::sort_by(&mut entries, |(_, a), (_, b)| (&a.group, &a.config.name).cmp(&(&b.group, &b.config.name)));
             for (id, entry) in entries {
                 self.status_line(id, entry, now, around, out);
@@ -160,7 +161,7 @@ impl Supervisor {
 
     /// Every process, by name.
     fn by_name(&self) -> Vec<(ProcessId, &Entry)> {
-        let mut entries: Vec<(ProcessId, &Entry)> = self.table.entries().collect();
+        let mut entries: Vec<(ProcessId, &Entry)> = self.table.entries().list();
         order::sort_by(&mut entries, |(_, a), (_, b)| (&a.group, &a.config.name).cmp(&(&b.group, &b.config.name)));
         entries
     }
@@ -175,8 +176,10 @@ impl Supervisor {
                 return vec![Line::Error(Code::BadName, format!("no such process `{name}`"))];
             }
         };
-        let lines = ids.into_iter().filter_map(|id| Some(self.why_of(id, self.table.entry(id)?, now)));
-        lines.chain([Line::Ok(String::new())]).collect()
+        let why = |id| Some(self.why_of(id, self.table.entry(id)?, now));
+        let mut lines: Vec<Line> = ids.into_iter().filter_map(why).list();
+        lines.push(Line::Ok(String::new()));
+        lines
     }
 
     fn why_of(&self, id: ProcessId, entry: &Entry, now: Now) -> Line {
@@ -269,7 +272,7 @@ fn remarks(entry: &Entry) -> Vec<String> {
         _ => None,
     };
     let said = entry.notes.said.as_ref().filter(|_| entry.life.state.pid().is_some());
-    unhealthy.into_iter().chain(said.map(|said| format!("says `{said}`"))).collect()
+    unhealthy.into_iter().chain(said.map(|said| format!("says `{said}`"))).list()
 }
 
 /// What checks and the process itself add to the reasons why it is as it is.
@@ -305,7 +308,7 @@ fn config_line(group: &Group, process: &Process, active: bool) -> Line {
         AutoRestart::Never => "false",
         AutoRestart::Unexpected => "unexpected",
     };
-    let exitcodes: Vec<String> = process.exitcodes.iter().map(ToString::to_string).collect();
+    let exitcodes: Vec<String> = process.exitcodes.iter().map(ToString::to_string).list();
     let mut pairs: Vec<(String, String)> = Vec::new();
     let mut put = |key: &str, value: String| pairs.push((key.to_string(), value));
     put("name", display_name(&group.name, &process.name));

@@ -1,5 +1,6 @@
 //! The actions a person can name, and how a line names one.
 
+use crate::list::List as _;
 use crate::protocol::Ending;
 
 /// What a person can ask for. `Quit` has three names: `quit`, `exit` and the end of input.
@@ -167,7 +168,7 @@ impl Action {
 
 /// All names but `help`, as topics.
 pub fn topics() -> Vec<&'static str> {
-    NAMES.iter().filter(|(_, action)| *action != Action::Help).map(|(name, _)| *name).collect()
+    NAMES.iter().filter(|(_, action)| *action != Action::Help).map(|(name, _)| *name).list()
 }
 
 /// What a line asks for.
@@ -197,7 +198,7 @@ pub fn parse(line: &str) -> Command<'_> {
         return Command::Empty;
     }
     if let Some(rest) = line.strip_prefix('?') {
-        return Command::Act { action: Action::Help, name: "help", arguments: rest.split_whitespace().collect() };
+        return Command::Act { action: Action::Help, name: "help", arguments: rest.split_whitespace().list() };
     }
     let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let upto = |ends: &dyn Fn(char) -> bool| line.split(ends).next().unwrap_or_default();
@@ -211,11 +212,11 @@ pub fn parse(line: &str) -> Command<'_> {
             let words = whole.get(name.len()..).unwrap_or_default().trim_start();
             let arguments = match words.split_once(char::is_whitespace) {
                 Some((kind, data)) => vec![kind, data],
-                None => words.split_whitespace().collect(),
+                None => words.split_whitespace().list(),
             };
             Command::Act { action: Action::Event, name, arguments }
         }
-        Some(action) => Command::Act { action, name, arguments: rest.split_whitespace().collect() },
+        Some(action) => Command::Act { action, name, arguments: rest.split_whitespace().list() },
         None => Command::Unknown(line),
     }
 }

@@ -9,6 +9,7 @@ use super::action::Action;
 use super::{Session, Speech};
 use crate::cli::ExitCode;
 use crate::client::{Client, ClientError, End};
+use crate::list::List as _;
 use crate::protocol::Code;
 use crate::protocol::remote::{Target, Trouble};
 use crate::sys::{another, signals};
@@ -33,7 +34,7 @@ enum Unreached {
 /// Starts a bridge and waits until it has looked at the server.
 fn reach(target: &Target) -> Result<Client, Unreached> {
     let beside = std::env::current_exe().ok().map(|own| own.with_file_name(PROGRAM).into_os_string());
-    let programs: Vec<&OsStr> = beside.as_deref().into_iter().chain([OsStr::new(PROGRAM)]).collect();
+    let programs: Vec<&OsStr> = beside.as_deref().into_iter().chain([OsStr::new(PROGRAM)]).list();
     // A prompt that lives long starts many; the kernel forgets each as it ends.
     signals::ignore(libc::SIGCHLD).map_err(Unreached::NotStarted)?;
     let socket = another::start(&programs, BRIDGE).map_err(|error| match error.kind() {

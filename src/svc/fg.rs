@@ -6,6 +6,7 @@ use super::stream::{Streams, Wake};
 use super::{Answer, Session, words};
 use crate::cli::ExitCode;
 use crate::client::{Client, ClientError, End};
+use crate::list::List as _;
 use crate::protocol::{Code, DEFAULT_FOLLOW_BYTES, Line, Request, Stream};
 
 /// Data bytes in one `send`: escaped they may triple, and the line has a limit.
@@ -66,7 +67,7 @@ impl Session {
             let known = words::failure(&line).is_none();
             states.push(line.get("state").filter(|_| known).unwrap_or_default().to_owned());
         })?;
-        let text = match states.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        let text = match states.iter().map(String::as_str).list()[..] {
             ["RUNNING"] => return Ok(None),
             [""] | [] => "ERROR: bad process name supplied",
             [_] => "ERROR: process not running",

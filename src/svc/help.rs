@@ -1,6 +1,7 @@
 //! The words of `help`.
 
 use super::action::{self, Action};
+use crate::list::List as _;
 use crate::protocol::Ending;
 
 /// Columns of a screen that [`list`] fills.
@@ -154,16 +155,16 @@ fn columns(words: &[&str], width: usize) -> Vec<String> {
 /// `None`: wider than allowed, while there is more than one column.
 fn table(words: &[&str], rows: usize, width: usize) -> Option<Vec<String>> {
     let widths: Vec<usize> =
-        words.chunks(rows).map(|column| column.iter().map(|word| word.len()).max().unwrap_or(0)).collect();
+        words.chunks(rows).map(|column| column.iter().map(|word| word.len()).max().unwrap_or(0)).list();
     let total = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
     if total > width && widths.len() > 1 {
         return None;
     }
     let row = |index: usize| {
         let cells = words.iter().skip(index).step_by(rows).zip(&widths);
-        cells.map(|(word, &width)| format!("{word:<width$}")).collect::<Vec<_>>().join("  ")
+        cells.map(|(word, &width)| format!("{word:<width$}")).list().join("  ")
     };
-    Some((0..rows).map(row).collect())
+    Some((0..rows).map(row).list())
 }
 
 #[cfg(test)]

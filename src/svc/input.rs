@@ -1,5 +1,6 @@
 //! Lines from stdin, shared by the prompt and `fg`.
 
+use crate::list::List as _;
 use std::io;
 
 use nix::errno::Errno;
@@ -35,7 +36,7 @@ impl Input {
             None if self.ended && !self.bytes.is_empty() => self.bytes.len(),
             None => return None,
         };
-        let line = self.bytes.drain(..length).collect();
+        let line = self.bytes.drain(..length).list();
         self.bytes.drain(..self.bytes.len().min(1));
         Some(line)
     }

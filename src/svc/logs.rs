@@ -7,6 +7,7 @@ use super::words;
 use super::{Answer, Session, names};
 use crate::cli::ExitCode;
 use crate::client::{Client, ClientError};
+use crate::list::List as _;
 use crate::protocol::{Code, DEFAULT_FOLLOW_BYTES, DEFAULT_TAIL_BYTES, Line, Request, Stream};
 
 /// Said when output goes on until Ctrl-C.
@@ -140,7 +141,7 @@ impl Session {
     /// `logs [-f] [NAME…]`
     pub(super) fn logs(&mut self, arguments: &[&str]) -> Answer {
         let follow = arguments.contains(&"-f");
-        let wanted: Vec<&str> = arguments.iter().copied().filter(|word| *word != "-f").collect();
+        let wanted: Vec<&str> = arguments.iter().copied().filter(|word| *word != "-f").list();
         if let Some(option) = wanted.iter().find(|word| word.starts_with('-')) {
             return self.misuse(Action::Logs, &format!("Error: bad argument {option}"), ExitCode::Failure);
         }

@@ -36,6 +36,7 @@ use words::Said;
 
 use crate::cli::{ExitCode, Personality};
 use crate::client::{Client, ClientError, End};
+use crate::list::List as _;
 use crate::protocol::handover::Login;
 use crate::protocol::{Code, Line, Request};
 
@@ -342,5 +343,5 @@ impl Session {
 }
 
 fn names<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
-    words.map(str::to_owned).collect()
+    words.map(str::to_owned).list()
 }

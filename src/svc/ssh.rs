@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal as _};
 
 use crate::cli::svc::Host;
 use crate::cli::{Exit, ExitCode};
+use crate::list::List as _;
 use crate::sys::another;
 
 /// The program that reaches other machines.
@@ -46,7 +47,7 @@ fn arguments(host: &Host, words: &[String], has_terminal: bool) -> Vec<OsString>
         arguments.extend(["-p".to_owned(), port.to_string()]);
     }
     arguments.extend(["--".to_owned(), host.name.clone(), command(words)]);
-    arguments.into_iter().map(OsString::from).collect()
+    arguments.into_iter().map(OsString::from).list()
 }
 
 /// Whether Ctrl-C, or what is typed, is for the svc over there.
@@ -64,7 +65,7 @@ fn is_interactive(words: &[String]) -> bool {
 
 /// What the other machine's shell is given.
 fn command(words: &[String]) -> String {
-    std::iter::once(SVC.to_owned()).chain(words.iter().map(|word| quoted(word))).collect::<Vec<_>>().join(" ")
+    std::iter::once(SVC.to_owned()).chain(words.iter().map(|word| quoted(word))).list().join(" ")
 }
 
 /// A word as every POSIX shell reads it back unchanged: inside single quotes nothing has a meaning but the quote itself.

@@ -6,6 +6,7 @@ use super::screen::Colour;
 use super::words::failure;
 use super::{Answer, Session, options};
 use crate::cli::ExitCode;
+use crate::list::List as _;
 use crate::order;
 use crate::protocol::{Code, Line, Request, STATES};
 
@@ -42,7 +43,7 @@ fn table(rows: &[Row], paint: impl Fn(&str, &str) -> String) -> Vec<String> {
             let state = paint(&row.state, &format!("{:<STATE_WIDTH$}", row.state));
             format!("{:<width$}{state}{}", row.name, row.description)
         })
-        .collect()
+        .list()
 }
 
 /// The line of a name that was not found, if that is what it is.
@@ -103,8 +104,8 @@ impl Session {
         if everything {
             order::sort_by(&mut lines, |one, other| place(one).cmp(&place(other)));
         }
-        let unknown: Vec<String> = lines.iter().filter_map(unknown).collect();
-        let rows: Vec<Row> = lines.iter().filter(|line| failure(line).is_none()).map(Row::of).collect();
+        let unknown: Vec<String> = lines.iter().filter_map(unknown).list();
+        let rows: Vec<Row> = lines.iter().filter(|line| failure(line).is_none()).map(Row::of).list();
         if json {
             self.screen.line(&as_json(&lines));
         } else {
@@ -123,7 +124,7 @@ fn states(list: &str) -> Result<Vec<&'static str>, String> {
         Some(state) => Ok(state),
         None => Err(format!("Error: --state: `{word}` is no state: {}", STATES.join(", "))),
     };
-    list.split(',').map(known).collect()
+    list.split(',').map(known).list_all()
 }
 
 /// What the whole list is sorted by.
@@ -138,7 +139,7 @@ fn as_json(lines: &[Line]) -> String {
             Line::Data(pairs) => Some(json::object(pairs, NUMBERS)),
             Line::Bytes(_) | Line::Ok(_) | Line::Error(..) => None,
         })
-        .collect();
+        .list();
     json::list(&objects)
 }
 

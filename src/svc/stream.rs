@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::input::Input;
 use crate::client::{Client, ClientError};
+use crate::list::List as _;
 use crate::protocol::Line;
 use crate::span;
 use crate::sys::signals::SelfPipe;
@@ -47,7 +48,7 @@ impl Streams {
     /// # Errors
     /// The system gives no way to catch Ctrl-C.
     pub fn new(clients: Vec<Client>) -> io::Result<Streams> {
-        let clients = clients.into_iter().map(Some).collect();
+        let clients = clients.into_iter().map(Some).list();
         Ok(Streams { clients, interrupt: Interrupt::catch()?, turn: 0, gone: VecDeque::new() })
     }
 
@@ -127,7 +128,7 @@ impl Streams {
     fn wait(&mut self, input: Option<&mut Input>, timeout: PollTimeout) -> Option<Wake> {
         let stdin = std::io::stdin();
         let numbers: Vec<usize> =
-            self.clients.iter().enumerate().filter_map(|(number, client)| client.as_ref().map(|_| number)).collect();
+            self.clients.iter().enumerate().filter_map(|(number, client)| client.as_ref().map(|_| number)).list();
         let mut polled = vec![PollFd::new(self.interrupt.signals.as_fd(), PollFlags::POLLIN)];
         polled.extend(self.clients.iter().flatten().map(|client| PollFd::new(client.as_fd(), PollFlags::POLLIN)));
         if input.is_some() {
@@ -135,7 +136,7 @@ impl Streams {
         }
         // An interrupted or failed poll reads nothing; the next turn tries again.
         poll(&mut polled, timeout).ok()?;
-        let ready: Vec<bool> = polled.iter().map(|one| one.any().unwrap_or(true)).collect();
+        let ready: Vec<bool> = polled.iter().map(|one| one.any().unwrap_or(true)).list();
         drop(polled);
         let mut ready = ready.into_iter();
         if ready.next() == Some(true) && self.interrupt.take() {

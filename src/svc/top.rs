@@ -8,6 +8,7 @@ use super::server::Server;
 use super::stream::Wake;
 use super::{Answer, Session, names, options, words};
 use crate::cli::ExitCode;
+use crate::list::List as _;
 use crate::order;
 use crate::protocol::{Line, Request};
 use crate::span;
@@ -96,7 +97,9 @@ fn table(rows: &[Row], down: usize) -> Vec<String> {
         let [pid, threads] = [u64::from(runner.pid), usage.threads].map(|number| number.to_string());
         line(&runner.name, [&pid, &tenths(*cpu), &size(usage.resident), &threads, &uptime(runner.uptime)])
     };
-    [sum, head].into_iter().chain(rows.iter().map(of_row)).collect()
+    let mut lines = vec![sum, head];
+    lines.extend(rows.iter().map(of_row));
+    lines
 }
 
 /// The busiest first, then the largest.
@@ -113,12 +116,12 @@ struct Before {
 
 impl Before {
     fn now(runners: &[Runner]) -> (Before, Vec<(Runner, Usage)>) {
-        let pids: Vec<u32> = runners.iter().map(|runner| runner.pid).collect();
+        let pids: Vec<u32> = runners.iter().map(|runner| runner.pid).list();
         let usage = proc::sample(&pids);
         let seen = |runner: &Runner| Some((runner.clone(), *usage.get(&runner.pid)?));
         let before =
-            Before { when: Instant::now(), ticks: usage.iter().map(|(pid, usage)| (*pid, usage.ticks)).collect() };
-        (before, runners.iter().filter_map(seen).collect())
+            Before { when: Instant::now(), ticks: usage.iter().map(|(pid, usage)| (*pid, usage.ticks)).list() };
+        (before, runners.iter().filter_map(seen).list())
     }
 
     /// What was used since; one that was not there then has used all it has since.
@@ -129,7 +132,7 @@ impl Before {
             share(ticks.saturating_sub(old), proc::ticks_a_second(), time)
         };
         let row = |(runner, usage): (Runner, Usage)| Row { cpu: used(runner.pid, usage.ticks), usage, runner };
-        let mut rows: Vec<Row> = seen.into_iter().map(row).collect();
+        let mut rows: Vec<Row> = seen.into_iter().map(row).list();
         sort(&mut rows);
         rows
     }

@@ -7,6 +7,7 @@ use super::words::{self, Said};
 use super::{Answer, Session, names};
 use crate::cli::ExitCode;
 use crate::client::ClientError;
+use crate::list::List as _;
 use crate::protocol::{Line, Request};
 
 /// What is waited for.
@@ -188,7 +189,7 @@ impl Session {
         for (place, name) in names.iter().enumerate() {
             let code = self.restart_one(name, limit.as_ref())?;
             if code != ExitCode::Success {
-                let left: Vec<&str> = names.iter().skip(place.saturating_add(1)).map(String::as_str).collect();
+                let left: Vec<&str> = names.iter().skip(place.saturating_add(1)).map(String::as_str).list();
                 if !left.is_empty() {
                     self.screen.line(&format!("not restarted: {}", left.join(" ")));
                 }

@@ -6,6 +6,7 @@ use super::stream::{Streams, Wake};
 use super::{Answer, Session, names};
 use crate::cli::ExitCode;
 use crate::client::{Client, ClientError};
+use crate::list::List as _;
 use crate::protocol::{Line, Request};
 
 /// What the name of a state event begins with.
@@ -45,7 +46,7 @@ impl Session {
                 }
             }
         }
-        let arguments: Vec<&str> = rest.collect();
+        let arguments: Vec<&str> = rest.list();
         let all = arguments.contains(&"all");
         let names = if all { Vec::new() } else { names(arguments.iter().copied()) };
         let client = self.begin(&Request::Watch { kinds, names })?;

@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use crate::cli::ExitCode;
+use crate::list::List as _;
 use crate::protocol::{Code, Line};
 
 /// A line for people and what it does to the exit code.
@@ -185,13 +186,13 @@ pub fn preview(lines: &[Line]) -> Vec<String> {
     };
     // That a group changes is said by what follows.
     let is_told = |line: &&Line| !(line.get("group").is_some() && line.get("change") == Some("changed"));
-    let rows: Vec<[String; 4]> = lines.iter().filter(is_told).map(row).collect();
+    let rows: Vec<[String; 4]> = lines.iter().filter(is_told).map(row).list();
     let width = |column: fn(&[String; 4]) -> &String| {
         rows.iter().map(|row| column(row).chars().count()).max().map_or(0, |longest| longest.saturating_add(GAP))
     };
     let (who, key, effect) = (width(|row| &row[0]), width(|row| &row[1]), width(|row| &row[2]));
     let text = |[a, b, c, d]: &[String; 4]| format!("{a:<who$}{b:<key$}{c:<effect$}{d}").trim_end().to_owned();
-    rows.iter().map(text).collect()
+    rows.iter().map(text).list()
 }
 
 /// The end of a reply that failed as a whole, and nothing was said of it before.

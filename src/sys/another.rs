@@ -17,6 +17,7 @@ use nix::unistd::Pid;
 
 use super::call::{c_string, check};
 use super::signals;
+use crate::list::List as _;
 
 /// The descriptor under which a program that [`start`] started finds its end of the socket.
 pub const SOCKET: i32 = 3;
@@ -82,7 +83,7 @@ pub fn start_command(path: &Path, argv: &[OsString]) -> io::Result<i32> {
         entry.extend(value.into_vec());
         c_string(entry)
     };
-    let environment = std::env::vars_os().map(variable).collect::<io::Result<Vec<_>>>()?;
+    let environment = std::env::vars_os().map(variable).list_all()?;
     let actions = PosixSpawnFileActions::init()?;
     Ok(posix_spawn(path, &actions, &attributes, &argv, &environment)?.as_raw())
 }
@@ -103,7 +104,7 @@ pub fn socket_of_starter() -> io::Result<UnixStream> {
 }
 
 fn c_strings<'a>(words: impl Iterator<Item = &'a OsStr>) -> io::Result<Vec<CString>> {
-    words.map(|word| c_string(word.as_bytes())).collect()
+    words.map(|word| c_string(word.as_bytes())).list_all()
 }
 
 #[cfg(test)]

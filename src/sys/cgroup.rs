@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use super::files;
+use crate::list::List as _;
 
 /// Groups inside groups that are gone through; programs that make more of them are on their own.
 const DEEPEST: u32 = 16;
@@ -112,7 +113,7 @@ impl Cgroup {
     /// What open(2) and read(2) answer.
     pub fn words(&self, file: &str) -> io::Result<Vec<String>> {
         let text = std::fs::read_to_string(self.path.join(file))?;
-        Ok(text.split_whitespace().map(str::to_owned).collect())
+        Ok(text.split_whitespace().map(str::to_owned).list())
     }
 
     /// Whether it has this file.
@@ -144,7 +145,7 @@ impl Cgroup {
     /// # Errors
     /// What open(2) and read(2) answer.
     pub fn members(&self) -> io::Result<Vec<i32>> {
-        Ok(self.words("cgroup.procs")?.iter().filter_map(|word| word.parse().ok()).collect())
+        Ok(self.words("cgroup.procs")?.iter().filter_map(|word| word.parse().ok()).list())
     }
 
     /// The processes in it and in all groups below it.

@@ -1,6 +1,7 @@
 //! Who descends from whom, as /proc has it, and signals that reach nobody else when a number is used again.
 
 use super::{fds, files};
+use crate::list::List as _;
 
 /// Processes looked at in one go; a machine with more is not searched to the end.
 const MOST: usize = 32_768;
@@ -23,7 +24,7 @@ pub struct Someone {
 /// Every process that lives; nobody where there is no /proc.
 #[must_use]
 pub fn everybody() -> Vec<Someone> {
-    files::numbers("/proc").into_iter().take(MOST).filter_map(someone).collect()
+    files::numbers("/proc").into_iter().take(MOST).filter_map(someone).list()
 }
 
 /// A process, unless it is dead.
@@ -49,7 +50,7 @@ fn parse(pid: i32, stat: &str) -> Option<Someone> {
 /// Those of `roots` that are in `all`, and everybody below them.
 #[must_use]
 pub fn below(all: &[Someone], roots: &[i32]) -> Vec<Someone> {
-    let mut found: Vec<Someone> = all.iter().filter(|who| roots.contains(&who.pid)).copied().collect();
+    let mut found: Vec<Someone> = all.iter().filter(|who| roots.contains(&who.pid)).copied().list();
     let mut next = 0;
     while let Some(parent) = found.get(next).map(|who| who.pid) {
         for who in all.iter().filter(|who| who.parent == parent) {

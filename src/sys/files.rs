@@ -1,5 +1,6 @@
 //! What is in a folder, opening files that may be none, and when a file was made, which the standard library does not tell for every C library.
 
+use crate::list::List as _;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -31,7 +32,7 @@ pub fn names(folder: &Path) -> io::Result<Vec<OsString>> {
 #[must_use]
 pub fn numbers(folder: &str) -> Vec<i32> {
     let names = names(Path::new(folder)).unwrap_or_default();
-    names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect()
+    names.iter().filter_map(|name| name.to_str()?.parse().ok()).list()
 }
 
 /// How long ago the file at a path was made; `None` when there is none or its file system does not know. Never waits for a FIFO.

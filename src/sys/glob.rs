@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::files;
+use crate::list::List as _;
 use crate::{order, wildcard};
 
 /// The paths that match a pattern with `*`, `?`, `[set]` and `[!set]`, sorted by their bytes; none is fine. Neither `*`
@@ -33,7 +34,7 @@ fn inside(directory: &str, part: &str) -> Vec<String> {
     let names = files::names(Path::new(if directory.is_empty() { "." } else { directory })).unwrap_or_default();
     let fits = |name: &str| (part.starts_with('.') || !name.starts_with('.')) && wildcard::matches(part, name);
     let texts = names.iter().filter_map(|name| name.to_str());
-    texts.filter(|name| fits(name)).map(|name| format!("{directory}{name}")).collect()
+    texts.filter(|name| fits(name)).map(|name| format!("{directory}{name}")).list()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use libc::{c_char, c_int};
 
 use super::call::c_string;
 use super::signals;
+use crate::list::List as _;
 
 /// What the kernel or `abort` sends for a mistake. A panic without unwinding comes as one of them, too.
 pub(super) const FAULTS: [c_int; 7] =
@@ -33,18 +34,18 @@ static IMAGE: AtomicPtr<Image> = AtomicPtr::new(ptr::null_mut());
 /// # Errors
 /// EINVAL when a text has a NUL inside.
 pub fn install(argv: &[OsString], env: &[(OsString, OsString)]) -> io::Result<()> {
-    let argv: Vec<CString> = argv.iter().map(|word| c_string(word.as_bytes())).collect::<io::Result<_>>()?;
+    let argv: Vec<CString> = argv.iter().map(|word| c_string(word.as_bytes())).list_all()?;
     let env: Vec<CString> = env
         .iter()
         .map(|(key, value)| c_string([key, OsStr::new("="), value].map(OsStr::as_bytes).concat()))
-        .collect::<io::Result<_>>()?;
+        .list_all()?;
     let path = std::env::current_exe().map(|path| path.into_os_string()).unwrap_or_default();
-    let pointers = |texts: &[CString]| texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect::<Vec<_>>();
+    let pointers = |texts: &[CString]| texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).list();
     let image = Image {
         path: c_string(path.as_bytes())?,
         argv: pointers(&argv),
         env: pointers(&env),
-        _texts: argv.into_iter().chain(env).collect(),
+        _texts: argv.into_iter().chain(env).list(),
     };
     // It lives as long as the process: a fault may come at any time. An earlier one is left behind for the same reason.
     IMAGE.store(Box::into_raw(Box::new(image)), Ordering::SeqCst);

@@ -10,6 +10,7 @@ use nix::sys::reboot::{RebootMode, reboot, set_cad_enabled};
 
 use super::call::check;
 use super::fds;
+use crate::list::List as _;
 
 /// Something that could not be done.
 #[derive(Debug)]
@@ -238,7 +239,7 @@ fn to_unmount(table: &str) -> Vec<PathBuf> {
         let (target, kind) = (fields.nth(1)?, fields.next()?);
         if VIRTUAL.contains(&kind) { None } else { Some(unescape(target)) }
     };
-    table.lines().rev().filter_map(holds_data).collect()
+    table.lines().rev().filter_map(holds_data).list()
 }
 
 /// The kernel writes white space and backslashes in a path as three octal digits.

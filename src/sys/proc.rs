@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::LazyLock;
 
 use super::files;
+use crate::list::List as _;
 use crate::sorted::Map;
 
 /// Clock ticks a second, when the kernel does not say; the same on every architecture that is left.
@@ -45,7 +46,7 @@ impl Stat {
     fn of(text: &str) -> Option<Stat> {
         // The name may hold anything, brackets too.
         let (head, tail) = text.rsplit_once(')')?;
-        let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
+        let fields: Vec<&str> = tail.split_ascii_whitespace().list();
         let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
         let ticks = TICKS.into_iter().map(number).sum::<Option<u64>>()?;
         Some(Stat {
@@ -100,7 +101,7 @@ fn units(auxv: &[u8]) -> (u64, u64) {
     let words: Vec<usize> = auxv
         .chunks_exact(size_of::<usize>())
         .filter_map(|word| Some(usize::from_ne_bytes(word.try_into().ok()?)))
-        .collect();
+        .list();
     let value = |wanted: usize| {
         let pair = words.chunks_exact(2).find(|pair| pair.first() == Some(&wanted));
         pair.and_then(|pair| u64::try_from(*pair.get(1)?).ok()).filter(|value| *value > 0)

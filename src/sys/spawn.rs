@@ -14,6 +14,7 @@ use super::child::{self, Plan, REPORT_BYTES};
 use super::limits::Limits;
 pub use super::stage::{SpawnError, Stage};
 use super::{fds, signals};
+use crate::list::List as _;
 
 /// Whom a child becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,13 +231,8 @@ impl Texts {
         let has_sockets = !spec.listen.is_empty() && spec.env.iter().any(|(key, _)| key == "LISTEN_FDS");
         Ok(Texts {
             path: c_string(spec.path.as_os_str().to_os_string().into_vec())?,
-            argv: spec.argv.iter().map(|word| c_string(word.as_bytes())).collect::<io::Result<_>>()?,
-            env: spec
-                .env
-                .iter()
-                .filter(|(key, _)| !has_sockets || key != "LISTEN_PID")
-                .map(pair)
-                .collect::<io::Result<_>>()?,
+            argv: spec.argv.iter().map(|word| c_string(word.as_bytes())).list_all()?,
+            env: spec.env.iter().filter(|(key, _)| !has_sockets || key != "LISTEN_PID").map(pair).list_all()?,
             listen_pid: has_sockets.then(|| [LISTEN_PID, &[0; PID_DIGITS + 1]].concat()),
             directory: spec.directory.map(c_string).transpose()?,
             terminal: terminal.map(c_string).transpose()?,
@@ -247,14 +243,16 @@ impl Texts {
 impl Texts {
     /// The environment as exec wants it.
     fn environment(&mut self) -> Vec<*const c_char> {
-        let listen_pid = self.listen_pid.as_mut().map(|entry| entry.as_mut_ptr().cast_const().cast());
-        self.env.iter().map(|text| text.as_ptr()).chain(listen_pid).chain([std::ptr::null()]).collect()
+        let mut all: Vec<*const c_char> = self.env.iter().map(|text| text.as_ptr()).list();
+        all.extend(self.listen_pid.as_mut().map(|entry| entry.as_mut_ptr().cast_const().cast::<c_char>()));
+        all.push(std::ptr::null());
+        all
     }
 }
 
 /// The array exec wants: a pointer each, then null.
 fn pointers(texts: &[CString]) -> Vec<*const c_char> {
-    texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+    texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).list()
 }
 
 /// One standard descriptor: the child's side, and ours when it is a pipe.
