@@ -5,6 +5,7 @@
 
 mod check;
 mod describe;
+mod ended;
 mod exit;
 mod hook;
 mod hooked;
@@ -13,6 +14,7 @@ mod readiness;
 mod report;
 mod state;
 mod step;
+mod stopping;
 mod time;
 
 pub use check::{Due, Purpose, Schedule, Verdict};

@@ -5,21 +5,9 @@
 use std::time::Duration;
 
 use super::state::seconds;
+use super::stopping::GROUP_LOOK_PAUSE;
 use super::{Action, Actions, End, Exit, Hook, Input, Life, Now, Report, SpawnFailure, State, Wanted};
-use crate::config::{AutoRestart, Process, Restart, Signal};
-use crate::scatter;
-
-/// Pause after the n-th failed start is n times this.
-const BACKOFF_UNIT: Duration = Duration::from_secs(1);
-/// Shortest pause between two KILLs, whatever `stopwaitsecs` says.
-const MIN_KILL_PAUSE: Duration = Duration::from_secs(1);
-/// How often the rest of a process group is looked for while it is awaited.
-const GROUP_LOOK_PAUSE: Duration = Duration::from_millis(20);
-/// KILLs sent to the rest of a process group before it is given up (zombies of a foreign parent cannot be killed).
-const MAX_GROUP_KILLS: u32 = 3;
-
-const SIGCONT: Signal = Signal(nix::sys::signal::Signal::SIGCONT as i32);
-const SIGKILL: Signal = Signal(nix::sys::signal::Signal::SIGKILL as i32);
+use crate::config::{Process, Signal};
 
 /// Lets `input` happen to `life` and adds what is to be done to `out`.
 pub fn step(policy: &Process, life: &mut Life, input: Input, now: Now, out: &mut Actions) {
@@ -374,6 +362,7 @@ impl Step<'_> {
 
     fn deadline(&mut self) {
         let now = self.now.mono;
+        let kill_again = now + self.kill_pause();
         match self.life.state {
             State::Starting { pid, since, .. } => {
                 if !self.policy.waits_for_ready() && now >= since + seconds(self.policy.startsecs) {
@@ -393,12 +382,12 @@ impl Step<'_> {
             State::Stopping { pid, kill_at } => {
                 if now >= kill_at {
                     self.kill(pid);
-                    self.life.state = State::Stopping { pid, kill_at: now + self.kill_pause() };
+                    self.life.state = State::Stopping { pid, kill_at: kill_again };
                 }
             }
             State::Abandoning { pid, ref mut kill_at, .. } => {
                 if now >= *kill_at {
-                    *kill_at = now + seconds(self.policy.stopwaitsecs).max(MIN_KILL_PAUSE);
+                    *kill_at = kill_again;
                     self.kill(pid);
                 }
             }
@@ -416,143 +405,9 @@ impl Step<'_> {
         }
     }
 
-    /// The rest of a group is still there: look again, kill when patience is over, give up in the end.
-    fn look(&mut self, group: i32, kill_at: Duration, look_at: Duration, kills: u32) {
-        let now = self.now.mono;
-        if now >= kill_at && kills >= MAX_GROUP_KILLS {
-            self.report(Report::GroupLeft { group });
-            self.stopped(group);
-        } else if now >= kill_at {
-            self.report(Report::Killing { pid: group });
-            self.signal(group, true, SIGKILL);
-            let (kill_at, look_at) = (now + MIN_KILL_PAUSE, now + GROUP_LOOK_PAUSE);
-            self.life.state = State::Emptying { group, kill_at, look_at, kills: kills.saturating_add(1) };
-        } else if now >= look_at {
-            self.life.state = State::Emptying { group, kill_at, look_at: now + GROUP_LOOK_PAUSE, kills };
-            self.out.push(Action::LookForGroup { group });
-        }
-    }
-
     fn succeed(&mut self, pid: i32, since: Duration) {
         self.enter(State::Running { pid, since }, 0);
         self.report(Report::Success { startsecs: self.policy.startsecs });
-    }
-
-    /// Patience with a child is over, and with the command that was to stop it.
-    fn kill(&mut self, pid: i32) {
-        self.report(Report::Killing { pid });
-        self.signal(pid, self.policy.killasgroup, SIGKILL);
-        if self.has_stop_command() {
-            self.out.push(Action::EndHook(Hook::Stop));
-        }
-    }
-
-    pub(super) fn send_stop(&mut self, pid: i32) {
-        self.life.end = End::Stopped;
-        let kill_at = self.now.mono + seconds(self.policy.stopwaitsecs);
-        self.enter(State::Stopping { pid, kill_at }, 0);
-        self.ask_to_stop(pid);
-    }
-
-    /// By `stop_command`, or by the stop signal.
-    pub(super) fn ask_to_stop(&mut self, pid: i32) {
-        if self.has_stop_command() {
-            self.out.push(Action::Hook(Hook::Stop));
-        } else {
-            self.signal_stop(pid);
-        }
-    }
-
-    pub(super) fn signal_stop(&mut self, pid: i32) {
-        self.signal(pid, self.policy.stopasgroup, self.policy.stopsignal);
-        // A process that was stopped by a signal would never see ours.
-        if self.policy.stopsignal != SIGCONT && self.policy.stopsignal != SIGKILL {
-            self.out.push(Action::Signal { pid, group: self.policy.stopasgroup, signal: SIGCONT });
-        }
-    }
-
-    fn signal(&mut self, pid: i32, group: bool, signal: Signal) {
-        self.report(Report::Signalling { pid, group, signal });
-        self.out.push(Action::Signal { pid, group, signal });
-    }
-
-    fn kill_pause(&self) -> Duration {
-        seconds(self.policy.stopwaitsecs).max(MIN_KILL_PAUSE)
-    }
-
-    fn ended(&mut self, exit: Exit) {
-        self.life.ended = Some(self.now);
-        self.life.exit = Some(exit);
-        self.life.last = Some(exit);
-    }
-
-    /// RUNNING → EXITED, and on from there when it is to run again.
-    fn ended_by_itself(&mut self, pid: i32, exit: Exit) {
-        let expected = exit.is_expected(&self.policy.exitcodes);
-        if !expected {
-            self.life.error = Some(format!("Bad exit code {}", exit.status()));
-        }
-        self.report(Report::Exited { exit, expected });
-        self.change(State::Exited, 0, pid, expected);
-        let again = match self.policy.autorestart {
-            AutoRestart::Always => true,
-            AutoRestart::Never => false,
-            AutoRestart::Unexpected => !expected,
-        };
-        if again && self.life.wanted == Wanted::Up {
-            match self.policy.policy.restart {
-                None => self.spawn(0),
-                Some(restart) => self.rest(restart, pid, exit),
-            }
-        }
-    }
-
-    /// EXITED or STOPPED → BACKOFF, for as long as the starts before this one make it.
-    fn rest(&mut self, restart: Restart, pid: i32, exit: Exit) {
-        let started = self.life.started.map_or(self.now.mono, |started| started.mono);
-        if self.now.mono.saturating_sub(started) >= restart.reset_after {
-            self.life.restarts = 0;
-        }
-        self.life.restarts = self.life.restarts.saturating_add(1);
-        let pause = restart.pause(self.life.restarts, self.salt());
-        self.life.error.get_or_insert_with(|| format!("Ended ({exit})"));
-        self.change(State::Resting { until: self.now.mono.saturating_add(pause) }, self.life.restarts, pid, true);
-    }
-
-    /// A number that no other process has at the same instant, for jitter.
-    fn salt(&self) -> u64 {
-        scatter::of_name(&self.policy.name) ^ u64::from(self.now.mono.subsec_nanos())
-    }
-
-    /// → STOPPED, and on from there when a start was asked for meanwhile, or it was stopped because it was unhealthy.
-    pub(super) fn stopped(&mut self, pid: i32) {
-        if pid != 0 {
-            self.after(self.life.end);
-        }
-        self.change(State::Stopped, 0, pid, true);
-        if self.life.wanted == Wanted::Up {
-            match (self.life.end, self.policy.policy.restart, self.life.exit) {
-                (End::Unhealthy, Some(restart), Some(exit)) if pid != 0 => self.rest(restart, pid, exit),
-                _ => self.spawn(0),
-            }
-        }
-    }
-
-    /// STARTING → BACKOFF, and on to FATAL when patience is over, or STOPPED when that was asked for (`stop`) or it is not wanted any more.
-    pub(super) fn back_off(&mut self, tries: u32, error: String, stop: bool) {
-        let tries = tries.saturating_add(1);
-        self.life.error = Some(error);
-        let pause = match self.policy.policy.restart {
-            None => BACKOFF_UNIT.saturating_mul(tries),
-            Some(restart) => restart.pause(tries, self.salt()),
-        };
-        self.enter(State::Backoff { until: self.now.mono.saturating_add(pause), tries }, tries);
-        if stop || self.life.wanted == Wanted::Down {
-            self.stopped(0);
-        } else if self.policy.startretries >= 0 && i64::from(tries) > self.policy.startretries {
-            self.report(Report::GaveUp);
-            self.enter(State::Fatal, 0);
-        }
     }
 
     pub(super) fn enter(&mut self, to: State, tries: u32) {
@@ -561,7 +416,7 @@ impl Step<'_> {
     }
 
     /// The one door: changes the state and says so.
-    fn change(&mut self, to: State, tries: u32, pid: i32, expected: bool) {
+    pub(super) fn change(&mut self, to: State, tries: u32, pid: i32, expected: bool) {
         let from = self.life.state.name();
         self.life.state = to;
         let to = self.life.state.name();

@@ -1,6 +1,6 @@
 use super::sample::{Bench, group, quick, words};
 use super::*;
-use crate::config::{AutoRestart, Conditions, Need, NeedState, OnFailure, Policy, Process, Reached};
+use crate::config::{AutoRestart, Conditions, Need, NeedState, OnFailure, Policy, Process, Reached, Signal};
 use crate::program::{Health, Input as Happened};
 
 const NOTHING: [&str; 0] = [];

@@ -3,9 +3,11 @@
 //! Owns: groups and processes, waves, requests that wait, reload, shutdown. One door, [`Supervisor::handle`], and
 //! [`Supervisor::next_deadline`]. Does not own: descriptors, pids of anything else, log files, clients' buffers; no I/O.
 
+mod action;
 mod ending;
 mod gate;
 mod hooks;
+mod input;
 mod jobs;
 mod listeners;
 mod relations;
@@ -31,179 +33,21 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use action::Action;
+pub use input::{Ask, ClientId, Input};
 pub use jobs::JobId;
 pub use listeners::ListenerFacts;
 pub use table::{Entry, Notes, ProcessId, Target};
 pub use view::{LogPaths, Surroundings, Traffic};
 
-use crate::config::{Config, Group, LogLevel, Process, Signal};
+use crate::config::{Config, Group, LogLevel};
 use crate::event::Event;
-use crate::program::{self, Exit, Hook, Now, SpawnFailure};
+use crate::program::{self, Exit, Now};
 use crate::protocol::{Code, Line};
 use crate::sorted::{Map, Set};
 use jobs::Job;
 use listeners::Listeners;
 use table::Table;
-
-/// A connection that asked for something. Numbers are never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClientId(pub u64);
-
-/// What a client may ask that needs a decision.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ask {
-    /// Start processes.
-    Start {
-        /// As people write them.
-        names: Vec<String>,
-        /// Answer when started, not when spawned.
-        wait: bool,
-    },
-    /// Stop processes.
-    Stop {
-        /// As people write them.
-        names: Vec<String>,
-        /// Answer when gone, not when signalled.
-        wait: bool,
-    },
-    /// Stop, then start.
-    Restart(Vec<String>),
-    /// Have programs read their own configuration again.
-    ReloadProgram(Vec<String>),
-    /// Read the configuration, say what differs.
-    Reread,
-    /// Read the configuration and make it so; empty = every group.
-    Update(Vec<String>),
-    /// Read the configuration and say what an update of these groups would do; empty = every group.
-    Preview(Vec<String>),
-    /// Have so many processes of a program, until the next update of its group.
-    Scale {
-        /// Its name, as in its section.
-        program: String,
-        /// How many.
-        count: u32,
-    },
-    /// Activate groups of the configuration read last.
-    Add(Vec<String>),
-    /// Forget groups that are down.
-    Remove(Vec<String>),
-    /// Update everything, and visor's own settings.
-    Reload,
-    /// Stop everything and leave.
-    Shutdown,
-}
-
-/// What may happen.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Input {
-    /// Set-up is done: start what is to start.
-    Boot,
-    /// Something happened to one process.
-    Process(ProcessId, program::Input),
-    /// A child that is no process was forked, and leads a process group.
-    NumberTaken {
-        /// It.
-        pid: i32,
-    },
-    /// A child of ours, known or not, was reaped.
-    Died {
-        /// Which.
-        pid: i32,
-        /// How.
-        exit: Exit,
-    },
-    /// A client asks.
-    Ask(ClientId, Ask),
-    /// A client is gone; what it waits for is done without it.
-    ClientGone(ClientId),
-    /// The answer to [`Action::ReadConfig`]: a configuration, or its mistakes as lines.
-    ConfigRead(JobId, Result<Box<Config>, Vec<String>>),
-    /// The answer to [`Action::LookUp`]: those that cannot be started, and why.
-    LookedUp(JobId, Map<ProcessId, SpawnFailure>),
-    /// A signal that means stop.
-    StopSignal(Signal),
-    /// What visor was started for has ended: stop everything and leave.
-    ShutDown,
-    /// The signal that means reload.
-    ReloadSignal,
-    /// Something happened that the daemon saw: output between tags or with events, a client's word.
-    Happened(Event),
-    /// A listener wrote to its stdout.
-    ListenerSaid(ProcessId, Vec<u8>),
-    /// What checks and the program itself say of a process beside its states.
-    Noted(ProcessId, Notes),
-    /// The bytes of [`Action::Deliver`] could not be written.
-    NotDelivered(ProcessId),
-    /// [`Supervisor::next_deadline`] has passed.
-    Deadline,
-    /// [`Supervisor::next_wall_deadline`] has passed, or the wall clock was set.
-    ClockLookedAt,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Start a process; answer with `Spawned` or `SpawnFailed`.
-    Spawn(ProcessId),
-    /// Run a hook of a process, or send its `reload_signal`; answer with `HookEnded`.
-    Hook(ProcessId, Hook),
-    /// Kill a hook of a process; it is answered all the same.
-    EndHook(ProcessId, Hook),
-    /// Send a signal; answer with `SignalFailed` when it fails otherwise than for want of a process.
-    Signal {
-        /// On whose behalf.
-        id: ProcessId,
-        /// The child, or the group it leads.
-        pid: i32,
-        /// To the group.
-        group: bool,
-        /// Which.
-        signal: Signal,
-    },
-    /// See whether a process group has members; answer with `Group`.
-    LookForGroup {
-        /// On whose behalf.
-        id: ProcessId,
-        /// The group.
-        group: i32,
-    },
-    /// Write to visor's log.
-    Log(LogLevel, String),
-    /// See whether the commands of these processes can be executed, before they start; answer with [`Input::LookedUp`].
-    LookUp {
-        /// Who asks.
-        job: JobId,
-        /// Whose commands.
-        ids: Vec<ProcessId>,
-    },
-    /// Tell watchers.
-    Event(Event),
-    /// Write an event to a listener's stdin; answer with `NotDelivered` when that is closed.
-    Deliver(ProcessId, Vec<u8>),
-    /// A line of a reply. One that ends the reply ends the request.
-    Reply(ClientId, Line),
-    /// Read the configuration file; answer with [`Input::ConfigRead`].
-    ReadConfig(JobId),
-    /// The same with another `numprocs` of a program.
-    ReadScaled {
-        /// Who asks.
-        job: JobId,
-        /// Its name, as in its section.
-        program: String,
-        /// How many.
-        count: u32,
-    },
-    /// A process became known: make its logs ready.
-    Added(ProcessId),
-    /// A process is forgotten: close its logs.
-    Removed(ProcessId),
-    /// A process goes on with other settings; those it had before.
-    Tuned(ProcessId, Arc<Process>),
-    /// The new configuration's own settings of visor hold from now on.
-    Adopt(Arc<Config>),
-    /// All is stopped: go.
-    Leave,
-}
 
 /// Where visor itself is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

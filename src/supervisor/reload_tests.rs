@@ -1,6 +1,6 @@
 use super::sample::{Bench, group, program, quick, words};
 use super::*;
-use crate::config::{FcgiSocket, Group, GroupKind, Owner, Process};
+use crate::config::{FcgiSocket, Group, GroupKind, Owner, Process, Signal};
 
 fn changed(name: &str, priority: i64) -> Group {
     group(name, priority, vec![Process { command: "/bin/other".to_string(), ..quick(name) }])

@@ -1,6 +1,6 @@
 use super::sample::{Bench, group, program, quick, shown, words};
 use super::*;
-use crate::config::Process;
+use crate::config::{Process, Signal};
 use crate::event::Event;
 use crate::program::sample::{at, process};
 use crate::program::{SpawnFailure, SpawnFailureKind};
