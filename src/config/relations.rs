@@ -76,6 +76,12 @@ impl Process {
         self.conditions.as_ref().is_some_and(|conditions| conditions.needs.iter().any(waited_for))
     }
 
+    /// Whether it is a listener whose work visor does itself.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        self.conditions.as_ref().is_some_and(|conditions| conditions.at_boot == AtBoot::Never)
+    }
+
     /// Whether it starts when visor starts.
     #[must_use]
     pub fn starts_at_boot(&self) -> bool {
@@ -236,8 +242,7 @@ fn replace_listener(reader: &mut Reader, groups: &mut [Group]) {
     if !groups.iter().flat_map(|group| &group.processes).any(is_handled) {
         return;
     }
-    for group in groups {
-        let GroupKind::EventListener { events, .. } = &mut group.kind else { continue };
+    for group in groups.iter_mut().filter(|group| matches!(group.kind, GroupKind::EventListener { .. })) {
         for process in &mut group.processes {
             if !LISTENER.iter().any(|name| process.command.contains(name)) {
                 continue;
@@ -245,8 +250,6 @@ fn replace_listener(reader: &mut Reader, groups: &mut [Group]) {
             remark(reader, process, "command", "visor does what this listener is for: it is not started");
             if let Some(process) = Arc::get_mut(process) {
                 process.conditions.get_or_insert_default().at_boot = AtBoot::Never;
-                // Nobody would take them: they would pile up and be told as lost.
-                events.clear();
             }
         }
     }

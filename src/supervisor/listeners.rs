@@ -81,8 +81,8 @@ impl Listeners {
     }
 
     pub fn add(&mut self, group: &Group, ids: &[ProcessId]) {
-        let GroupKind::EventListener { events, buffer_size, .. } = &group.kind else { return };
-        self.pools.insert_new(group.name.clone(), || Pool::new(events.clone(), *buffer_size));
+        let Some((events, buffer_size)) = gathered(group) else { return };
+        self.pools.insert_new(group.name.clone(), || Pool::new(events, buffer_size));
         for (id, process) in ids.iter().zip(&group.processes) {
             self.add_one(&group.name, *id, process.name.clone());
         }
@@ -97,18 +97,18 @@ impl Listeners {
 
     /// A group's settings changed.
     pub fn replace_pool(&mut self, group: &Group) {
-        let GroupKind::EventListener { events, buffer_size, .. } = &group.kind else {
+        let Some((events, buffer_size)) = gathered(group) else {
             self.remove_pool(&group.name);
             return;
         };
         match self.pools.get_mut(&group.name) {
             Some(pool) => {
-                for dropped in pool.resettle(events.clone(), *buffer_size) {
+                for dropped in pool.resettle(events, buffer_size) {
                     lose(&mut self.losses, &group.name, &dropped);
                 }
             }
             None => {
-                self.pools.insert(group.name.clone(), Pool::new(events.clone(), *buffer_size));
+                self.pools.insert(group.name.clone(), Pool::new(events, buffer_size));
             }
         }
     }
@@ -329,6 +329,13 @@ impl Supervisor {
             self.tick(now, out);
         }
     }
+}
+
+/// What a group's pool gathers, and how much of it: nothing for a listener whose work visor does, as nobody would take it.
+fn gathered(group: &Group) -> Option<(Vec<String>, i64)> {
+    let GroupKind::EventListener { events, buffer_size, .. } = &group.kind else { return None };
+    let replaced = group.processes.iter().any(|process| process.is_replaced());
+    Some((if replaced { Vec::new() } else { events.clone() }, *buffer_size))
 }
 
 /// How long until the wall clock passes the next multiple of a period.

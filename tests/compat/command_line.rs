@@ -95,9 +95,10 @@ fn agree(truth: &[String], ours: &[String]) -> bool {
     codes.0 == codes.1 && sentence.is_some_and(|sentence| ours.iter().any(|line| line.contains(essence(sentence))))
 }
 
-/// The sentence without the place that visor tells in its own way.
+/// The sentence without the place that visor tells in its own way, and without a value that may be a secret.
 fn essence(sentence: &str) -> &str {
     let sentence = sentence.split(" in section '").next().unwrap_or(sentence);
+    let sentence = sentence.split(" in value '").next().unwrap_or(sentence);
     // `invalid value for -e 'loud': reason`: visor names the long form of the flag.
     let reason = sentence.strip_prefix("invalid value for -").and_then(|rest| rest.split_once("': "));
     reason.map_or(sentence, |(_, reason)| reason)
