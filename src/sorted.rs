@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 
 /// Where among `length` sorted elements the wanted one is, or would be; `order` says how the one at a place compares to it. There once for all
 /// types.
+#[inline(never)]
 fn search(length: usize, order: &dyn Fn(usize) -> Ordering) -> Result<usize, usize> {
     let (mut from, mut to) = (0, length);
     while from < to {

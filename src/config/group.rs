@@ -114,7 +114,7 @@ fn single<'a>(
     reader: &mut Reader<'a>,
     section: &'a Section,
     default_priority: i64,
-    kind: impl FnOnce(&mut Reader<'a>, &'a Section) -> Option<GroupKind>,
+    kind: fn(&mut Reader<'a>, &'a Section) -> Option<GroupKind>,
 ) -> Option<Group> {
     let priority = priority(reader, section, default_priority);
     let kind = kind(reader, section);
