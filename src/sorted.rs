@@ -5,6 +5,23 @@
 //! numbers, are put at the end.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
+
+/// Where among `length` sorted elements the wanted one is, or would be; `order` says how the one at a place compares to it. There once for all
+/// types.
+#[inline(never)]
+fn search(length: usize, order: &dyn Fn(usize) -> Ordering) -> Result<usize, usize> {
+    let (mut from, mut to) = (0, length);
+    while from < to {
+        let middle = from.midpoint(to);
+        match order(middle) {
+            Ordering::Less => from = middle.saturating_add(1),
+            Ordering::Equal => return Ok(middle),
+            Ordering::Greater => to = middle,
+        }
+    }
+    Err(from)
+}
 
 /// Values by key, in the order of the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +101,9 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.entries.binary_search_by(|(other, _)| other.borrow().cmp(key))
+        search(self.entries.len(), &|at| {
+            self.entries.get(at).map_or(Ordering::Greater, |(other, _)| other.borrow().cmp(key))
+        })
     }
 
     /// The value of `key`.
@@ -244,17 +263,25 @@ impl<T> Set<T> {
 }
 
 impl<T: Ord> Set<T> {
+    /// Where `item` stands, or would stand.
+    fn place<Q: Ord + ?Sized>(&self, item: &Q) -> Result<usize, usize>
+    where
+        T: Borrow<Q>,
+    {
+        search(self.items.len(), &|at| self.items.get(at).map_or(Ordering::Greater, |other| other.borrow().cmp(item)))
+    }
+
     /// Whether `item` is in.
     pub fn contains<Q: Ord + ?Sized>(&self, item: &Q) -> bool
     where
         T: Borrow<Q>,
     {
-        self.items.binary_search_by(|other| other.borrow().cmp(item)).is_ok()
+        self.place(item).is_ok()
     }
 
     /// Puts `item` in; whether it was not there before.
     pub fn insert(&mut self, item: T) -> bool {
-        match self.items.binary_search(&item) {
+        match self.place(&item) {
             Ok(_) => false,
             Err(place) => {
                 self.items.insert(place, item);
@@ -273,7 +300,7 @@ impl<T: Ord> Set<T> {
     where
         T: Borrow<Q>,
     {
-        match self.items.binary_search_by(|other| other.borrow().cmp(item)) {
+        match self.place(item) {
             Ok(place) => {
                 self.items.remove(place);
                 true

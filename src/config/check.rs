@@ -213,7 +213,7 @@ pub(super) fn read<'a>(
 ) -> Option<Box<Checks>> {
     let mut read = Read { reader, section, names, directory };
     let (ready, health) = (read.check(Use::Ready), read.check(Use::Health));
-    let action = reader.value(section, "on_unhealthy", names, |_, text| on_unhealthy(text));
+    let action = reader.value(section, "on_unhealthy", names, &|_, text| on_unhealthy(text));
     // Without a check it means nothing, and is no reason to start a program anew.
     let on_unhealthy = action.filter(|_| health.is_some()).unwrap_or_default();
     (ready.is_some() || health.is_some()).then(|| Box::new(Checks { ready, health, on_unhealthy }))
@@ -268,7 +268,7 @@ impl Read<'_, '_, '_> {
             "" => Ok(None),
             text => probe(host, directory, text).map(Some),
         };
-        let probe = self.reader.value(self.section, &key, self.names, read).flatten()?;
+        let probe = self.reader.value(self.section, &key, self.names, &read).flatten()?;
         match (used, &probe) {
             (Use::Health, Probe::Fd(_) | Probe::Log(_)) => {
                 let reason =
@@ -310,7 +310,7 @@ impl Read<'_, '_, '_> {
     }
 
     fn get<T>(&mut self, used: Use, suffix: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
-        self.reader.value(self.section, &used.key(suffix), self.names, |_, text| parse(text))
+        self.reader.value(self.section, &used.key(suffix), self.names, &|_, text| parse(text))
     }
 }
 

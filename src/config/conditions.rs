@@ -175,9 +175,9 @@ impl fmt::Display for Need {
 
 /// Reads a section's keys.
 pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Names) -> Option<Box<Conditions>> {
-    let own = reader.value(section, DEPENDS_ON, names, |_, text| needs(text));
-    let on_failure = reader.value(section, ON_FAILURE, names, |_, text| on_failure(text));
-    let handled = reader.value(section, DEPENDENT_STARTUP, names, |_, text| value::boolean(text)).unwrap_or(false);
+    let own = reader.value(section, DEPENDS_ON, names, &|_, text| needs(text));
+    let on_failure = reader.value(section, ON_FAILURE, names, &|_, text| on_failure(text));
+    let handled = reader.value(section, DEPENDENT_STARTUP, names, &|_, text| value::boolean(text)).unwrap_or(false);
     // The listener looks at it only in programs that it handles.
     let theirs = if handled { wait_for(reader, section, names) } else { None };
     // The listener waits for ever: who mends what failed sees the rest start.

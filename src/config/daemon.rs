@@ -78,7 +78,7 @@ impl Source<'_, '_> {
         default: T,
         parse: fn(&dyn Host, &str) -> Result<T, String>,
     ) -> T {
-        let written = self.reader.value(self.section, key, &Names::HERE, parse);
+        let written = self.reader.value(self.section, key, &Names::HERE, &parse);
         let Some(typed) = typed else {
             return written.unwrap_or(default);
         };
@@ -100,7 +100,7 @@ impl Source<'_, '_> {
     }
 
     fn flag(&mut self, key: &str, typed: bool) -> bool {
-        let written = self.reader.value(self.section, key, &Names::HERE, |_, text| value::boolean(text));
+        let written = self.reader.value(self.section, key, &Names::HERE, &|_, text| value::boolean(text));
         typed || written.unwrap_or(false)
     }
 }
@@ -204,20 +204,20 @@ fn environment<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Map<String,
 /// Reads `[visor]`.
 pub(super) fn visor<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Visor {
     Visor {
-        socket: reader.value(section, "socket", &Names::HERE, socket),
-        socket_mode: reader.value(section, "socket_mode", &Names::HERE, |_, text| value::octal(text)),
-        socket_owner: reader.value(section, "socket_owner", &Names::HERE, value::owner).unwrap_or_default(),
+        socket: reader.value(section, "socket", &Names::HERE, &socket),
+        socket_mode: reader.value(section, "socket_mode", &Names::HERE, &|_, text| value::octal(text)),
+        socket_owner: reader.value(section, "socket_owner", &Names::HERE, &value::owner).unwrap_or_default(),
         machine: machine(reader, section),
-        hostname: reader.value(section, "hostname", &Names::HERE, |_, text| value::host_name(text)),
-        http_user: reader.value(section, "http_user", &Names::HERE, value::user),
+        hostname: reader.value(section, "hostname", &Names::HERE, &|_, text| value::host_name(text)),
+        http_user: reader.value(section, "http_user", &Names::HERE, &value::user),
         allowed_hosts: reader
-            .value(section, "allowed_hosts", &Names::HERE, |_, text| value::called_hosts(text))
+            .value(section, "allowed_hosts", &Names::HERE, &|_, text| value::called_hosts(text))
             .unwrap_or_default(),
-        gateway: reader.value(section, "gateway", &Names::HERE, program),
+        gateway: reader.value(section, "gateway", &Names::HERE, &program),
         exit_when_all_done: reader
-            .value(section, "exit_when", &Names::HERE, |_, text| exit_when(text))
+            .value(section, "exit_when", &Names::HERE, &|_, text| exit_when(text))
             .unwrap_or(false),
-        shutdown_timeout: reader.value(section, "shutdown_timeout", &Names::HERE, |_, text| value::duration(text)),
+        shutdown_timeout: reader.value(section, "shutdown_timeout", &Names::HERE, &|_, text| value::duration(text)),
         access: people::access(reader, section),
     }
 }
@@ -241,7 +241,7 @@ fn program(host: &dyn Host, text: &str) -> Result<String, String> {
 
 /// `[visor] machine`.
 pub(super) fn machine<'a>(reader: &mut Reader<'a>, section: &'a Section) -> bool {
-    reader.value(section, "machine", &Names::HERE, |_, text| value::boolean(text)).unwrap_or(false)
+    reader.value(section, "machine", &Names::HERE, &|_, text| value::boolean(text)).unwrap_or(false)
 }
 
 fn socket(host: &dyn Host, text: &str) -> Result<String, String> {

@@ -6,7 +6,7 @@ use std::fmt;
 const SHOWN_TEXT: usize = 120;
 
 /// One thing that is wrong, where it stands and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// The file, or `command line`.
     pub file: String,

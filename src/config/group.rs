@@ -79,7 +79,7 @@ pub(super) fn groups(reader: &mut Reader) -> Vec<Group> {
 /// A `[group:x]` and the programs it lists.
 fn group<'a>(reader: &mut Reader<'a>, section: &'a Section, in_groups: &mut Set<String>) -> Option<Group> {
     let programs =
-        reader.value(section, "programs", &Names::HERE, |_, text| Ok(value::words(text))).unwrap_or_default();
+        reader.value(section, "programs", &Names::HERE, &|_, text| Ok(value::words(text))).unwrap_or_default();
     let priority = priority(reader, section, PRIORITY);
     let name = value::name(section.title());
     let mut processes = Vec::new();
@@ -114,7 +114,7 @@ fn single<'a>(
     reader: &mut Reader<'a>,
     section: &'a Section,
     default_priority: i64,
-    kind: impl FnOnce(&mut Reader<'a>, &'a Section) -> Option<GroupKind>,
+    kind: fn(&mut Reader<'a>, &'a Section) -> Option<GroupKind>,
 ) -> Option<Group> {
     let priority = priority(reader, section, default_priority);
     let kind = kind(reader, section);
@@ -128,14 +128,14 @@ fn single<'a>(
 }
 
 fn priority<'a>(reader: &mut Reader<'a>, section: &'a Section, default: i64) -> i64 {
-    reader.value(section, "priority", &Names::HERE, |_, text| value::integer(text)).unwrap_or(default)
+    reader.value(section, "priority", &Names::HERE, &|_, text| value::integer(text)).unwrap_or(default)
 }
 
 fn listener<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<GroupKind> {
     let name = &section.name;
     let mistakes = reader.mistakes.len();
     let buffer_size = reader
-        .value(section, "buffer_size", &Names::HERE, |_, text| {
+        .value(section, "buffer_size", &Names::HERE, &|_, text| {
             let size = value::integer(text)?;
             if size < 1 {
                 return Err(format!("[{name}] section sets invalid buffer_size ({size})"));
@@ -144,14 +144,14 @@ fn listener<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<GroupKi
         })
         .unwrap_or(BUFFER_SIZE);
     let result_handler = reader
-        .value(section, "result_handler", &Names::HERE, |_, text| server::plugin(text, name))
+        .value(section, "result_handler", &Names::HERE, &|_, text| server::plugin(text, name))
         .unwrap_or_else(|| RESULT_HANDLER.to_owned());
     if result_handler != RESULT_HANDLER {
         let text = format!("[{name}] result_handler: `{result_handler}` is Python, which visor does not run");
         reader.remark(section, "result_handler", text);
     }
     let events = events(reader, section);
-    let redirected = reader.value(section, "redirect_stderr", &Names::HERE, |_, text| value::boolean(text));
+    let redirected = reader.value(section, "redirect_stderr", &Names::HERE, &|_, text| value::boolean(text));
     if redirected == Some(true) {
         let reason = format!(
             "[{name}] section sets redirect_stderr=true but this is not allowed because it will interfere \
@@ -165,7 +165,7 @@ fn listener<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<GroupKi
 fn events<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Vec<String> {
     let name = &section.name;
     let mistakes = reader.mistakes.len();
-    let words = reader.value(section, "events", &Names::HERE, |_, text| Ok(value::words(text))).unwrap_or_default();
+    let words = reader.value(section, "events", &Names::HERE, &|_, text| Ok(value::words(text))).unwrap_or_default();
     if words.is_empty() && reader.mistakes.len() == mistakes {
         let reason = format!("[{name}] section requires an \"events\" line");
         reader.refuse(section, "events", reason);
@@ -186,7 +186,7 @@ fn events<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Vec<String> {
 fn fcgi<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<GroupKind> {
     let program = section.title().trim();
     let names = Names { program: Some(program), ..Names::HERE };
-    let backlog = reader.value(section, "socket_backlog", &Names::HERE, |_, text| {
+    let backlog = reader.value(section, "socket_backlog", &Names::HERE, &|_, text| {
         let length = value::integer(text)?;
         if (1..=HIGHEST_BACKLOG).contains(&length) {
             Ok(length)
@@ -194,15 +194,15 @@ fn fcgi<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<GroupKind> 
             Err(format!("Invalid socket_backlog value {length}"))
         }
     });
-    let owner = reader.value(section, "socket_owner", &Names::HERE, |host, text| {
+    let owner = reader.value(section, "socket_owner", &Names::HERE, &|host, text| {
         value::owner(host, text).map_err(|_| format!("Invalid socket_owner value {text}"))
     });
-    let mode = reader.value(section, "socket_mode", &Names::HERE, |_, text| {
+    let mode = reader.value(section, "socket_mode", &Names::HERE, &|_, text| {
         value::octal(text).map_err(|_| format!("Invalid socket_mode value {text}"))
     });
     // Its mistakes are told where the processes are read.
     let mistakes = reader.mistakes.len();
-    let user = reader.value(section, "user", &Names::HERE, value::user);
+    let user = reader.value(section, "user", &Names::HERE, &value::user);
     reader.mistakes.truncate(mistakes);
     let written = reader.text(section, "socket", &names);
     if written.as_deref().unwrap_or_default().is_empty() {

@@ -58,11 +58,11 @@ impl Hooks {
 
 /// Reads a section's keys; `None` when it has none of the commands.
 pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Names) -> Option<Box<Hooks>> {
-    let mut hook = |key| reader.value(section, key, names, |_, text| read_command(text)).flatten();
+    let mut hook = |key| reader.value(section, key, names, &|_, text| read_command(text)).flatten();
     let [pre_start, post_stop, stop, by_command] =
         ["pre_start", "post_stop", "stop_command", "reload_command"].map(&mut hook);
-    let signal = reader.value(section, "reload_signal", names, |_, text| Signal::parse(text));
-    let timeout = reader.value(section, "hook_timeout", names, |_, text| timeout(text)).unwrap_or(TIMEOUT);
+    let signal = reader.value(section, "reload_signal", names, &|_, text| Signal::parse(text));
+    let timeout = reader.value(section, "hook_timeout", names, &|_, text| timeout(text)).unwrap_or(TIMEOUT);
     if by_command.is_some() && signal.is_some() {
         reader.refuse(section, "reload_signal", "`reload_command` is given, too: a program is reloaded one way");
     }

@@ -214,7 +214,7 @@ struct Get<'g, 'a> {
 
 impl Get<'_, '_> {
     fn value<T>(&mut self, key: &str, known: Known, parse: fn(&str) -> Result<T, String>) -> Option<T> {
-        self.reader.value(self.section, key, self.names, |_, text| {
+        self.reader.value(self.section, key, self.names, &|_, text| {
             if known == Known::OnLinux && !cfg!(target_os = "linux") {
                 return Err("there is no such thing on this system, only on Linux".to_owned());
             }

@@ -118,8 +118,8 @@ pub struct Upkeep {
 
 /// Reads the keys that both streams of a section share.
 pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Names) -> LogLines {
-    let prefix = reader.value(section, "log_prefix", names, |_, text| prefix(text));
-    let format = reader.value(section, "log_format", names, |_, text| format(text));
+    let prefix = reader.value(section, "log_prefix", names, &|_, text| prefix(text));
+    let format = reader.value(section, "log_format", names, &|_, text| format(text));
     let format = match (format, prefix) {
         // Who says what stands before each line wants it to stand there.
         (None | Some(LogFormat::Prefix(_)), Some(parts)) => LogFormat::Prefix(parts),
@@ -127,9 +127,9 @@ pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Na
     };
     LogLines {
         format,
-        rate: reader.value(section, "log_rate", names, |_, text| rate(text)),
-        overflow: reader.value(section, "log_overflow", names, |_, text| overflow(text)).unwrap_or_default(),
-        ring: reader.value(section, "log_ring", names, |_, text| ring(text)),
+        rate: reader.value(section, "log_rate", names, &|_, text| rate(text)),
+        overflow: reader.value(section, "log_overflow", names, &|_, text| overflow(text)).unwrap_or_default(),
+        ring: reader.value(section, "log_ring", names, &|_, text| ring(text)),
     }
 }
 
@@ -140,8 +140,8 @@ pub(super) fn upkeep<'a>(
     (max_age, compress): (&'static str, &'static str),
     names: &Names,
 ) -> Upkeep {
-    let age = reader.value(section, max_age, names, |_, text| value::duration(text));
-    let packs = reader.value(section, compress, names, |_, text| value::boolean(text)).unwrap_or(false);
+    let age = reader.value(section, max_age, names, &|_, text| value::duration(text));
+    let packs = reader.value(section, compress, names, &|_, text| value::boolean(text)).unwrap_or(false);
     if packs && !reader.host.finds_command(PACKER) {
         let text = format!("`{compress}` needs the command `{PACKER}`, which is not found: backups stay as they are");
         reader.remark(section, compress, text);

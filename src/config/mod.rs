@@ -69,9 +69,7 @@ use std::sync::Arc;
 use include::Files;
 use reader::Reader;
 
-use crate::list::List as _;
 use crate::order;
-use crate::sorted::Set;
 
 /// The section without which there is no configuration.
 const SUPERVISORD: &str = "supervisord";
@@ -216,8 +214,12 @@ fn sorted(mistakes: Vec<Mistake>) -> Vec<Mistake> {
             files.push(mistake.file.clone());
         }
     }
-    let mut seen = Set::new();
-    let mut once: Vec<Mistake> = mistakes.into_iter().filter(|mistake| seen.insert(mistake.clone())).list();
+    let mut once: Vec<Mistake> = Vec::new();
+    for mistake in mistakes {
+        if !once.contains(&mistake) {
+            once.push(mistake);
+        }
+    }
     let place = |mistake: &Mistake| (files.iter().position(|file| *file == mistake.file), mistake.line);
     order::sort_by(&mut once, |a, b| place(a).cmp(&place(b)));
     once

@@ -65,7 +65,7 @@ pub(super) fn access<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Acces
 
 /// Reads a list of people.
 pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, key: &str, names: &Names) -> Vec<Person> {
-    reader.value(section, key, names, people).unwrap_or_default()
+    reader.value(section, key, names, &people).unwrap_or_default()
 }
 
 fn people(host: &dyn Host, text: &str) -> Result<Vec<Person>, String> {

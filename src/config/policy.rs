@@ -78,9 +78,9 @@ impl Restart {
 
 /// Reads a section's keys. What is `scheduled` is a oneshot unless it says otherwise.
 pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Names, scheduled: bool) -> Policy {
-    let oneshot = reader.value(section, "type", names, |_, text| is_oneshot(text)).unwrap_or(scheduled);
-    let essential = reader.value(section, "essential", names, |_, text| value::boolean(text)).unwrap_or(false);
-    let mut exit_on = reader.value(section, "exit_on", names, |_, text| exit_on(text)).unwrap_or_default();
+    let oneshot = reader.value(section, "type", names, &|_, text| is_oneshot(text)).unwrap_or(scheduled);
+    let essential = reader.value(section, "essential", names, &|_, text| value::boolean(text)).unwrap_or(false);
+    let mut exit_on = reader.value(section, "exit_on", names, &|_, text| exit_on(text)).unwrap_or_default();
     if essential {
         exit_on = ExitOn { success: true, failure: true, fatal: true };
     }
@@ -88,12 +88,12 @@ pub(super) fn read<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Na
 }
 
 fn restart<'a>(reader: &mut Reader<'a>, section: &'a Section, names: &Names) -> Option<Restart> {
-    let mut duration = |key| reader.value(section, key, names, |_, text| value::duration(text));
+    let mut duration = |key| reader.value(section, key, names, &|_, text| value::duration(text));
     let delay = duration("restart_delay");
     let max_delay = duration("restart_max_delay");
     let reset_after = duration("restart_reset_after");
-    let factor = reader.value(section, "restart_factor", names, |_, text| factor(text));
-    let jitter = reader.value(section, "restart_jitter", names, |_, text| jitter(text));
+    let factor = reader.value(section, "restart_factor", names, &|_, text| factor(text));
+    let jitter = reader.value(section, "restart_jitter", names, &|_, text| jitter(text));
     if delay.is_none() && max_delay.is_none() && reset_after.is_none() && factor.is_none() && jitter.is_none() {
         return None;
     }

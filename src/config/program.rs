@@ -150,7 +150,7 @@ pub(super) fn processes<'a>(reader: &mut Reader<'a>, section: &'a Section, group
 
 impl<'a> Program<'_, 'a> {
     fn get<T>(&mut self, key: &str, names: &Names, parse: fn(&dyn Host, &str) -> Result<T, String>) -> Option<T> {
-        self.reader.value(self.section, key, names, parse)
+        self.reader.value(self.section, key, names, &parse)
     }
 
     fn boolean(&mut self, key: &str, names: &Names, default: bool) -> bool {

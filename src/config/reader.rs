@@ -52,16 +52,16 @@ impl<'a> Reader<'a> {
 
     /// The key's text, expanded; `None` when absent or wrong.
     pub(super) fn text(&mut self, section: &'a Section, key: &str, names: &Names) -> Option<String> {
-        self.value(section, key, names, |_, text| Ok(text.to_owned()))
+        self.value(section, key, names, &|_, text| Ok(text.to_owned()))
     }
 
-    /// The key's text, expanded and understood by `parse`; `None` when absent or wrong.
+    /// The key's text, expanded and understood by `parse`; `None` when absent or wrong. There once for each kind of value, not for each key.
     pub(super) fn value<T>(
         &mut self,
         section: &'a Section,
         key: &str,
         names: &Names,
-        parse: impl FnOnce(&dyn Host, &str) -> Result<T, String>,
+        parse: &dyn Fn(&dyn Host, &str) -> Result<T, String>,
     ) -> Option<T> {
         let (entry, text) = self.written(section, key, names)?;
         match parse(self.host, &text) {

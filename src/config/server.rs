@@ -126,16 +126,16 @@ fn inet<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Server> {
         reader.refuse(section, "port", reason);
         return None;
     }
-    let (host, port) = reader.value(section, "port", &Names::ENVIRONMENT, |_, text| value::inet_address(text))?;
+    let (host, port) = reader.value(section, "port", &Names::ENVIRONMENT, &|_, text| value::inet_address(text))?;
     Some(server(section, ServerAddress::Inet { host, port }, login))
 }
 
 fn unix<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Server> {
     let login = login(reader, section);
-    let chown = reader.value(section, "chown", &Names::ENVIRONMENT, |host, text| {
+    let chown = reader.value(section, "chown", &Names::ENVIRONMENT, &|host, text| {
         value::owner(host, text).map_err(|_| format!("Invalid sockchown value {text}"))
     });
-    let chmod = reader.value(section, "chmod", &Names::ENVIRONMENT, |_, text| {
+    let chmod = reader.value(section, "chmod", &Names::ENVIRONMENT, &|_, text| {
         value::octal(text).map_err(|_| format!("Invalid chmod value {text}"))
     });
     if reader.entry(section, "file").is_none() {
@@ -144,7 +144,7 @@ fn unix<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Server> {
         return None;
     }
     let file = reader
-        .value(section, "file", &Names::HERE, |host, text| Ok(absolute(host, &expand_home(host, text.trim()))))?;
+        .value(section, "file", &Names::HERE, &|host, text| Ok(absolute(host, &expand_home(host, text.trim()))))?;
     let address = ServerAddress::Unix { file, chmod: chmod.unwrap_or(CHMOD), chown: chown.unwrap_or_default() };
     Some(server(section, address, login))
 }
@@ -161,7 +161,7 @@ fn rpc_interface<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Option<Rp
         reader.mistakes.push(section.mistake(Some(FACTORY), reason));
         return None;
     }
-    let factory = reader.value(section, FACTORY, &Names::ENVIRONMENT, |_, text| plugin(text, &section.name));
+    let factory = reader.value(section, FACTORY, &Names::ENVIRONMENT, &|_, text| plugin(text, &section.name));
     if let Some(other) = factory.as_ref().filter(|factory| *factory != MAIN_FACTORY) {
         let text = format!("[{}] {FACTORY}: `{other}` is Python, which visor does not run", section.name);
         reader.remark(section, FACTORY, text);
@@ -195,7 +195,7 @@ pub(super) fn plugin(text: &str, section: &str) -> Result<String, String> {
 pub(super) fn ctl<'a>(reader: &mut Reader<'a>, section: &'a Section) -> Ctl {
     Ctl {
         serverurl: reader
-            .value(section, "serverurl", &Names::HERE, server_url)
+            .value(section, "serverurl", &Names::HERE, &server_url)
             .unwrap_or_else(|| SERVER_URL.to_owned()),
         username: reader.text(section, "username", &Names::ENVIRONMENT),
         password: reader.text(section, "password", &Names::ENVIRONMENT),

@@ -20,9 +20,9 @@ pub(super) fn read<'a>(
     user: Option<&User>,
     names: &Names,
 ) -> Option<Box<Sources>> {
-    let list = |reader: &mut Reader<'a>, key: &str| reader.value(section, key, names, paths).unwrap_or_default();
+    let list = |reader: &mut Reader<'a>, key: &str| reader.value(section, key, names, &paths).unwrap_or_default();
     let flag = |reader: &mut Reader<'a>, key: &str| {
-        reader.value(section, key, names, |_, text| value::boolean(text)).unwrap_or(false)
+        reader.value(section, key, names, &|_, text| value::boolean(text)).unwrap_or(false)
     };
     let mut sources = Sources {
         clear: flag(reader, "clear_env"),

@@ -109,7 +109,7 @@ impl Clients {
     }
 
     /// Appends what `write` writes to a client's replies.
-    pub fn put(&mut self, id: ClientId, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn put(&mut self, id: ClientId, write: &mut dyn FnMut(&mut Vec<u8>)) {
         if let Some(client) = self.all.get_mut(&id) {
             write(&mut client.out);
             self.dirty.insert(id);

@@ -19,7 +19,7 @@ impl Daemon {
         };
         if let Some(ring) = self.outputs.ring(id, stream) {
             let block = ring.tail(bytes);
-            self.clients.put(client, |out| crate::protocol::write_block(out, &block));
+            self.clients.put(client, &mut |out| crate::protocol::write_block(out, &block));
             return self.done(client);
         }
         let Some(path) = self.outputs.path(id, stream) else {
@@ -41,7 +41,7 @@ impl Daemon {
         match self.outputs.ring(id, stream) {
             Some(ring) if bytes > 0 => {
                 let block = ring.tail(bytes);
-                self.clients.put(client, |out| crate::protocol::write_block(out, &block));
+                self.clients.put(client, &mut |out| crate::protocol::write_block(out, &block));
             }
             Some(_) | None => {
                 let path = self.outputs.path(id, stream).map(Path::to_path_buf);
@@ -56,7 +56,7 @@ impl Daemon {
         if let Some(path) = path.filter(|_| bytes > 0)
             && let Ok(block) = crate::logs::tail(&path, bytes, MAX_FOLLOW_START)
         {
-            self.clients.put(client, |out| crate::protocol::write_block(out, &block));
+            self.clients.put(client, &mut |out| crate::protocol::write_block(out, &block));
         }
     }
 
@@ -83,7 +83,7 @@ impl Daemon {
         };
         if let Some(ring) = self.outputs.ring(id, stream) {
             let (size, block) = (ring.total(), ring.part(part.0, part.1));
-            self.clients.put(client, |out| {
+            self.clients.put(client, &mut |out| {
                 DataLine::new(out).number("size", size).end();
                 crate::protocol::write_block(out, &block);
             });
@@ -103,7 +103,7 @@ impl Daemon {
         let Some(path) = path else { return self.refuse(client, Code::NoFile, "") };
         match TailReader::open_at(&path, offset, length) {
             Ok((reader, size)) => {
-                self.clients.put(client, |out| DataLine::new(out).number("size", size).end());
+                self.clients.put(client, &mut |out| DataLine::new(out).number("size", size).end());
                 self.clients.set_mode(client, Mode::Sending(reader));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

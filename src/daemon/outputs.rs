@@ -72,6 +72,9 @@ pub(super) struct Outlet {
     pub dropped: u64,
 }
 
+/// Gives a capture bytes, and its pieces to what is passed with it.
+type Feed<'f> = &'f mut dyn FnMut(Option<&mut Capture>, &mut dyn FnMut(Piece<'_>));
+
 /// Something in a stream that listeners hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Happening {
@@ -218,7 +221,7 @@ impl Outputs {
                 stripped.as_slice()
             }
         };
-        let happenings = self.split(id, stream, now, poll, |capture, each| match capture {
+        let happenings = self.split(id, stream, now, poll, &mut |capture, each| match capture {
             None => each(Piece::Log(chunk)),
             Some(capture) => capture.feed(chunk, each),
         });
@@ -234,14 +237,14 @@ impl Outputs {
         if let Some(strip) = &mut outlet.strip {
             strip.finish(&mut rest);
         }
-        let happenings = self.split(id, stream, now, poll, |capture, each| match capture {
+        let happenings = self.split(id, stream, now, poll, &mut |capture, each| match capture {
             None => each(Piece::Log(&rest)),
             Some(capture) => {
                 capture.feed(&rest, each);
                 capture.end(each);
             }
         });
-        self.shape((id, stream), now, poll, |shaper| shaper.finish(now));
+        self.shape((id, stream), now, poll, &mut |shaper| shaper.finish(now));
         if let Some(outlet) = self.outlets.get_mut(&(id, stream))
             && let Some(lines) = &mut outlet.lines
         {
@@ -252,14 +255,7 @@ impl Outputs {
     }
 
     /// Logs what is not captured.
-    fn split(
-        &mut self,
-        id: ProcessId,
-        stream: Stream,
-        now: Now,
-        poll: &mut Poll,
-        feed: impl FnOnce(Option<&mut Capture>, &mut dyn FnMut(Piece<'_>)),
-    ) -> Vec<Happening> {
+    fn split(&mut self, id: ProcessId, stream: Stream, now: Now, poll: &mut Poll, feed: Feed) -> Vec<Happening> {
         let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return Vec::new() };
         let is_event = outlet.is_event;
         let mut capture = outlet.capture.take();
@@ -281,7 +277,7 @@ impl Outputs {
     }
 
     fn put(&mut self, id: ProcessId, stream: Stream, chunk: &[u8], now: Now, poll: &mut Poll) {
-        if !self.shape((id, stream), now, poll, |shaper| shaper.feed(chunk, now)) {
+        if !self.shape((id, stream), now, poll, &mut |shaper| shaper.feed(chunk, now)) {
             self.bring((id, stream), chunk, now, poll);
         }
         let Some(outlet) = self.outlets.get_mut(&(id, stream)) else { return };

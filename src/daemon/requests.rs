@@ -55,7 +55,7 @@ impl Daemon {
             Request::State => self.state(client),
             Request::Status(names) => {
                 let (supervisor, outputs) = (&self.supervisor, &self.outputs);
-                self.clients.put(client, |out| supervisor.status(&names, now, outputs, out));
+                self.clients.put(client, &mut |out| supervisor.status(&names, now, outputs, out));
                 self.done(client);
             }
             Request::Start { names, wait } => self.ask(client, Ask::Start { names, wait }, now),
@@ -126,7 +126,7 @@ impl Daemon {
                 return self.refuse(client, Code::CannotReread, &text.join("; "));
             }
         };
-        self.clients.put(client, |out| {
+        self.clients.put(client, &mut |out| {
             for Explained { group, process, section, settings } in &explained {
                 let name = display_name(group, process);
                 for Setting { key, value, running, place } in settings {
@@ -181,7 +181,7 @@ impl Daemon {
     fn metrics(&mut self, client: ClientId) {
         let (supervisor, outputs, started) = (&self.supervisor, &self.outputs, self.started.wall.as_secs());
         let (clients, gateways) = (self.clients.len(), self.gateway.starts);
-        self.clients.put(client, |out| {
+        self.clients.put(client, &mut |out| {
             DataLine::new(out)
                 .number("pid", sys::process::pid())
                 .number("started", started)

@@ -15,6 +15,9 @@ const KEPT_BYTES: usize = 16 * 1024;
 /// What was dropped is told at most so often.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// Has lines cut and gives each to what is passed with them.
+type Cut<'c> = &'c mut dyn FnMut(&mut Whole, &mut dyn FnMut(&[u8], End));
+
 /// Shapes one stream.
 #[derive(Debug)]
 pub(super) struct Shaper {
@@ -91,12 +94,12 @@ impl Shaper {
     /// Takes a chunk; the lines that are whole come out.
     pub fn feed(&mut self, chunk: &[u8], now: Now) {
         self.tell(now);
-        self.pass(now, |whole, each| whole.push(chunk, each));
+        self.pass(now, &mut |whole, each| whole.push(chunk, each));
     }
 
     /// The stream has ended: what is left comes out.
     pub fn finish(&mut self, now: Now) {
-        self.pass(now, Whole::finish);
+        self.pass(now, &mut |whole, each| whole.finish(each));
         self.tell_at = self.tell_at.map(|_| now.mono);
         self.tell(now);
     }
@@ -110,7 +113,7 @@ impl Shaper {
         }
     }
 
-    fn pass(&mut self, now: Now, cut: impl FnOnce(&mut Whole, &mut dyn FnMut(&[u8], End))) {
+    fn pass(&mut self, now: Now, cut: Cut) {
         let Shaper { whole, format, limiter, amid, limited, lost, out, .. } = self;
         let time = utc(now.wall);
         cut(whole, &mut |text, end| {

@@ -52,7 +52,7 @@ impl Outputs {
     /// Another shaper, or none any more: nothing of what the old one has is lost.
     fn reshape(&mut self, key: Key, shaper: Option<Shaper>, now: Now, poll: &mut Poll) {
         if shaper.is_none() {
-            self.shape(key, now, poll, |shaper| shaper.finish(now));
+            self.shape(key, now, poll, &mut |shaper| shaper.finish(now));
         }
         let Some(outlet) = self.outlets.get_mut(&key) else { return };
         match (&mut outlet.shaper, shaper) {
@@ -70,7 +70,7 @@ impl Outputs {
     }
 
     /// Has a shaper do something and brings what comes of it to where it is kept. False without a shaper.
-    pub(super) fn shape(&mut self, key: Key, now: Now, poll: &mut Poll, act: impl FnOnce(&mut Shaper)) -> bool {
+    pub(super) fn shape(&mut self, key: Key, now: Now, poll: &mut Poll, act: &mut dyn FnMut(&mut Shaper)) -> bool {
         let Some(shaper) = self.outlets.get_mut(&key).and_then(|outlet| outlet.shaper.as_mut()) else { return false };
         let from = shaper.out.len();
         act(shaper);
@@ -86,7 +86,7 @@ impl Outputs {
     /// Brings out the lines that have no end yet.
     pub fn finish(&mut self, now: Now, poll: &mut Poll) {
         for key in self.outlets.keys().copied().list() {
-            self.shape(key, now, poll, |shaper| shaper.finish(now));
+            self.shape(key, now, poll, &mut |shaper| shaper.finish(now));
         }
     }
 
@@ -108,7 +108,7 @@ impl Outputs {
             if let Some(shaper) = self.outlets.get_mut(key).and_then(|outlet| outlet.shaper.as_mut()) {
                 shaper.begin();
             }
-            self.shape(*key, now, poll, |shaper| shaper.tell(now));
+            self.shape(*key, now, poll, &mut |shaper| shaper.tell(now));
         }
         keys
     }

@@ -268,7 +268,7 @@ impl Daemon {
                 tree.account = Account::Closed;
             }
         }
-        self.start_held(now, |_| true);
+        self.start_held(now, &|_| true);
     }
 
     /// Whether a start waits because something is left of the last run; then it is asked for again.
@@ -288,10 +288,10 @@ impl Daemon {
 
     /// Looks at starts that wait, when their time has come.
     pub(super) fn look_for_held(&mut self, now: Now) {
-        self.start_held(now, |held| held.look_at <= now.mono);
+        self.start_held(now, &|held| held.look_at <= now.mono);
     }
 
-    fn start_held(&mut self, now: Now, is_due: impl Fn(Held) -> bool) {
+    fn start_held(&mut self, now: Now, is_due: &dyn Fn(Held) -> bool) {
         let due = |(id, tree): (&ProcessId, &Tree)| tree.held.filter(|held| is_due(*held)).map(|held| (*id, held));
         let due: Vec<(ProcessId, Held)> = self.trees.trees.iter().filter_map(due).list();
         for (id, held) in due {
