@@ -1,5 +1,6 @@
 //! `svc` as a black box against an invented visor: requests on the wire, words on the screen, exit codes.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -24,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Fake {
     folder: tempfile::TempDir,
     requests: Receiver<(String, UnixStream)>,
+    /// Those that came and were not waited for yet.
+    aside: RefCell<Vec<(String, UnixStream)>>,
 }
 
 impl Fake {
@@ -39,7 +42,7 @@ impl Fake {
                 thread::spawn(move || serve(peer, &answers, &sender));
             }
         });
-        Fake { folder, requests }
+        Fake { folder, requests, aside: RefCell::default() }
     }
 
     fn path(&self) -> PathBuf {
@@ -59,13 +62,18 @@ impl Fake {
         self.requests.recv_timeout(PATIENCE).unwrap()
     }
 
-    /// Waits for this request, whatever others come before it.
+    /// Waits for this request, whatever others come before it: those stay there for later, as two connections come in any order.
     fn wait_for(&self, line: &str) -> UnixStream {
+        let mut aside = self.aside.borrow_mut();
+        if let Some(at) = aside.iter().position(|(got, _)| got == line) {
+            return aside.remove(at).1;
+        }
         loop {
             let (got, peer) = self.request();
             if got == line {
                 return peer;
             }
+            aside.push((got, peer));
         }
     }
 }

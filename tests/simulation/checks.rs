@@ -124,7 +124,8 @@ fn is_allowed(from: Name, to: Name) -> bool {
             // One that is not ready in time is being ended while it is still shown as starting, and may not be signalled.
             | (Starting, Backoff | Running | Stopping | Unknown)
             | (Backoff, Fatal | Stopped)
-            | (Exited, Backoff)
+            // A pause before a restart; who was unhealthy is stopped first.
+            | (Exited | Stopped, Backoff)
             | (Running, Stopping | Exited)
             | (Stopping, Stopped | Unknown)
             | (Unknown, Stopped)
@@ -382,7 +383,7 @@ impl Watch {
                 hold!(!early, "{id:?} counts as running too early");
             }
             (_, Name::Backoff) => {
-                let rests = from == Name::Exited;
+                let rests = matches!(from, Name::Exited | Name::Stopped);
                 let most = if known.config.startretries < 0 { i64::MAX } else { known.config.startretries + 1 };
                 let counted = rests || self.recounted.contains(&id);
                 hold!(counted || i64::from(tries) <= most, "{id:?} was tried {tries} times");
