@@ -27,7 +27,10 @@ impl Daemon {
             Action::Reply(client, line) => self.clients.reply(client, &line),
             Action::ReadConfig(job) => self.read_config(job, None, now),
             Action::ReadScaled { job, program, count } => self.read_config(job, Some((program, i64::from(count))), now),
-            Action::Added(id) => self.add_process(id),
+            Action::Added(id) => {
+                self.add_process(id);
+                self.judge_streams();
+            }
             Action::Removed(id) => {
                 // A last line without an end would wait for an end of file that nobody reads any more.
                 for stream in [Stream::Stdout, Stream::Stderr] {
@@ -42,8 +45,14 @@ impl Daemon {
                 self.outputs.remove(id);
                 self.clients.process_removed(id);
             }
-            Action::Tuned(id, before) => self.retune(id, &before),
-            Action::Adopt(config) => self.adopt(config, now),
+            Action::Tuned(id, before) => {
+                self.retune(id, &before);
+                self.judge_streams();
+            }
+            Action::Adopt(config) => {
+                self.adopt(config, now);
+                self.judge_streams();
+            }
             // Asked for by other ways than the command's end, it waits for that.
             Action::Leave => self.leaving = !self.end_foreground(now),
         }

@@ -262,6 +262,8 @@ impl Daemon {
     pub(super) fn reap(&mut self, now: Now) {
         self.more_dead = true;
         for _ in 0..DEATHS_PER_TURN {
+            // A child forked in this very turn is known once what led to it is carried out; and who is reaped may be signalled no more.
+            self.carry_out(now);
             let Some((pid, status)) = reap::reap(self.stops()) else {
                 self.more_dead = false;
                 return;
@@ -274,8 +276,6 @@ impl Daemon {
                 WaitStatus::Exited(code) => Exit::Code(code),
                 WaitStatus::Signaled { signal, core } => Exit::Signal { signal: Signal(signal), core },
             };
-            // A child forked in this very turn is known only once what led to it is carried out.
-            self.carry_out(now);
             if self.foreground_died(pid, exit, now)
                 || self.gateway_died(pid, exit, now)
                 || self.hook_died(pid, exit, now)

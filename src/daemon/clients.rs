@@ -153,12 +153,7 @@ impl Clients {
 
     fn forget(&mut self, id: ClientId, poll: &mut Poll) -> Option<Client> {
         poll.remove(Token::Client(id));
-        self.watchers.retain(|other| *other != id);
-        self.main_followers.retain(|other| *other != id);
-        self.followers.retain(|_, ids| {
-            ids.retain(|other| *other != id);
-            !ids.is_empty()
-        });
+        self.leave_streams(id);
         self.dirty.remove(&id);
         self.later.remove(&id);
         self.strangers.remove(&id);

@@ -3,7 +3,7 @@
 //! The child reads from a descriptor and writes to one, and knows no name: a rotation while it works moves the backup on, and what it made
 //! gets the name that fits when it is done. Until then the backup stays what it is.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -19,7 +19,7 @@ use crate::logs::rotate::{Backup, packing_path};
 use crate::program::{Exit, Now};
 use crate::sys::failure::failure;
 use crate::sys::spawn::{self, ExecStatus, Lead, Output, Signals, Spec, Stdin};
-use crate::sys::{command, reap};
+use crate::sys::{command, files, reap};
 
 /// The command, and how it is told to read one descriptor and write another.
 const PACKER: &str = "gzip";
@@ -98,7 +98,7 @@ impl Daemon {
         let path = self.environment.iter().find(|(key, _)| key == "PATH").and_then(|(_, value)| value.to_str());
         let program = command::find(PACKER, path.unwrap_or(DEFAULT_PATH))
             .map_err(|_| failure(io::ErrorKind::Other, format!("no command `{PACKER}` is found")))?;
-        let plain = File::open(Backup { number, packed: false }.path(log))?;
+        let plain = files::open_regular(&Backup { number, packed: false }.path(log))?;
         let packed = packing_path(log);
         // What is left of an earlier time is in the way; a new file follows no link that somebody has put there.
         let _ = fs::remove_file(&packed);

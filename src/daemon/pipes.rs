@@ -105,8 +105,9 @@ impl Daemon {
                 }
                 self.clients.output(process, stream, self.outputs.shown(process, stream).unwrap_or(bytes));
             }
-            // Less than was asked for: the pipe is empty, and poll says when that changes.
-            if !full {
+            // Less than was asked for: the pipe is empty, and poll says when that changes. At a death its end is looked for as well: a line
+            // that has none is held until then, and is in the log before the death is told.
+            if !full && bytes != BYTES_AT_DEATH {
                 break;
             }
         }

@@ -1,13 +1,14 @@
 //! Who may ask what, and what the log says of it.
 //!
 //! The kernel tells who is at the other end of a connection; the configuration that holds now tells what that one may. Both are looked at
-//! for each request, so that a right that is taken away is gone at once.
+//! for each request, and again for what is still being sent when the configuration changes: a right that is taken away is gone at once.
 
 use std::cell::OnceCell;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::Daemon;
+use super::client::Mode;
 use crate::config::{LogLevel, Person};
 use crate::list::List as _;
 use crate::program::Now;
@@ -122,8 +123,11 @@ impl Daemon {
 
     /// Whether a request is about nothing but processes that this one may operate.
     fn owns(&self, caller: &Caller, request: &Request) -> bool {
-        let is_theirs =
+        let names_them =
             |id: &ProcessId| self.supervisor.entry(*id).is_some_and(|entry| caller.is_of(&entry.config.operate));
+        let starts = matches!(request, Request::Start { .. } | Request::Restart(_));
+        let is_theirs =
+            |id: &ProcessId| names_them(id) && (!starts || self.supervisor.down_needs(*id).iter().all(names_them));
         request.needs() <= Right::Operate
             && request.names().is_some_and(|names| {
                 self.supervisor.resolve(names).iter().all(|target| match target {
@@ -192,6 +196,43 @@ impl Daemon {
         };
         let text = format!("`{}` needs the right `{}`: uid {} {has}", request.verb(), needed.word(), caller.peer.uid);
         (request, Err(text))
+    }
+
+    /// Ends what is sent to those who may not have it any more: rights are others now, or what names mean.
+    pub(super) fn judge_streams(&mut self) {
+        for (id, request) in self.streams() {
+            let Some(client) = self.clients.all.get(&id) else { continue };
+            let Asker::Peer(peer) = client.asker else { continue };
+            if is_trusted(peer) {
+                continue;
+            }
+            if let (_, Err(text)) = self.judge_peer(&Caller::new(peer, &client.fd), request) {
+                self.clients.leave_streams(id);
+                self.refuse(id, Code::NotPermitted, &text);
+            }
+        }
+    }
+
+    /// Who is sent what happens, and what each asked for.
+    fn streams(&self) -> Vec<(ClientId, Request)> {
+        let clients = &self.clients;
+        let mut all = Vec::new();
+        for id in &clients.watchers {
+            if let Some(Mode::Watching { kinds, names, .. }) = clients.all.get(id).map(|client| &client.mode) {
+                all.push((*id, Request::Watch { kinds: kinds.clone(), names: names.clone() }));
+            }
+        }
+        for id in &clients.main_followers {
+            all.push((*id, Request::Maintail { follow: true, bytes: 0 }));
+        }
+        for ((process, stream), ids) in clients.followers.iter() {
+            let Some(entry) = self.supervisor.entry(*process) else { continue };
+            let name = format!("{}:{}", entry.group, entry.config.name);
+            for id in ids {
+                all.push((*id, Request::Follow { name: name.clone(), stream: *stream, bytes: 0 }));
+            }
+        }
+        all
     }
 
     /// The names of processes that this one may operate.

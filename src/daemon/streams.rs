@@ -24,6 +24,16 @@ impl Clients {
         self.watchers.push(id);
     }
 
+    /// Nothing that happens is sent to this one any more.
+    pub(super) fn leave_streams(&mut self, id: ClientId) {
+        self.watchers.retain(|other| *other != id);
+        self.main_followers.retain(|other| *other != id);
+        self.followers.retain(|_, ids| {
+            ids.retain(|other| *other != id);
+            !ids.is_empty()
+        });
+    }
+
     /// A chunk of output for those who follow it.
     pub fn output(&mut self, process: ProcessId, stream: Stream, chunk: &[u8]) {
         if self.followers.is_empty() || chunk.is_empty() {

@@ -10,6 +10,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::Signal as Number;
 
 use super::cgroups::Cgroups;
@@ -24,7 +25,7 @@ use crate::supervisor::{Input, ProcessId};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::descent::{self, Someone};
 use crate::sys::limits::{self, Limits, Rlimit};
-use crate::sys::process;
+use crate::sys::{process, reap};
 
 /// The variable that marks descendants of a program where there is no cgroup.
 const MARK: &str = "VISOR_TREE";
@@ -149,7 +150,15 @@ impl Tree {
         match &self.account {
             Account::Closed => false,
             Account::Cgroup(cgroup) => cgroup.is_populated(),
-            Account::Mark(_) => self.seen.iter().any(Someone::lives) || !self.find().is_empty(),
+            Account::Mark(_) => {
+                let gone = |group| {
+                    reap::kill_group(group, 0).is_err_and(|error| error.raw_os_error() == Some(Errno::ESRCH as i32))
+                };
+                if self.leader.is_some_and(gone) {
+                    self.leader = None;
+                }
+                self.seen.iter().any(Someone::lives) || !self.find().is_empty()
+            }
         }
     }
 
@@ -256,6 +265,10 @@ impl Daemon {
         let but_group = asked != kill && process.stopasgroup;
         if let Some(tree) = self.trees.trees.get_mut(&id) {
             tree.signal(asked, but_group);
+            if !stopping {
+                // Nobody awaits its group: who is left was seen just now, and its number may soon be another's.
+                tree.leader = None;
+            }
         }
     }
 

@@ -168,8 +168,9 @@ impl Supervisor {
         self.step(id, Input::Start, now, out);
     }
 
-    /// Whom a process waits for, and they wait for, that are down.
-    fn down_needs(&self, id: ProcessId) -> Vec<ProcessId> {
+    /// Whom a process waits for, and they wait for, that are down: a start starts them.
+    #[must_use]
+    pub fn down_needs(&self, id: ProcessId) -> Vec<ProcessId> {
         let mut seen = Set::new();
         seen.insert(id);
         let mut ahead = vec![id];

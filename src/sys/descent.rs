@@ -1,6 +1,6 @@
 //! Who descends from whom, as /proc has it, and signals that reach nobody else when a number is used again.
 
-use super::{fds, files};
+use super::{fds, files, process};
 use crate::list::List as _;
 
 /// Processes looked at in one go; a machine with more is not searched to the end.
@@ -30,7 +30,7 @@ pub fn everybody() -> Vec<Someone> {
 /// A process, unless it is dead.
 #[must_use]
 pub fn someone(pid: i32) -> Option<Someone> {
-    parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse(pid, &process::stat(pid)?)
 }
 
 /// Reads `/proc/PID/stat`: the command in it may hold anything, so what counts begins after its last `)`.
@@ -162,6 +162,18 @@ mod tests {
         for wrong in ["", "12 (a", "12 (a) S", "12 (a) S 1 12", &stat('Z', 1), &stat('X', 1)] {
             assert_eq!(parse(12, wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn process_whose_command_is_no_utf8_lives() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().expect("a directory");
+        let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"a\xff\xc3"));
+        std::fs::copy("/bin/sleep", &odd).expect("a copy");
+        let mut child = std::process::Command::new(&odd).arg("1000").spawn().expect("it starts");
+        let pid = i32::try_from(child.id()).expect("a pid");
+        assert!(someone(pid).is_some_and(|who| who.lives()));
+        child.kill().and_then(|()| child.wait()).expect("its end");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is in a folder, opening files that may be none, and when a file was made, which the standard library does not tell for every C library.
 
+use super::failure::failure;
 use crate::list::List as _;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -14,6 +15,19 @@ use std::time::Duration;
 /// What the system said.
 pub fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+/// Opens a regular file for reading, and nothing that somebody has put in its place: no link, no FIFO.
+///
+/// # Errors
+/// What the system said, or that it is something else.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(failure(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    Ok(file)
 }
 
 /// The names in a folder, in no order. What fails after it was opened is passed over.

@@ -194,8 +194,10 @@ const PARENT: usize = 1;
 const SESSION: usize = 3;
 const TERMINAL: usize = 4;
 
-fn stat(pid: i32) -> Option<String> {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()
+/// `/proc/PID/stat`. The command in it is as its process wrote it, any bytes.
+pub(super) fn stat(pid: i32) -> Option<String> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// The command in it may hold anything, so what counts begins after its last `)`.

@@ -142,6 +142,76 @@ fn operator_of_one_program_sees_and_moves_that_one_alone() {
 }
 
 #[test]
+fn operator_of_one_program_starts_nobody_else_with_it() {
+    if !can_be_others("programs that need others") {
+        return;
+    }
+    let daemon = Daemon::builder()
+        .under("chmod 755 $DIR")
+        .conf(&format!(
+            "[program:db]\ncommand=sleep 1000\nstartsecs=0\nautostart=false\n\
+             [program:web]\ncommand=sleep 1000\nstartsecs=0\nautostart=false\ndepends_on=db\noperate={BOB}\n"
+        ))
+        .start();
+    for line in ["start web", "restart web"] {
+        let answer = ask(&daemon, BOB, None, line);
+        assert!(answer.starts_with("error not-permitted "), "{answer}");
+    }
+    assert_eq!(daemon.state_of("db"), "STOPPED");
+    daemon.request_ok("start db");
+    let answer = ask(&daemon, BOB, None, "start web");
+    assert!(is_ok(&answer), "{answer}");
+}
+
+/// What somebody who watches or follows is sent until that is ended; `meanwhile` runs once something has come.
+fn stream(daemon: &Daemon, uid: u32, line: &str, meanwhile: &dyn Fn()) -> String {
+    const STREAM: &str = "my $s = IO::Socket::UNIX->new($ARGV[0]) or die $!; $s->autoflush(1); print $s \"$ARGV[1]\\n\"; \
+                          while (<$s>) { print; open(my $f, '>', $ARGV[2]) or die $!; close $f; last if /^error/ }";
+    let folder = tempfile::tempdir().expect("a directory");
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).expect("for all");
+    let sign = folder.path().join("came");
+    let mut command = as_user(uid, None, "perl");
+    command.args(["-MIO::Socket::UNIX", "-MIO::Handle", "-e", STREAM]).arg(daemon.socket()).arg(line).arg(&sign);
+    let child = command.stdout(std::process::Stdio::piped()).spawn().expect("perl starts");
+    eventually("something comes", || {
+        daemon.request_ok("restart web");
+        sign.exists().then_some(())
+    });
+    meanwhile();
+    String::from_utf8(child.wait_with_output().expect("perl ends").stdout).expect("text")
+}
+
+#[test]
+fn what_is_being_sent_ends_when_the_right_to_it_does() {
+    if !can_be_others("rights that change") {
+        return;
+    }
+    let daemon = with(&format!("observe={ALICE}"));
+    daemon.wait_for_state("web", "RUNNING");
+    for line in ["watch", "maintail follow"] {
+        let seen = stream(&daemon, ALICE, line, &|| {
+            rewrite(&daemon, &format!("observe={ALICE}"), "; nobody");
+            daemon.request_ok("reload");
+        });
+        let end = format!("`{}` needs the right `observe`", line.split(' ').next().unwrap_or_default());
+        assert!(
+            seen.lines().last().is_some_and(|last| last.starts_with("error not-permitted ") && last.contains(&end)),
+            "{seen}"
+        );
+        rewrite(&daemon, "; nobody", &format!("observe={ALICE}"));
+        daemon.request_ok("reload");
+        daemon.wait_for_state("web", "RUNNING");
+    }
+    // Of one program: until a pattern means another one, too.
+    let seen = stream(&daemon, BOB, "watch we*", &|| {
+        let conf = daemon.read("visor.conf") + "[program:wet]\ncommand=sleep 1000\n";
+        std::fs::write(daemon.file("visor.conf"), conf).expect("the file");
+        daemon.request_ok("update");
+    });
+    assert!(!seen.contains("name=wet") && seen.contains("error not-permitted "), "{seen}");
+}
+
+#[test]
 fn socket_is_open_to_all_when_somebody_is_named_unless_its_mode_is_said() {
     let mode = |visor: &str, conf: &str| {
         let daemon = Daemon::builder().visor(visor).conf(conf).start();
@@ -214,6 +284,7 @@ fn changes_are_in_the_log_with_who_asked_and_looks_are_not() {
     daemon.request_ok("status");
     daemon.request_ok("restart web");
     daemon.request_ok("reread");
+    daemon.wait_for_log(": reread");
     let me = std::process::id();
     let said: Vec<String> = daemon.process().log().into_iter().filter(|line| line.contains(" by root")).collect();
     let endings = [

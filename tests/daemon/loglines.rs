@@ -267,6 +267,32 @@ fn backups_are_compressed_by_a_child() {
 }
 
 #[test]
+fn what_is_put_in_the_place_of_a_backup_is_neither_waited_for_nor_followed() {
+    if !is_installed("gzip", "compressed backups") {
+        return;
+    }
+    for (trap, why) in [
+        ("mkfifo $DIR/out.1", "it is not a regular file"),
+        ("ln -s secret $DIR/out.1", "Too many levels of symbolic links"),
+    ] {
+        let daemon = Daemon::builder()
+            .given("secret", 0o600, "secret")
+            .under(trap)
+            .conf(
+                "[program:x]\ncommand=cat\nstartsecs=0\nstdout_logfile=$DIR/out\nstdout_logfile_maxbytes=5\n\
+                 stdout_logfile_backups=3\nstdout_logfile_compress=true\n",
+            )
+            .start();
+        daemon.wait_for_state("x", "RUNNING");
+        daemon.request_ok("send x first%0A");
+        let line = daemon.wait_for_log("cannot compress");
+        assert!(line.contains("out.2`") && line.contains(why), "{line}");
+        assert!(daemon.file("out.1.gz").exists() && !daemon.file("out.2.gz").exists());
+        daemon.request_ok("state");
+    }
+}
+
+#[test]
 fn compression_that_fails_loses_nothing_and_is_told_once() {
     let daemon = Daemon::builder()
         .given("gzip", 0o755, "#!/bin/sh\necho run >> ${0%/*}/runs\necho half\nexit 3\n")
