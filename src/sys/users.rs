@@ -1,6 +1,5 @@
 //! Users and groups of the machine, where it has any: without a passwd file every answer is `None`.
 
-use crate::list::List as _;
 use std::path::PathBuf;
 
 use nix::unistd::{Group, Uid};
@@ -54,7 +53,7 @@ pub fn groups_of(name: &str, gid: u32) -> Vec<u32> {
     let listed =
         std::ffi::CString::new(name).ok().and_then(|name| nix::unistd::getgrouplist(&name, Gid::from_raw(gid)).ok());
     match listed {
-        Some(groups) => groups.into_iter().map(Gid::as_raw).list(),
+        Some(groups) => groups.into_iter().map(Gid::as_raw).collect(),
         None => vec![gid],
     }
 }
