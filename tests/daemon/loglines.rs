@@ -273,7 +273,7 @@ fn what_is_put_in_the_place_of_a_backup_is_neither_waited_for_nor_followed() {
     }
     for (trap, why) in [
         ("mkfifo $DIR/out.1", "it is not a regular file"),
-        ("ln -s secret $DIR/out.1", "Too many levels of symbolic links"),
+        ("ln -s secret $DIR/out.1", "os error 40"),
     ] {
         let daemon = Daemon::builder()
             .given("secret", 0o600, "secret")
