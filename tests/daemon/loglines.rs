@@ -271,10 +271,7 @@ fn what_is_put_in_the_place_of_a_backup_is_neither_waited_for_nor_followed() {
     if !is_installed("gzip", "compressed backups") {
         return;
     }
-    for (trap, why) in [
-        ("mkfifo $DIR/out.1", "it is not a regular file"),
-        ("ln -s secret $DIR/out.1", "os error 40"),
-    ] {
+    for (trap, why) in [("mkfifo $DIR/out.1", "it is not a regular file"), ("ln -s secret $DIR/out.1", "os error 40")] {
         let daemon = Daemon::builder()
             .given("secret", 0o600, "secret")
             .under(trap)
