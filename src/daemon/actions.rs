@@ -84,12 +84,7 @@ impl Daemon {
     }
 
     fn look_for_group(&mut self, id: ProcessId, group: i32, now: Now) {
-        // Signal 0 asks without sending; "not permitted" comes from somebody who is there.
-        let alive = match reap::kill_group(group, 0) {
-            Ok(()) => true,
-            Err(error) => error.raw_os_error() != Some(Errno::ESRCH as i32),
-        };
-        let alive = alive || self.tree_is_populated(id);
+        let alive = reap::group_lives(group) || self.tree_is_populated(id);
         self.input(Input::Process(id, program::Input::Group { alive }), now);
     }
 

@@ -161,10 +161,7 @@ fn is_missing(error: &io::Error) -> bool {
 
 /// A regular file of at most `limit` bytes.
 fn read_file(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    let file = files::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(failure(io::ErrorKind::Other, "it is not a regular file"));
-    }
+    let file = files::regular(files::open(path)?)?;
     // One byte more tells a file that is too long, also one that still grows.
     let bytes = fds::read_at_most(&file, limit.saturating_add(1))?;
     if bytes.len() > limit {

@@ -15,9 +15,9 @@ use super::{Daemon, Poll, Token, leftovers};
 use crate::config::LogLevel;
 use crate::list::List as _;
 use crate::logs::Lines;
-use crate::program::{self, Exit, Now};
+use crate::program::{Exit, Now};
 use crate::sorted::{Map, Set};
-use crate::supervisor::{Input, ProcessId};
+use crate::supervisor::Input;
 use crate::sys::fds::{self, Read};
 use crate::sys::poll::Interest;
 use crate::sys::reap::{self, Stops};
@@ -197,20 +197,9 @@ impl Daemon {
         self.gateway.link = Some(Link::new(pid, ours));
         self.gateway.starts = self.gateway.starts.saturating_add(1);
         self.log(LogLevel::Debug, &format!("started visor-http with pid {pid}"));
-        self.number_given_away(pid, now);
+        self.input(Input::NumberTaken { pid }, now);
         self.brief_gateway(now);
         Ok(())
-    }
-
-    /// The kernel gave a child of our own the number of a process group that is awaited: that group has ended.
-    pub(super) fn number_given_away(&mut self, pid: i32, now: Now) {
-        let awaited = |(id, entry): (ProcessId, &crate::supervisor::Entry)| {
-            (entry.life.state.awaited_group() == Some(pid)).then_some(id)
-        };
-        let ended: Vec<ProcessId> = self.supervisor.entries().filter_map(awaited).list();
-        for id in ended {
-            self.input(Input::Process(id, program::Input::Group { alive: false }), now);
-        }
     }
 
     /// Whom it becomes; only root can become anybody.

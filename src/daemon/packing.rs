@@ -17,6 +17,7 @@ use super::outputs::Key;
 use crate::config::LogLevel;
 use crate::logs::rotate::{Backup, packing_path};
 use crate::program::{Exit, Now};
+use crate::supervisor::Input;
 use crate::sys::failure::failure;
 use crate::sys::spawn::{self, ExecStatus, Lead, Output, Signals, Spec, Stdin};
 use crate::sys::{command, files, reap};
@@ -84,7 +85,7 @@ impl Daemon {
                 Ok(child) => {
                     let pid = child.pid;
                     self.outputs.packing.job = Some(Job { of, log, number, backups, pid, status: child.status });
-                    self.number_given_away(pid, now);
+                    self.input(Input::NumberTaken { pid }, now);
                 }
                 Err(error) => {
                     let _ = fs::remove_file(packing_path(&log));

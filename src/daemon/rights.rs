@@ -227,7 +227,7 @@ impl Daemon {
         }
         for ((process, stream), ids) in clients.followers.iter() {
             let Some(entry) = self.supervisor.entry(*process) else { continue };
-            let name = format!("{}:{}", entry.group, entry.config.name);
+            let name = entry.display_name();
             for id in ids {
                 all.push((*id, Request::Follow { name: name.clone(), stream: *stream, bytes: 0 }));
             }

@@ -10,7 +10,6 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::signal::Signal as Number;
 
 use super::cgroups::Cgroups;
@@ -151,12 +150,7 @@ impl Tree {
             Account::Closed => false,
             Account::Cgroup(cgroup) => cgroup.is_populated(),
             Account::Mark(_) => {
-                let gone = |group| {
-                    reap::kill_group(group, 0).is_err_and(|error| error.raw_os_error() == Some(Errno::ESRCH as i32))
-                };
-                if self.leader.is_some_and(gone) {
-                    self.leader = None;
-                }
+                self.leader.take_if(|group| !reap::group_lives(*group));
                 self.seen.iter().any(Someone::lives) || !self.find().is_empty()
             }
         }

@@ -23,11 +23,15 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// What the system said, or that it is something else.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(failure(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    Ok(file)
+    regular(OpenOptions::new().read(true).custom_flags(flags).open(path)?)
+}
+
+/// A file, if it is a regular one.
+///
+/// # Errors
+/// It is something else, or the system does not tell.
+pub fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(failure(io::ErrorKind::Other, "it is not a regular file")) }
 }
 
 /// The names in a folder, in no order. What fails after it was opened is passed over.

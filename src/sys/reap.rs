@@ -120,6 +120,12 @@ pub fn kill_group(group: i32, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(-group, signal) }).map(drop)
 }
 
+/// Whether anybody is in a process group: signal 0 asks without sending, and "not permitted" comes from somebody who is there.
+#[must_use]
+pub fn group_lives(group: i32) -> bool {
+    !kill_group(group, 0).is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH))
+}
+
 fn refuse_special(pid: i32) -> io::Result<()> {
     if pid > 1 { Ok(()) } else { Err(failure(io::ErrorKind::InvalidInput, "not the id of a child")) }
 }
